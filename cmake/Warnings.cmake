@@ -1,0 +1,14 @@
+# Warnings are errors in our own code; third-party headers are SYSTEM.
+add_library(rekindle_options INTERFACE)
+target_compile_options(rekindle_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
+# GCC 12 reports these on inlined libstdc++ code at -O2 (gcc bugs 105329, 105651, 107852).
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  target_compile_options(rekindle_options INTERFACE -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds -Wno-maybe-uninitialized)
+endif()
+
+set(REKINDLE_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
+if(REKINDLE_SANITIZE)
+  target_compile_options(rekindle_options INTERFACE -fsanitize=${REKINDLE_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(rekindle_options INTERFACE -fsanitize=${REKINDLE_SANITIZE})
+endif()

@@ -1,0 +1,176 @@
+#include "base/process.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <thread>
+
+#include "base/file.h"
+
+namespace rekindle {
+
+namespace {
+
+struct Pipe {
+  FileDescriptor read;
+  FileDescriptor write;
+};
+
+Result<Pipe> make_pipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return errno_error(errno, "making a pipe");
+  return Pipe{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
+}
+
+std::vector<char*> argument_pointers(const std::vector<std::string>& argv) {
+  std::vector<char*> pointers;
+  for (const std::string& argument : argv) pointers.push_back(const_cast<char*>(argument.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// In the child, between fork and exec: async-signal-safe calls only.
+// `report` closes on success and carries errno on failure.
+[[noreturn]] void exec_child(char* const* arguments, int in, int out, int err, int report) {
+  ::dup2(in, 0);
+  ::dup2(out, 1);
+  ::dup2(err, 2);
+  ::execvp(arguments[0], arguments);
+  const int reason = errno;
+  const ssize_t written = ::write(report, &reason, sizeof reason);
+  ::_exit(written == static_cast<ssize_t>(sizeof reason) ? 127 : 126);
+}
+
+// Waits until the other end has executed its program; an error if it could not.
+Result<> await_exec(const FileDescriptor& report, const std::string& program) {
+  int reason = 0;
+  ssize_t got = -1;
+  do {
+    got = ::read(report.get(), &reason, sizeof reason);
+  } while (got < 0 && errno == EINTR);
+  if (got == 0) return {};
+  if (reason == ENOENT) return error(ErrorCode::not_found, "the program {} is not installed; run ./run setup", program);
+  return errno_error(reason, fmt::format("starting {}", program));
+}
+
+Result<> drain(FileDescriptor& out, FileDescriptor& err, ProcessOutput& output) {
+  std::array<pollfd, 2> polled = {pollfd{out.get(), POLLIN, 0}, pollfd{err.get(), POLLIN, 0}};
+  std::array<std::string*, 2> texts = {&output.out, &output.err};
+  int open = 2;
+  while (open > 0) {
+    if (::poll(polled.data(), polled.size(), -1) < 0) {
+      if (errno == EINTR) continue;
+      return errno_error(errno, "waiting for output");
+    }
+    for (std::size_t i = 0; i < polled.size(); ++i) {
+      if (polled[i].revents == 0) continue;
+      char buffer[65536];
+      const ssize_t got = ::read(polled[i].fd, buffer, sizeof buffer);
+      if (got > 0) {
+        texts[i]->append(buffer, static_cast<std::size_t>(got));
+      } else if (got == 0 || errno != EINTR) {
+        polled[i].fd = -1;
+        --open;
+      }
+    }
+  }
+  return {};
+}
+
+int wait_for(pid_t child) {
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+std::string last_line(std::string_view text) {
+  while (text.ends_with('\n')) text.remove_suffix(1);
+  const auto start = text.rfind('\n');
+  return std::string(start == std::string_view::npos ? text : text.substr(start + 1));
+}
+
+}  // namespace
+
+Result<ProcessOutput> run_process(const std::vector<std::string>& argv) {
+  CHECK(!argv.empty());
+  auto out = TRY(make_pipe());
+  auto err = TRY(make_pipe());
+  auto report = TRY(make_pipe());
+  FileDescriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const std::vector<char*> arguments = argument_pointers(argv);
+  const pid_t child = ::fork();
+  if (child < 0) return errno_error(errno, fmt::format("starting {}", argv[0]));
+  if (child == 0) exec_child(arguments.data(), null.get(), out.write.get(), err.write.get(), report.write.get());
+  out.write.reset();
+  err.write.reset();
+  report.write.reset();
+  const Result<> started = await_exec(report.read, argv[0]);
+  ProcessOutput output;
+  const Result<> drained = drain(out.read, err.read, output);
+  output.exit_status = wait_for(child);
+  if (!started.ok()) return started.error();
+  if (!drained.ok()) return drained.error();
+  return output;
+}
+
+Result<std::string> run_tool(const std::vector<std::string>& argv) {
+  ProcessOutput output = TRY(run_process(argv));
+  if (output.exit_status != 0) {
+    return error(ErrorCode::internal, "{} failed with status {}: {}", argv[0], output.exit_status,
+                 last_line(output.err));
+  }
+  return std::move(output.out);
+}
+
+Result<pid_t> start_daemon(const std::vector<std::string>& argv, const DaemonOptions& options) {
+  CHECK(!argv.empty());
+  FileDescriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  FileDescriptor log(::open(options.output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  if (!log) return errno_error(errno, fmt::format("opening {}", options.output.string()));
+  auto pipe = TRY(make_pipe());
+  auto report = TRY(make_pipe());
+  const std::vector<char*> arguments = argument_pointers(argv);
+  const pid_t child = ::fork();
+  if (child < 0) return errno_error(errno, fmt::format("starting {}", argv[0]));
+  if (child == 0) {
+    ::setsid();
+    const pid_t grandchild = ::fork();
+    if (grandchild == 0) exec_child(arguments.data(), null.get(), log.get(), log.get(), report.write.get());
+    const ssize_t ignored = ::write(pipe.write.get(), &grandchild, sizeof grandchild);
+    ::_exit(ignored == static_cast<ssize_t>(sizeof grandchild) ? 0 : 1);
+  }
+  pipe.write.reset();
+  report.write.reset();
+  pid_t daemon = -1;
+  const ssize_t got = ::read(pipe.read.get(), &daemon, sizeof daemon);
+  wait_for(child);
+  if (got != static_cast<ssize_t>(sizeof daemon) || daemon < 0) {
+    return error(ErrorCode::internal, "starting {}: fork failed", argv[0]);
+  }
+  TRY(await_exec(report.read, argv[0]));
+  return daemon;
+}
+
+bool process_lives(pid_t pid, std::string_view name_part) {
+  if (pid <= 0) return false;
+  const auto command = read_text_file(fmt::format("/proc/{}/cmdline", pid));
+  return command.ok() && command->find(name_part) != std::string::npos;
+}
+
+void kill_process(pid_t pid) {
+  if (pid <= 0 || ::kill(pid, SIGKILL) != 0) return;
+  while (true) {
+    const auto status = read_text_file(fmt::format("/proc/{}/stat", pid));
+    // Gone, or a zombie whose parent has not looked yet: either way it does nothing any more.
+    if (!status.ok() || status->find(") Z ") != std::string::npos) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+}  // namespace rekindle

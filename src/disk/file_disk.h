@@ -1,0 +1,30 @@
+// A disk in a raw image file or a block device. Holes of a file are known as zeros.
+#pragma once
+
+#include <memory>
+
+#include "base/file.h"
+#include "disk/block_device.h"
+
+namespace rekindle {
+
+class FileDisk final : public BlockTarget {
+ public:
+  static Result<std::unique_ptr<FileDisk>> open(const std::filesystem::path& path, File::Mode mode);
+  // A new sparse file; `already_exists` if it is there.
+  static Result<std::unique_ptr<FileDisk>> create(const std::filesystem::path& path, std::uint64_t size);
+
+  std::uint64_t size() const override { return size_; }
+  Result<> read_at(std::uint64_t offset, ByteSpan bytes) override { return file_.read_at(offset, bytes); }
+  Result<Extents> data_extents(Extent range) override;
+  Result<> write_at(std::uint64_t offset, ByteView bytes) override;
+  Result<> write_zeros(std::uint64_t offset, std::uint64_t length) override { return file_.punch_hole(offset, length); }
+  Result<> flush() override { return file_.sync(); }
+
+ private:
+  FileDisk(File file, std::uint64_t size) : file_(std::move(file)), size_(size) {}
+  File file_;
+  std::uint64_t size_;
+};
+
+}  // namespace rekindle

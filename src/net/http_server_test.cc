@@ -1,0 +1,77 @@
+#include "net/http_server.h"
+
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+#include "net/curl_transport.h"
+
+namespace rekindle {
+namespace {
+
+HttpResponse echo(const HttpRequest& request) {
+  if (request.path == "/hang up") return HttpResponse{0, {}, {}};
+  HttpResponse answer = HttpResponse::text(200, "text/plain", request.method + " " + request.path + " " + request.query + " ");
+  answer.body.insert(answer.body.end(), request.body.begin(), request.body.end());
+  return answer;
+}
+
+HttpRequest request_to(const HttpServer& server, std::string scheme, std::string path) {
+  HttpRequest request;
+  request.url = fmt::format("{}://127.0.0.1:{}{}", scheme, server.port(), path);
+  return request;
+}
+
+TEST(HttpServer, AnswersManyRequestsOnOneConnection) {
+  auto server = HttpServer::start({}, echo).value();
+  CurlTransport client;
+  for (int i = 0; i < 3; ++i) {
+    HttpRequest request = request_to(*server, "http", "/a%20b?c=d%2F");
+    request.method = "PUT";
+    request.body = to_bytes(as_bytes("body"));
+    const auto answer = client.send(request);
+    ASSERT_TRUE(answer.ok()) << answer.error().message();
+    EXPECT_EQ(answer->body_text(), "PUT /a b c=d%2F body");
+  }
+}
+
+TEST(HttpServer, SpeaksTlsToAClientThatPinnedItsThumbprint) {
+  auto directory = TemporaryDirectory::make().value();
+  const TlsIdentity identity = load_or_make_identity(directory.path()).value();
+  HttpServerOptions options;
+  options.tls = identity;
+  auto server = HttpServer::start(options, echo).value();
+  const std::string seen = fetch_thumbprint("127.0.0.1", server->port()).value();
+  EXPECT_EQ(seen, thumbprint(identity).value());
+
+  CurlTransport trusting({TlsTrust::Kind::thumbprint, seen});
+  EXPECT_TRUE(trusting.send(request_to(*server, "https", "/")).ok());
+
+  CurlTransport other({TlsTrust::Kind::thumbprint, std::string(64, 'a')});
+  const auto refused = other.send(request_to(*server, "https", "/"));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::permission_denied);
+  EXPECT_NE(refused.error().message().find("not the one that was registered"), std::string::npos);
+}
+
+TEST(HttpServer, ClosesWithoutAWordOnStatusZeroAndTheClientCallsItTransient) {
+  auto server = HttpServer::start({}, echo).value();
+  CurlTransport client;
+  const auto answer = client.send(request_to(*server, "http", "/hang%20up"));
+  ASSERT_FALSE(answer.ok());
+  EXPECT_TRUE(answer.error().transient());
+}
+
+TEST(CurlTransport, SaysWhatToDoWhenNobodyListens) {
+  std::uint16_t port = 0;
+  { port = HttpServer::start({}, echo).value()->port(); }
+  CurlTransport client;
+  HttpRequest request;
+  request.url = fmt::format("http://127.0.0.1:{}/", port);
+  const auto answer = client.send(request);
+  ASSERT_FALSE(answer.ok());
+  EXPECT_TRUE(answer.error().transient());
+  EXPECT_NE(answer.error().message().find("check the address"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace rekindle

@@ -1,0 +1,125 @@
+// What replication and failover need of a site: disk images that are written once and then never change, and
+// instances that start from them. Implementations: AwsSite (aws/), MemorySite (site/memory_site.h).
+//
+// Every object it makes carries `tags` (to find what is ours) and is made idempotently from `token`: the same
+// token, the same object, also after a crash or a lost answer.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "disk/block_device.h"
+#include "disk/extent.h"
+#include "model/ids.h"
+#include "model/machine.h"
+
+namespace rekindle {
+
+using Tags = std::map<std::string, std::string>;
+
+struct ImageSpec {
+  std::uint64_t size_bytes = 0;   // rounded up to the site's unit (1 GiB)
+  std::optional<ImageId> parent;  // blocks not written are those of the parent; else zeros
+  std::string description;
+  std::string token;              // at most 64 characters
+  Tags tags;
+};
+
+enum class ImageState { pending, complete, failed };
+
+struct Image {
+  ImageId id;
+  ImageState state = ImageState::pending;
+  std::uint64_t size_bytes = 0;
+  std::optional<ImageId> parent;
+  Tags tags;
+  std::string detail;  // of a failure
+};
+
+// Writes one image. Blocks in any order, from any number of threads.
+class ImageWriter {
+ public:
+  virtual ~ImageWriter() = default;
+  // `content` is exactly image_block_bytes long. Retries what is safe to retry.
+  virtual Result<> put_block(std::uint64_t index, ByteView content) = 0;
+  // All puts are in; asks the site to seal the image, with the checksum of the blocks that were put, and waits
+  // until it is complete. `corrupt` when the site refuses the checksum.
+  virtual Result<> complete() = 0;
+};
+
+// The unit in which images are written and compared (EBS: 512 KiB).
+constexpr std::uint64_t image_block_bytes = 512 * kib;
+
+struct ImageDisk {
+  ImageId image;
+  std::string device_name;  // empty: the site chooses by position; the first is the boot disk
+};
+
+struct TemplateSpec {
+  std::string name;  // unique: makes registering idempotent
+  Firmware firmware = Firmware::bios;
+  std::vector<ImageDisk> disks;
+  Tags tags;
+};
+
+struct LaunchSpec {
+  TemplateId image_template;
+  std::string instance_type;
+  std::string subnet_id;
+  std::vector<std::string> security_group_ids;
+  std::string private_ip;  // empty: any free one
+  std::string token;
+  Tags tags;               // of the instance and its volumes
+};
+
+enum class InstanceState { pending, running, stopping, stopped, terminating, terminated };
+
+struct Instance {
+  InstanceId id;
+  InstanceState state = InstanceState::pending;
+  std::string private_ip;
+  std::string public_ip;
+  std::string state_reason;  // why it died
+  Tags tags;
+  std::vector<std::string> volume_ids;
+};
+
+// Any number of threads. Errors common to all: `unavailable` (already retried), `unauthenticated` (wrong secret,
+// with which key), `permission_denied`, `exhausted` (quota, capacity, no free address), `invalid_argument` (no such
+// instance type, subnet, ...: names the wrong value and how to list the right ones).
+class RecoveryTarget {
+ public:
+  virtual ~RecoveryTarget() = default;
+
+  // Who we are there; the cheapest call that proves the credentials. For AWS: the account id.
+  virtual Result<std::string> identity() = 0;
+
+  virtual Result<ImageId> start_image(const ImageSpec& spec) = 0;
+  virtual Result<std::unique_ptr<ImageWriter>> open_writer(const ImageId& image) = 0;
+  virtual Result<Image> image(const ImageId& id) = 0;  // `not_found`
+  // Of complete images. Blocks not listed hold what an unwritten block holds: zeros.
+  virtual Result<std::unique_ptr<BlockSource>> open_image(const ImageId& id) = 0;
+  virtual Result<> remove_image(const ImageId& id) = 0;  // absent is fine
+  virtual Result<std::vector<Image>> find_images(const Tags& tags) = 0;  // all tags match
+
+  virtual Result<TemplateId> register_template(const TemplateSpec& spec) = 0;
+  virtual Result<> remove_template(const TemplateId& id) = 0;  // its images stay; absent is fine
+  virtual Result<std::vector<TemplateId>> find_templates(const Tags& tags) = 0;
+
+  virtual Result<InstanceId> launch(const LaunchSpec& spec) = 0;
+  virtual Result<Instance> instance(const InstanceId& id) = 0;
+  virtual Result<> terminate(const InstanceId& id) = 0;  // with its volumes; absent is fine; does not wait
+  virtual Result<std::vector<Instance>> find_instances(const Tags& tags) = 0;  // not the terminated ones
+  virtual Result<std::string> console_output(const InstanceId& id) = 0;
+
+  // Whether a launch with these settings would be accepted (unknown type, subnet, group, address taken), without
+  // making anything.
+  virtual Result<> check_launch(const LaunchSpec& spec) = 0;
+};
+
+}  // namespace rekindle
