@@ -1,0 +1,53 @@
+// The application that runs inside a test guest. It gives the tests three things to
+// look at from outside, over HTTP: a ledger that grows by one durable line a second (how
+// much was lost?), what hardware the guest found (did the conversion work?), and a
+// data file that can be changed on demand (are the changed blocks tracked?).
+//
+// One static program without dependencies, because it must run on any root filesystem.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifndef APP_DIR  // another one for trying it on the host
+#define APP_DIR "/var/lib/app"
+#endif
+#define LEDGER_PATH APP_DIR "/ledger"
+#define DATA_PATH APP_DIR "/data"
+
+// ---- ledger.c: the durable ledger ----
+
+// Opens the ledger, cuts a torn last line off, and starts the thread that appends.
+// Exits the program with a message when the ledger cannot be used.
+void ledger_start(void);
+
+// Lines that are on the disk: a line counts once fdatasync has returned.
+uint64_t ledger_durable_lines(void);
+
+// Writes the durable lines to `out`: all, or only the last `last` if that is not 0.
+void ledger_print(FILE *out, uint64_t last);
+
+// ---- facts.c: what this machine is ----
+
+// The first 8 characters of the kernel's boot id, which changes at every boot.
+const char *boot_id(void);
+
+// Seconds since 1970. Right even after the machine was resumed from a saved state.
+int64_t wall_clock(void);
+
+// The JSON object of /status.
+void facts_print(FILE *out);
+
+// ---- data.c: a file to change on demand ----
+
+enum { DATA_MIB = 192 };
+
+// Overwrites `mib` MiB (1 to DATA_MIB) of the data file in 64 KiB pieces at distinct
+// positions, both drawn from `seed`, and waits until they are durable.
+bool data_scatter(unsigned mib, uint64_t seed);
+
+// Digest of the whole data file: FNV-1a with 64-bit little-endian words in the place of
+// bytes. False when there is no data file.
+bool data_digest(uint64_t *digest);
