@@ -30,7 +30,8 @@ int hex_value(char c) {
   return -1;
 }
 
-constexpr std::string_view base64_alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view base64_alphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 }  // namespace
 
@@ -41,7 +42,8 @@ Result<Bytes> from_hex(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); i += 2) {
     const int high = hex_value(text[i]);
     const int low = hex_value(text[i + 1]);
-    if (high < 0 || low < 0) return error(ErrorCode::invalid_argument, "'{}' is not hexadecimal", text.substr(i, 2));
+    if (high < 0 || low < 0)
+      return error(ErrorCode::invalid_argument, "'{}' is not hexadecimal", text.substr(i, 2));
     bytes.push_back(static_cast<std::byte>(high * 16 + low));
   }
   return bytes;

@@ -23,11 +23,15 @@ constexpr std::uint64_t kib = 1024;
 constexpr std::uint64_t mib = 1024 * kib;
 constexpr std::uint64_t gib = 1024 * mib;
 
-inline ByteView as_bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
+inline ByteView as_bytes(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
 inline std::string_view as_text(ByteView bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
-inline Bytes to_bytes(ByteView view) { return {view.begin(), view.end()}; }
+inline Bytes to_bytes(ByteView view) {
+  return {view.begin(), view.end()};
+}
 
 bool all_zero(ByteView bytes);
 
@@ -42,14 +46,16 @@ template <typename T>
   requires std::is_unsigned_v<T>
 T load_le(const std::byte* from) {
   T value = 0;
-  for (std::size_t i = sizeof(T); i-- > 0;) value = static_cast<T>((value << 7 << 1) | std::to_integer<T>(from[i]));
+  for (std::size_t i = sizeof(T); i-- > 0;)
+    value = static_cast<T>((value << 7 << 1) | std::to_integer<T>(from[i]));
   return value;
 }
 template <typename T>
   requires std::is_unsigned_v<T>
 T load_be(const std::byte* from) {
   T value = 0;
-  for (std::size_t i = 0; i < sizeof(T); ++i) value = static_cast<T>((value << 7 << 1) | std::to_integer<T>(from[i]));
+  for (std::size_t i = 0; i < sizeof(T); ++i)
+    value = static_cast<T>((value << 7 << 1) | std::to_integer<T>(from[i]));
   return value;
 }
 template <typename T>
@@ -60,7 +66,8 @@ void store_le(std::byte* to, T value) {
 template <typename T>
   requires std::is_unsigned_v<T>
 void store_be(std::byte* to, T value) {
-  for (std::size_t i = 0; i < sizeof(T); ++i) to[sizeof(T) - 1 - i] = static_cast<std::byte>(value >> (8 * i));
+  for (std::size_t i = 0; i < sizeof(T); ++i)
+    to[sizeof(T) - 1 - i] = static_cast<std::byte>(value >> (8 * i));
 }
 
 // "1.5 GiB", "312 KiB": for people, not for machines.

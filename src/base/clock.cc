@@ -8,9 +8,13 @@ namespace rekindle {
 
 using std::chrono::milliseconds;
 
-Time SystemClock::now() { return std::chrono::floor<milliseconds>(std::chrono::system_clock::now()); }
+Time SystemClock::now() {
+  return std::chrono::floor<milliseconds>(std::chrono::system_clock::now());
+}
 
-std::chrono::nanoseconds SystemClock::ticks() { return std::chrono::steady_clock::now().time_since_epoch(); }
+std::chrono::nanoseconds SystemClock::ticks() {
+  return std::chrono::steady_clock::now().time_since_epoch();
+}
 
 bool SystemClock::sleep(milliseconds time, std::stop_token stop) {
   std::mutex mutex;
@@ -30,8 +34,9 @@ std::string to_iso8601(Time time) {
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(time - day);
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
-                     clock.minutes().count(), clock.seconds().count(), clock.subseconds().count());
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                     clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
+                     clock.subseconds().count());
 }
 
 Result<Time> from_iso8601(std::string_view text) {
@@ -43,14 +48,16 @@ Result<Time> from_iso8601(std::string_view text) {
   int second = 0;
   int used = 0;
   const std::string copy(text);
-  if (std::sscanf(copy.c_str(), "%4d-%2u-%2uT%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute, &second, &used) < 6) {
+  if (std::sscanf(copy.c_str(), "%4d-%2u-%2uT%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute, &second,
+                  &used) < 6) {
     return error(ErrorCode::invalid_argument, "'{}' is not a time like 2026-11-22T07:52:30Z", text);
   }
   std::string_view rest = text.substr(static_cast<std::size_t>(used));
   int fraction_ms = 0;
   if (rest.starts_with('.')) {
     rest.remove_prefix(1);
-    for (int scale = 100; !rest.empty() && rest[0] >= '0' && rest[0] <= '9'; scale /= 10, rest.remove_prefix(1)) {
+    for (int scale = 100; !rest.empty() && rest[0] >= '0' && rest[0] <= '9';
+         scale /= 10, rest.remove_prefix(1)) {
       fraction_ms += (rest[0] - '0') * scale;
     }
   }

@@ -28,10 +28,18 @@ void FileDescriptor::reset() {
 Result<File> File::open(const fs::path& path, Mode mode) {
   int flags = O_CLOEXEC;
   switch (mode) {
-    case Mode::read: flags |= O_RDONLY; break;
-    case Mode::read_write: flags |= O_RDWR; break;
-    case Mode::create: flags |= O_RDWR | O_CREAT; break;
-    case Mode::create_new: flags |= O_RDWR | O_CREAT | O_EXCL; break;
+    case Mode::read:
+      flags |= O_RDONLY;
+      break;
+    case Mode::read_write:
+      flags |= O_RDWR;
+      break;
+    case Mode::create:
+      flags |= O_RDWR | O_CREAT;
+      break;
+    case Mode::create_new:
+      flags |= O_RDWR | O_CREAT | O_EXCL;
+      break;
   }
   FileDescriptor fd(::open(path.c_str(), flags, 0600));
   if (!fd) return errno_error(errno, fmt::format("opening {}", path.string()));
@@ -44,7 +52,8 @@ Result<> File::read_at(std::uint64_t offset, ByteSpan bytes) const {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return errno_error(errno, fmt::format("reading {}", path_.string()));
     if (got == 0) {
-      return error(ErrorCode::corrupt, "{} ends at byte {}, {} bytes too early", path_.string(), offset, bytes.size());
+      return error(ErrorCode::corrupt, "{} ends at byte {}, {} bytes too early", path_.string(), offset,
+                   bytes.size());
     }
     offset += static_cast<std::uint64_t>(got);
     bytes = bytes.subspan(static_cast<std::size_t>(got));
@@ -143,7 +152,8 @@ Result<> write_file_atomically(const fs::path& path, ByteView content) {
 Result<> sync_directory(const fs::path& path) {
   const fs::path directory = path.empty() ? fs::path(".") : path;
   FileDescriptor fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return errno_error(errno, fmt::format("syncing directory {}", directory.string()));
+  if (!fd || ::fsync(fd.get()) != 0)
+    return errno_error(errno, fmt::format("syncing directory {}", directory.string()));
   return {};
 }
 
@@ -182,7 +192,8 @@ Result<FileDescriptor> lock_file(const fs::path& path, int operation) {
   if (!fd) return errno_error(errno, fmt::format("opening {}", path.string()));
   while (::flock(fd.get(), operation) != 0) {
     if (errno == EINTR) continue;
-    if (errno == EWOULDBLOCK) return error(ErrorCode::unavailable, "{} is locked by another process", path.string());
+    if (errno == EWOULDBLOCK)
+      return error(ErrorCode::unavailable, "{} is locked by another process", path.string());
     return errno_error(errno, fmt::format("locking {}", path.string()));
   }
   return fd;
@@ -194,6 +205,8 @@ Result<FileLock> FileLock::try_acquire(const fs::path& path) {
   return FileLock(TRY(lock_file(path, LOCK_EX | LOCK_NB)));
 }
 
-Result<FileLock> FileLock::acquire(const fs::path& path) { return FileLock(TRY(lock_file(path, LOCK_EX))); }
+Result<FileLock> FileLock::acquire(const fs::path& path) {
+  return FileLock(TRY(lock_file(path, LOCK_EX)));
+}
 
 }  // namespace rekindle

@@ -34,7 +34,12 @@ class FileDescriptor {
 // A file for positioned reads and writes; any thread may call any method.
 class File {
  public:
-  enum class Mode { read, read_write, create, create_new };  // create: read_write, made if absent, not truncated
+  enum class Mode {
+    read,
+    read_write,
+    create,
+    create_new
+  };  // create: read_write, made if absent, not truncated
   static Result<File> open(const std::filesystem::path& path, Mode mode);
 
   // Exactly bytes.size() bytes, or an error (`corrupt` if the file ends before).

@@ -37,5 +37,7 @@ struct fmt::formatter<rekindle::Id<Tag>> : fmt::formatter<std::string> {
 
 template <typename Tag>
 struct std::hash<rekindle::Id<Tag>> {
-  std::size_t operator()(const rekindle::Id<Tag>& id) const noexcept { return std::hash<std::string>()(id.str()); }
+  std::size_t operator()(const rekindle::Id<Tag>& id) const noexcept {
+    return std::hash<std::string>()(id.str());
+  }
 };

@@ -54,7 +54,8 @@ Result<> await_exec(const FileDescriptor& report, const std::string& program) {
     got = ::read(report.get(), &reason, sizeof reason);
   } while (got < 0 && errno == EINTR);
   if (got == 0) return {};
-  if (reason == ENOENT) return error(ErrorCode::not_found, "the program {} is not installed; run ./run setup", program);
+  if (reason == ENOENT)
+    return error(ErrorCode::not_found, "the program {} is not installed; run ./run setup", program);
   return errno_error(reason, fmt::format("starting {}", program));
 }
 
@@ -106,7 +107,8 @@ Result<ProcessOutput> run_process(const std::vector<std::string>& argv) {
   const std::vector<char*> arguments = argument_pointers(argv);
   const pid_t child = ::fork();
   if (child < 0) return errno_error(errno, fmt::format("starting {}", argv[0]));
-  if (child == 0) exec_child(arguments.data(), null.get(), out.write.get(), err.write.get(), report.write.get());
+  if (child == 0)
+    exec_child(arguments.data(), null.get(), out.write.get(), err.write.get(), report.write.get());
   out.write.reset();
   err.write.reset();
   report.write.reset();

@@ -19,7 +19,8 @@ struct ProcessOutput {
   std::string err;
 };
 
-// Runs argv[0] (looked up in PATH) with standard input empty; waits; any exit status is a success of this call.
+// Runs argv[0] (looked up in PATH) with standard input empty; waits; any exit status is a success of this
+// call.
 Result<ProcessOutput> run_process(const std::vector<std::string>& argv);
 
 // The same, and an exit status other than 0 is an error that quotes the last line of standard error.
@@ -33,7 +34,8 @@ struct DaemonOptions {
 // Starts argv[0] as a process that outlives this one. It is not our child (double fork): watch it by pid.
 Result<pid_t> start_daemon(const std::vector<std::string>& argv, const DaemonOptions& options);
 
-// Whether a process with this pid lives and was started with `name_part` in its command line (pids are reused).
+// Whether a process with this pid lives and was started with `name_part` in its command line (pids are
+// reused).
 bool process_lives(pid_t pid, std::string_view name_part);
 
 // SIGKILL; returns when the process is gone. Absent is fine.

@@ -25,7 +25,9 @@ std::uint64_t Random::below(std::uint64_t bound) {
   return value % bound;
 }
 
-std::string Random::hex(std::size_t byte_count) { return to_hex(bytes(byte_count)); }
+std::string Random::hex(std::size_t byte_count) {
+  return to_hex(bytes(byte_count));
+}
 
 std::string Random::uuid() {
   Bytes raw = bytes(16);

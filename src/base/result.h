@@ -47,9 +47,7 @@ class [[nodiscard]] Error {
 
   // Puts "what was being done: " before the message.
   Error context() && { return std::move(*this); }
-  Error context(std::string_view what) && {
-    return {code_, fmt::format("{}: {}", what, message_)};
-  }
+  Error context(std::string_view what) && { return {code_, fmt::format("{}: {}", what, message_)}; }
   template <typename... Args>
     requires(sizeof...(Args) > 0)
   Error context(fmt::format_string<Args...> format, Args&&... args) && {
@@ -78,7 +76,8 @@ class [[nodiscard]] Result {
   Result(Error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
   template <typename U>
     requires(std::is_convertible_v<U &&, T> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Error> && !std::is_same_v<std::remove_cvref_t<U>, Result>)
+             !std::is_same_v<std::remove_cvref_t<U>, Error> &&
+             !std::is_same_v<std::remove_cvref_t<U>, Result>)
   Result(U&& value) : value_(std::forward<U>(value)) {}  // NOLINT
 
   bool ok() const { return value_.has_value(); }
@@ -143,11 +142,11 @@ class [[nodiscard]] Result<void> {
 }  // namespace rekindle
 
 // Yields the value, or returns the error (with a context sentence, if given) from the function.
-#define TRY(expression, ...)                                              \
-  __extension__({                                                         \
-    auto try_result_ = (expression);                                      \
-    if (!try_result_.ok()) {                                              \
-      return std::move(try_result_).error().context(__VA_ARGS__);         \
-    }                                                                     \
-    std::move(try_result_).value();                                       \
+#define TRY(expression, ...)                                      \
+  __extension__({                                                 \
+    auto try_result_ = (expression);                              \
+    if (!try_result_.ok()) {                                      \
+      return std::move(try_result_).error().context(__VA_ARGS__); \
+    }                                                             \
+    std::move(try_result_).value();                               \
   })

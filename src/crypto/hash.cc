@@ -6,8 +6,12 @@
 namespace rekindle {
 
 namespace {
-unsigned char* raw(std::byte* bytes) { return reinterpret_cast<unsigned char*>(bytes); }
-const unsigned char* raw(const std::byte* bytes) { return reinterpret_cast<const unsigned char*>(bytes); }
+unsigned char* raw(std::byte* bytes) {
+  return reinterpret_cast<unsigned char*>(bytes);
+}
+const unsigned char* raw(const std::byte* bytes) {
+  return reinterpret_cast<const unsigned char*>(bytes);
+}
 }  // namespace
 
 Sha256 sha256(ByteView bytes) {
@@ -19,8 +23,8 @@ Sha256 sha256(ByteView bytes) {
 Sha256 hmac_sha256(ByteView key, ByteView bytes) {
   Sha256 digest;
   unsigned length = 0;
-  CHECK(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), raw(bytes.data()), bytes.size(), raw(digest.data()),
-             &length) != nullptr);
+  CHECK(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), raw(bytes.data()), bytes.size(),
+             raw(digest.data()), &length) != nullptr);
   CHECK(length == digest.size());
   return digest;
 }
@@ -28,7 +32,9 @@ Sha256 hmac_sha256(ByteView key, ByteView bytes) {
 Sha256Stream::Sha256Stream() : context_(EVP_MD_CTX_new()) {
   CHECK(EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr) == 1);
 }
-Sha256Stream::~Sha256Stream() { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_)); }
+Sha256Stream::~Sha256Stream() {
+  EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_));
+}
 void Sha256Stream::update(ByteView bytes) {
   CHECK(EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), bytes.data(), bytes.size()) == 1);
 }

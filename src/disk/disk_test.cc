@@ -37,7 +37,8 @@ void holds_what_was_written(BlockTarget& disk) {
   EXPECT_TRUE(all_zero(ByteView(read).first(4096)));
   ASSERT_TRUE(disk.flush().ok());
   const Extents extents = disk.data_extents({0, disk.size()}).value();
-  EXPECT_EQ(intersect(extents, {{65536 - 100, 100}}), (Extents{{65536 - 100, 100}})) << "data is always reported";
+  EXPECT_EQ(intersect(extents, {{65536 - 100, 100}}), (Extents{{65536 - 100, 100}}))
+      << "data is always reported";
 }
 
 TEST(MemoryDisk, HoldsWhatWasWritten) {
@@ -63,8 +64,8 @@ TEST(OverlayDisk, HoldsWhatWasWrittenAndLeavesTheBaseAlone) {
 TEST(OverlayDisk, ReportsOnlyBlocksThatDifferFromTheBase) {
   MemoryDisk base(Bytes(300000, std::byte{7}));
   OverlayDisk overlay(base, 65536);
-  ASSERT_TRUE(overlay.write_at(0, Bytes(10, std::byte{7})).ok());        // same content
-  ASSERT_TRUE(overlay.write_at(299999, Bytes(1, std::byte{8})).ok());    // in the short last block
+  ASSERT_TRUE(overlay.write_at(0, Bytes(10, std::byte{7})).ok());      // same content
+  ASSERT_TRUE(overlay.write_at(299999, Bytes(1, std::byte{8})).ok());  // in the short last block
   const auto changed = overlay.changed_blocks();
   ASSERT_EQ(changed.size(), 1U);
   EXPECT_EQ(changed.begin()->first, 4U);

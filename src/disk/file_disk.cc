@@ -24,8 +24,8 @@ Result<Extents> FileDisk::data_extents(Extent range) {
   const auto end = static_cast<off_t>(range.end());
   while (position < end) {
     const off_t start = ::lseek(file_.fd(), position, SEEK_DATA);
-    if (start < 0 && errno == ENXIO) break;         // nothing but hole to the end
-    if (start < 0) return Extents{range};           // not a file system that knows its holes
+    if (start < 0 && errno == ENXIO) break;  // nothing but hole to the end
+    if (start < 0) return Extents{range};    // not a file system that knows its holes
     if (start >= end) break;
     const off_t hole = ::lseek(file_.fd(), start, SEEK_HOLE);
     const off_t stop = hole < 0 ? end : std::min(hole, end);

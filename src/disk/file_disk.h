@@ -18,7 +18,9 @@ class FileDisk final : public BlockTarget {
   Result<> read_at(std::uint64_t offset, ByteSpan bytes) override { return file_.read_at(offset, bytes); }
   Result<Extents> data_extents(Extent range) override;
   Result<> write_at(std::uint64_t offset, ByteView bytes) override;
-  Result<> write_zeros(std::uint64_t offset, std::uint64_t length) override { return file_.punch_hole(offset, length); }
+  Result<> write_zeros(std::uint64_t offset, std::uint64_t length) override {
+    return file_.punch_hole(offset, length);
+  }
   Result<> flush() override { return file_.sync(); }
 
  private:

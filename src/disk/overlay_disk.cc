@@ -35,26 +35,28 @@ Result<OverlayDisk::Block*> OverlayDisk::load(std::uint64_t index) {
 Result<> OverlayDisk::read_at(std::uint64_t offset, ByteSpan bytes) {
   CHECK(offset + bytes.size() <= size());
   const std::lock_guard lock(mutex_);
-  return for_each_block(offset, bytes.size(), block_bytes_,
-                        [&](std::uint64_t index, std::uint64_t inside, std::uint64_t done, std::uint64_t step) -> Result<> {
-                          const Block* block = TRY(load(index));
-                          std::copy_n(block->content.begin() + static_cast<std::ptrdiff_t>(inside), step,
-                                      bytes.begin() + static_cast<std::ptrdiff_t>(done));
-                          return {};
-                        });
+  return for_each_block(
+      offset, bytes.size(), block_bytes_,
+      [&](std::uint64_t index, std::uint64_t inside, std::uint64_t done, std::uint64_t step) -> Result<> {
+        const Block* block = TRY(load(index));
+        std::copy_n(block->content.begin() + static_cast<std::ptrdiff_t>(inside), step,
+                    bytes.begin() + static_cast<std::ptrdiff_t>(done));
+        return {};
+      });
 }
 
 Result<> OverlayDisk::write_at(std::uint64_t offset, ByteView bytes) {
   CHECK(offset + bytes.size() <= size());
   const std::lock_guard lock(mutex_);
-  return for_each_block(offset, bytes.size(), block_bytes_,
-                        [&](std::uint64_t index, std::uint64_t inside, std::uint64_t done, std::uint64_t step) -> Result<> {
-                          Block* block = TRY(load(index));
-                          if (block->original.empty()) block->original = block->content;
-                          std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(done), step,
-                                      block->content.begin() + static_cast<std::ptrdiff_t>(inside));
-                          return {};
-                        });
+  return for_each_block(
+      offset, bytes.size(), block_bytes_,
+      [&](std::uint64_t index, std::uint64_t inside, std::uint64_t done, std::uint64_t step) -> Result<> {
+        Block* block = TRY(load(index));
+        if (block->original.empty()) block->original = block->content;
+        std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(done), step,
+                    block->content.begin() + static_cast<std::ptrdiff_t>(inside));
+        return {};
+      });
 }
 
 std::map<std::uint64_t, Bytes> OverlayDisk::changed_blocks() const {

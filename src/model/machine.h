@@ -25,7 +25,7 @@ struct NicSpec {
   std::string name;         // "Network adapter 1"
   std::string mac_address;  // "00:50:56:00:00:01"
   std::string network;
-  std::string model;        // "vmxnet3"
+  std::string model;  // "vmxnet3"
 };
 
 struct Machine {

@@ -68,7 +68,8 @@ std::size_t take_header(char* data, std::size_t, std::size_t count, void* argume
   if (colon == std::string_view::npos) return count;
   std::string_view value = line.substr(colon + 1);
   while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
-  while (!value.empty() && (value.back() == '\r' || value.back() == '\n' || value.back() == ' ')) value.remove_suffix(1);
+  while (!value.empty() && (value.back() == '\r' || value.back() == '\n' || value.back() == ' '))
+    value.remove_suffix(1);
   const std::string name(line.substr(0, colon));
   if (equal_ignoring_case(name, "Content-Length")) {  // one allocation instead of many
     std::size_t length = 0;
@@ -88,23 +89,29 @@ Error error_of(CURLcode code, const char* detail, const Transfer& transfer, cons
   const auto url = parse_url(request.url);
   const std::string where = url.ok() ? url->origin() : request.url;
   if (transfer.stop.stop_requested()) return {ErrorCode::cancelled, "stopped"};
-  if (transfer.too_big) return error(ErrorCode::internal, "{} answered more than {} bytes", where, transfer.limit);
+  if (transfer.too_big)
+    return error(ErrorCode::internal, "{} answered more than {} bytes", where, transfer.limit);
   switch (code) {
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL: return error(ErrorCode::invalid_argument, "'{}' is not a URL", request.url);
+    case CURLE_UNSUPPORTED_PROTOCOL:
+      return error(ErrorCode::invalid_argument, "'{}' is not a URL", request.url);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
       return error(ErrorCode::permission_denied,
-                   "the TLS certificate of {} is not the one that was registered and no authority vouches for it ({}); "
+                   "the TLS certificate of {} is not the one that was registered and no authority vouches "
+                   "for it ({}); "
                    "if the server's certificate was renewed, register its new thumbprint",
                    where, text);
     case CURLE_COULDNT_RESOLVE_HOST:
-      return error(ErrorCode::unavailable, "the name of {} cannot be resolved; check the address and the DNS", where);
+      return error(ErrorCode::unavailable, "the name of {} cannot be resolved; check the address and the DNS",
+                   where);
     case CURLE_COULDNT_CONNECT:
-      return error(ErrorCode::unavailable, "{} cannot be reached ({}); check the address, the port and that it runs",
-                   where, text);
-    case CURLE_OPERATION_TIMEDOUT: return error(ErrorCode::unavailable, "{} did not answer in time ({})", where, text);
-    default: return error(ErrorCode::unavailable, "talking to {}: {}", where, text);
+      return error(ErrorCode::unavailable,
+                   "{} cannot be reached ({}); check the address, the port and that it runs", where, text);
+    case CURLE_OPERATION_TIMEDOUT:
+      return error(ErrorCode::unavailable, "{} did not answer in time ({})", where, text);
+    default:
+      return error(ErrorCode::unavailable, "talking to {}: {}", where, text);
   }
 }
 
@@ -118,8 +125,7 @@ struct CurlTransport::Handle {
   ~Handle() { curl_easy_cleanup(curl); }
 };
 
-CurlTransport::CurlTransport(TlsTrust trust)
-    : trust_{trust.kind, normal_thumbprint(trust.thumbprint)} {
+CurlTransport::CurlTransport(TlsTrust trust) : trust_{trust.kind, normal_thumbprint(trust.thumbprint)} {
   static const bool ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
   CHECK(ready);
 }
@@ -186,12 +192,14 @@ Result<HttpResponse> CurlTransport::send(const HttpRequest& request) {
   // Waiting for 100-continue costs a round trip per block and some servers never send it.
   headers = curl_slist_append(headers, "Expect:");
   for (const auto& [name, value] : request.headers) {
-    headers = curl_slist_append(headers, value.empty() ? (name + ";").c_str() : (name + ": " + value).c_str());
+    headers =
+        curl_slist_append(headers, value.empty() ? (name + ";").c_str() : (name + ": " + value).c_str());
   }
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
   const CURLcode code = curl_easy_perform(curl);
   curl_slist_free_all(headers);
-  if (code != CURLE_OK) return error_of(code, detail, transfer, request);  // the handle goes with its connection
+  if (code != CURLE_OK)
+    return error_of(code, detail, transfer, request);  // the handle goes with its connection
   long status = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
   transfer.response.status = static_cast<int>(status);

@@ -37,7 +37,7 @@ bool equal_ignoring_case(std::string_view a, std::string_view b);
 
 struct HttpRequest {
   std::string method = "GET";
-  std::string url;      // client: absolute
+  std::string url;  // client: absolute
   HttpHeaders headers;
   Bytes body;
   // Client only:
@@ -46,9 +46,9 @@ struct HttpRequest {
   std::size_t max_response_bytes = 256 * mib;
   std::stop_token stop;  // gives up with `cancelled`
   // Server only:
-  std::string path;     // decoded
-  std::string raw_path; // as on the wire, without query
-  std::string query;    // as on the wire
+  std::string path;      // decoded
+  std::string raw_path;  // as on the wire, without query
+  std::string query;     // as on the wire
   std::string remote_address;
 
   std::string_view body_text() const { return as_text(body); }
@@ -66,8 +66,9 @@ struct HttpResponse {
 class HttpTransport {
  public:
   virtual ~HttpTransport() = default;
-  // One attempt. Any status is a success of this call; errors are `unavailable` (no connection, timeout, reset),
-  // `permission_denied` (TLS certificate not trusted), `cancelled`, `invalid_argument` (not a URL). Any thread.
+  // One attempt. Any status is a success of this call; errors are `unavailable` (no connection, timeout,
+  // reset), `permission_denied` (TLS certificate not trusted), `cancelled`, `invalid_argument` (not a URL).
+  // Any thread.
   virtual Result<HttpResponse> send(const HttpRequest& request) = 0;
 };
 

@@ -106,7 +106,10 @@ class Conversation {
 class BeastServer final : public HttpServer {
  public:
   BeastServer(HttpServerOptions options, Handler handler)
-      : options_(std::move(options)), handler_(std::move(handler)), acceptor_(context_), tls_(asio::ssl::context::tls_server) {}
+      : options_(std::move(options)),
+        handler_(std::move(handler)),
+        acceptor_(context_),
+        tls_(asio::ssl::context::tls_server) {}
 
   ~BeastServer() override {
     beast::error_code ignored;
@@ -125,20 +128,24 @@ class BeastServer final : public HttpServer {
   Result<> listen() {
     beast::error_code failure;
     const auto address = asio::ip::make_address(options_.address, failure);
-    if (failure) return error(ErrorCode::invalid_argument, "'{}' is not an address to listen on", options_.address);
+    if (failure)
+      return error(ErrorCode::invalid_argument, "'{}' is not an address to listen on", options_.address);
     const tcp::endpoint wanted(address, options_.port);
     acceptor_.open(wanted.protocol(), failure);
     if (!failure) acceptor_.set_option(tcp::acceptor::reuse_address(true), failure);
     if (!failure) acceptor_.bind(wanted, failure);
     if (!failure) acceptor_.listen(asio::socket_base::max_listen_connections, failure);
     if (failure) {
-      return error(ErrorCode::unavailable, "listening on {}:{}: {}", options_.address, options_.port, failure.message());
+      return error(ErrorCode::unavailable, "listening on {}:{}: {}", options_.address, options_.port,
+                   failure.message());
     }
     endpoint_ = acceptor_.local_endpoint();
     if (options_.tls) {
       tls_.use_certificate_chain(asio::buffer(options_.tls->certificate_pem), failure);
-      if (!failure) tls_.use_private_key(asio::buffer(options_.tls->key_pem), asio::ssl::context::pem, failure);
-      if (failure) return error(ErrorCode::corrupt, "the TLS certificate or key is not usable: {}", failure.message());
+      if (!failure)
+        tls_.use_private_key(asio::buffer(options_.tls->key_pem), asio::ssl::context::pem, failure);
+      if (failure)
+        return error(ErrorCode::corrupt, "the TLS certificate or key is not usable: {}", failure.message());
     }
     accepting_ = std::jthread([this] { accept_loop(); });
     return {};

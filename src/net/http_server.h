@@ -21,8 +21,8 @@ struct HttpServerOptions {
 
 class HttpServer {
  public:
-  // Called on the connection's thread, concurrently; must be thread-safe. Beside what it sets, the answer gets
-  // Content-Length. An answer with status 0 closes the connection without a word (for faults).
+  // Called on the connection's thread, concurrently; must be thread-safe. Beside what it sets, the answer
+  // gets Content-Length. An answer with status 0 closes the connection without a word (for faults).
   using Handler = std::function<HttpResponse(const HttpRequest&)>;
 
   // Listens from the return of this call until destruction. `unavailable` when the port is taken.

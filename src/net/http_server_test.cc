@@ -10,7 +10,8 @@ namespace {
 
 HttpResponse echo(const HttpRequest& request) {
   if (request.path == "/hang up") return HttpResponse{0, {}, {}};
-  HttpResponse answer = HttpResponse::text(200, "text/plain", request.method + " " + request.path + " " + request.query + " ");
+  HttpResponse answer =
+      HttpResponse::text(200, "text/plain", request.method + " " + request.path + " " + request.query + " ");
   answer.body.insert(answer.body.end(), request.body.begin(), request.body.end());
   return answer;
 }
@@ -63,7 +64,9 @@ TEST(HttpServer, ClosesWithoutAWordOnStatusZeroAndTheClientCallsItTransient) {
 
 TEST(CurlTransport, SaysWhatToDoWhenNobodyListens) {
   std::uint16_t port = 0;
-  { port = HttpServer::start({}, echo).value()->port(); }
+  {
+    port = HttpServer::start({}, echo).value()->port();
+  }
   CurlTransport client;
   HttpRequest request;
   request.url = fmt::format("http://127.0.0.1:{}/", port);

@@ -7,7 +7,9 @@ namespace rekindle {
 
 namespace {
 
-std::uint16_t default_port(std::string_view scheme) { return scheme == "https" ? 443 : 80; }
+std::uint16_t default_port(std::string_view scheme) {
+  return scheme == "https" ? 443 : 80;
+}
 
 bool unreserved(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
@@ -64,7 +66,8 @@ Result<Url> parse_url(std::string_view text) {
       return refuse("the port is not a number from 1 to 65535");
     }
   }
-  if (const auto fragment = rest.find('#'); fragment != std::string_view::npos) rest = rest.substr(0, fragment);
+  if (const auto fragment = rest.find('#'); fragment != std::string_view::npos)
+    rest = rest.substr(0, fragment);
   if (const auto question = rest.find('?'); question != std::string_view::npos) {
     url.query = std::string(rest.substr(question + 1));
     rest = rest.substr(0, question);

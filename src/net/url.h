@@ -13,11 +13,11 @@
 namespace rekindle {
 
 struct Url {
-  std::string scheme;  // lower case
-  std::string host;    // without brackets
+  std::string scheme;      // lower case
+  std::string host;        // without brackets
   std::uint16_t port = 0;  // the scheme's default when not given
-  std::string path;    // still encoded, at least "/"
-  std::string query;   // still encoded, without '?'
+  std::string path;        // still encoded, at least "/"
+  std::string query;       // still encoded, without '?'
 
   // "host" or "host:port" when the port is not the scheme's default.
   std::string authority() const;

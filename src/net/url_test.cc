@@ -17,7 +17,8 @@ TEST(Url, IsTakenApart) {
 }
 
 TEST(Url, RefusesWhatIsNone) {
-  for (const char* text : {"host:1", "ftp://host", "http://", "http://host:0", "http://host:99999", "http://[::1"}) {
+  for (const char* text :
+       {"host:1", "ftp://host", "http://", "http://host:0", "http://host:99999", "http://[::1"}) {
     EXPECT_FALSE(parse_url(text).ok()) << text;
   }
 }

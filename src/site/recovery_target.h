@@ -26,7 +26,7 @@ struct ImageSpec {
   std::uint64_t size_bytes = 0;   // rounded up to the site's unit (1 GiB)
   std::optional<ImageId> parent;  // blocks not written are those of the parent; else zeros
   std::string description;
-  std::string token;              // at most 64 characters
+  std::string token;  // at most 64 characters
   Tags tags;
 };
 
@@ -47,8 +47,8 @@ class ImageWriter {
   virtual ~ImageWriter() = default;
   // `content` is exactly image_block_bytes long. Retries what is safe to retry.
   virtual Result<> put_block(std::uint64_t index, ByteView content) = 0;
-  // All puts are in; asks the site to seal the image, with the checksum of the blocks that were put, and waits
-  // until it is complete. `corrupt` when the site refuses the checksum.
+  // All puts are in; asks the site to seal the image, with the checksum of the blocks that were put, and
+  // waits until it is complete. `corrupt` when the site refuses the checksum.
   virtual Result<> complete() = 0;
 };
 
@@ -74,7 +74,7 @@ struct LaunchSpec {
   std::vector<std::string> security_group_ids;
   std::string private_ip;  // empty: any free one
   std::string token;
-  Tags tags;               // of the instance and its volumes
+  Tags tags;  // of the instance and its volumes
 };
 
 enum class InstanceState { pending, running, stopping, stopped, terminating, terminated };
@@ -89,9 +89,10 @@ struct Instance {
   std::vector<std::string> volume_ids;
 };
 
-// Any number of threads. Errors common to all: `unavailable` (already retried), `unauthenticated` (wrong secret,
-// with which key), `permission_denied`, `exhausted` (quota, capacity, no free address), `invalid_argument` (no such
-// instance type, subnet, ...: names the wrong value and how to list the right ones).
+// Any number of threads. Errors common to all: `unavailable` (already retried), `unauthenticated` (wrong
+// secret, with which key), `permission_denied`, `exhausted` (quota, capacity, no free address),
+// `invalid_argument` (no such instance type, subnet, ...: names the wrong value and how to list the right
+// ones).
 class RecoveryTarget {
  public:
   virtual ~RecoveryTarget() = default;
@@ -104,7 +105,7 @@ class RecoveryTarget {
   virtual Result<Image> image(const ImageId& id) = 0;  // `not_found`
   // Of complete images. Blocks not listed hold what an unwritten block holds: zeros.
   virtual Result<std::unique_ptr<BlockSource>> open_image(const ImageId& id) = 0;
-  virtual Result<> remove_image(const ImageId& id) = 0;  // absent is fine
+  virtual Result<> remove_image(const ImageId& id) = 0;                  // absent is fine
   virtual Result<std::vector<Image>> find_images(const Tags& tags) = 0;  // all tags match
 
   virtual Result<TemplateId> register_template(const TemplateSpec& spec) = 0;
@@ -117,8 +118,8 @@ class RecoveryTarget {
   virtual Result<std::vector<Instance>> find_instances(const Tags& tags) = 0;  // not the terminated ones
   virtual Result<std::string> console_output(const InstanceId& id) = 0;
 
-  // Whether a launch with these settings would be accepted (unknown type, subnet, group, address taken), without
-  // making anything.
+  // Whether a launch with these settings would be accepted (unknown type, subnet, group, address taken),
+  // without making anything.
   virtual Result<> check_launch(const LaunchSpec& spec) = 0;
 };
 

@@ -19,7 +19,8 @@ namespace rekindle {
 struct DiskSnapshot {
   DiskId disk;
   std::uint64_t size_bytes = 0;
-  // Names this instant of this disk for a later changed_areas(); empty if the site does not track changes of it.
+  // Names this instant of this disk for a later changed_areas(); empty if the site does not track changes of
+  // it.
   std::string change_id;
 };
 
@@ -35,9 +36,9 @@ struct SnapshotName {
   std::string name;
 };
 
-// Any number of threads may call any method. Errors common to all: `unavailable` (no connection; already retried
-// as far as it is safe), `unauthenticated` (wrong password; an expired session is renewed without a word),
-// `permission_denied` (names the privilege), `not_found` (the machine is gone).
+// Any number of threads may call any method. Errors common to all: `unavailable` (no connection; already
+// retried as far as it is safe), `unauthenticated` (wrong password; an expired session is renewed without a
+// word), `permission_denied` (names the privilege), `not_found` (the machine is gone).
 class SnapshotSource {
  public:
   virtual ~SnapshotSource() = default;
@@ -49,7 +50,8 @@ class SnapshotSource {
   // cannot be (existing snapshots, old hardware, ...): then backups are full.
   virtual Result<> enable_change_tracking(const MachineId& id) = 0;
 
-  // All disks of the machine at one instant. Not idempotent: call snapshots() before to find an earlier one by name.
+  // All disks of the machine at one instant. Not idempotent: call snapshots() before to find an earlier one
+  // by name.
   virtual Result<MachineSnapshot> create_snapshot(const MachineId& id, const std::string& name) = 0;
   virtual Result<std::vector<SnapshotName>> snapshots(const MachineId& id) = 0;
   // What create_snapshot returned, again. `not_found` when it does not exist.
@@ -63,7 +65,8 @@ class SnapshotSource {
   virtual Result<Extents> changed_areas(const MachineSnapshot& snapshot, const DiskId& disk,
                                         const std::string& since_change_id) = 0;
   // Reads the frozen disk. The source must not outlive this site.
-  virtual Result<std::unique_ptr<BlockSource>> open_disk(const MachineSnapshot& snapshot, const DiskId& disk) = 0;
+  virtual Result<std::unique_ptr<BlockSource>> open_disk(const MachineSnapshot& snapshot,
+                                                         const DiskId& disk) = 0;
 };
 
 }  // namespace rekindle
