@@ -1,0 +1,112 @@
+#include "model/json.h"
+
+#include <stdexcept>
+
+namespace nlohmann {
+
+void adl_serializer<rekindle::Time>::to_json(json& j, const rekindle::Time& time) {
+  j = rekindle::to_iso8601(time);
+}
+
+void adl_serializer<rekindle::Time>::from_json(const json& j, rekindle::Time& time) {
+  auto parsed = rekindle::from_iso8601(j.get<std::string>());
+  if (!parsed.ok()) throw json::other_error::create(501, parsed.error().message(), &j);
+  time = *parsed;
+}
+
+}  // namespace nlohmann
+
+namespace rekindle {
+
+// What NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT does, but not inline: declared in the header, defined
+// here.
+#define JSON_FIELDS(Type, ...)                                                              \
+  void to_json(nlohmann::json& nlohmann_json_j, const Type& nlohmann_json_t) {              \
+    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(NLOHMANN_JSON_TO, __VA_ARGS__))                \
+  }                                                                                         \
+  void from_json(const nlohmann::json& nlohmann_json_j, Type& nlohmann_json_t) {            \
+    const Type nlohmann_json_default_obj{};                                                 \
+    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(NLOHMANN_JSON_FROM_WITH_DEFAULT, __VA_ARGS__)) \
+  }
+
+JSON_FIELDS(DiskSpec, id, name, size_bytes, position, excluded_because)
+JSON_FIELDS(NicSpec, name, mac_address, network, model)
+JSON_FIELDS(Machine, id, name, power, firmware, vcpus, memory_mib, guest_os, change_tracking, disks, nics,
+            refused_because)
+JSON_FIELDS(RecoveryPointDisk, disk_id, size_bytes, change_id)
+JSON_FIELDS(RecoveryPoint, id, vault, datacenter, machine, time, disks, full, bytes_read, bytes_stored,
+            bytes_changed)
+JSON_FIELDS(Datacenter, name, url, user, sealed_password, thumbprint)
+JSON_FIELDS(Account, name, region, endpoint, access_key_id, sealed_secret_access_key)
+JSON_FIELDS(VaultSettings, name, directory, sealed_passphrase)
+JSON_FIELDS(BackupPolicy, name, datacenter, vault, machines)
+JSON_FIELDS(ProtectedMachine, name, id, datacenter, vault, runs_at)
+JSON_FIELDS(FailoverSettings, instance_type, subnet_id, security_group_ids, private_ip, health_check, tags)
+JSON_FIELDS(PlanMachine, machine, settings)
+JSON_FIELDS(DrPlan, name, account, replicate_every_minutes, health_check_seconds, machines)
+JSON_FIELDS(DrCopyDisk, disk_id, image_id, size_bytes)
+JSON_FIELDS(DrCopy, id, plan, machine, recovery_point_id, recovery_point_time, firmware, state, disks)
+JSON_FIELDS(Failover, id, plan, machine, account, kind, state, instance_id, private_ip, public_ip,
+            recovery_point_id, recovery_point_time, started, finished)
+JSON_FIELDS(StepTiming, step, started, milliseconds)
+JSON_FIELDS(LedgerEntry, token, kind, site, container, object_id, state, job_id, in_use_by, updated)
+#undef JSON_FIELDS
+
+namespace {
+
+ErrorCode error_code_of(std::string_view text) {
+  for (int code = 0; code <= static_cast<int>(ErrorCode::internal); ++code) {
+    if (to_string(static_cast<ErrorCode>(code)) == text) return static_cast<ErrorCode>(code);
+  }
+  return ErrorCode::internal;
+}
+
+}  // namespace
+
+void to_json(nlohmann::json& j, const Job& value) {
+  j = {{"id", value.id},
+       {"kind", value.kind},
+       {"subject", value.subject},
+       {"state", value.state},
+       {"step", value.step},
+       {"parameters", value.parameters},
+       {"data", value.data},
+       {"timings", value.timings},
+       {"error", value.error},
+       {"error_code", std::string(to_string(value.error_code))},
+       {"cancel_requested", value.cancel_requested},
+       {"bytes_done", value.bytes_done},
+       {"bytes_total", value.bytes_total},
+       {"created", value.created},
+       {"updated", value.updated},
+       {"owner", value.owner},
+       {"fencing", value.fencing}};
+}
+
+void from_json(const nlohmann::json& j, Job& value) {
+  j.at("id").get_to(value.id);
+  j.at("kind").get_to(value.kind);
+  j.at("subject").get_to(value.subject);
+  j.at("state").get_to(value.state);
+  j.at("step").get_to(value.step);
+  value.parameters = j.at("parameters");
+  value.data = j.at("data");
+  j.at("timings").get_to(value.timings);
+  j.at("error").get_to(value.error);
+  value.error_code = error_code_of(j.at("error_code").get<std::string>());
+  j.at("cancel_requested").get_to(value.cancel_requested);
+  j.at("bytes_done").get_to(value.bytes_done);
+  j.at("bytes_total").get_to(value.bytes_total);
+  j.at("created").get_to(value.created);
+  j.at("updated").get_to(value.updated);
+  j.at("owner").get_to(value.owner);
+  j.at("fencing").get_to(value.fencing);
+}
+
+Result<nlohmann::json> parse_json_text(std::string_view text) {
+  nlohmann::json parsed = nlohmann::json::parse(text, nullptr, false);
+  if (parsed.is_discarded()) return error(ErrorCode::corrupt, "the record is not readable as JSON");
+  return parsed;
+}
+
+}  // namespace rekindle

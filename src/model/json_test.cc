@@ -1,0 +1,44 @@
+#include "model/json.h"
+
+#include <gtest/gtest.h>
+
+#include "base/bytes.h"
+
+namespace rekindle {
+namespace {
+
+TEST(ModelJson, AMachineComesBackWhole) {
+  Machine machine;
+  machine.id = MachineId("5012");
+  machine.name = "web";
+  machine.firmware = Firmware::uefi;
+  machine.power = PowerState::on;
+  machine.disks = {{DiskId("6000C29"), "Hard disk 1", 1 * gib, 0, ""}};
+  machine.nics = {{"Network adapter 1", "00:50:56:00:00:01", "VM Network", "vmxnet3"}};
+  const auto back = parse_json<Machine>(nlohmann::json(machine).dump()).value();
+  EXPECT_EQ(nlohmann::json(back), nlohmann::json(machine));
+  EXPECT_EQ(back.firmware, Firmware::uefi);
+  EXPECT_EQ(back.disks[0].id.str(), "6000C29");
+}
+
+TEST(ModelJson, AJobComesBackWhole) {
+  Job job;
+  job.id = JobId("j1");
+  job.kind = JobKind::failover;
+  job.state = JobState::cleaning;
+  job.error_code = ErrorCode::exhausted;
+  job.data["images"] = {"snap-1"};
+  job.timings = {{"convert", from_iso8601("2026-11-22T00:00:00.001Z").value(), 12}};
+  const auto back = parse_json<Job>(nlohmann::json(job).dump()).value();
+  EXPECT_EQ(nlohmann::json(back), nlohmann::json(job));
+}
+
+TEST(ModelJson, AbsentFieldsAreDefaultsAndWrongOnesAreErrors) {
+  EXPECT_EQ(parse_json<DrPlan>(R"({"name":"p"})").value().health_check_seconds, 300);
+  EXPECT_EQ(parse_json<DrPlan>(R"({"name":3})").error().code(), ErrorCode::corrupt);
+  EXPECT_EQ(parse_json<DrPlan>("{").error().code(), ErrorCode::corrupt);
+  EXPECT_EQ(parse_json<RecoveryPoint>(R"({"time":"noon"})").error().code(), ErrorCode::corrupt);
+}
+
+}  // namespace
+}  // namespace rekindle

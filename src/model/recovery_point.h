@@ -1,0 +1,36 @@
+// One machine at one instant, in the vault.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "model/ids.h"
+#include "model/machine.h"
+
+namespace rekindle {
+
+struct RecoveryPointDisk {
+  DiskId disk_id;
+  std::uint64_t size_bytes = 0;
+  // The site's name of this instant of the disk: what a later incremental backup asks its changes since.
+  // Empty: not tracked, the next backup reads everything.
+  std::string change_id;
+};
+
+struct RecoveryPoint {
+  RecoveryPointId id;
+  std::string vault;
+  std::string datacenter;
+  Machine machine;  // its configuration at that instant
+  Time time{};      // the instant: everything the guest wrote durably before it is in
+  std::vector<RecoveryPointDisk> disks;
+  bool full = false;                // every disk was read whole
+  std::uint64_t bytes_read = 0;     // from the datacenter
+  std::uint64_t bytes_stored = 0;   // added to the vault
+  std::uint64_t bytes_changed = 0;  // areas the site named as changed (full: the data areas)
+};
+
+}  // namespace rekindle

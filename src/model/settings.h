@@ -1,0 +1,52 @@
+// What users set up: datacenters, AWS accounts, vaults, backup policies. Names are unique by kind.
+// Secrets are sealed text; only the part that opens the connection unseals them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/machine.h"
+
+namespace rekindle {
+
+struct Datacenter {
+  std::string name;
+  std::string url;  // https://host[:port]
+  std::string user;
+  std::string sealed_password;
+  std::string thumbprint;  // SHA-256 of the server's certificate; empty: the system's authorities decide
+};
+
+struct Account {
+  std::string name;
+  std::string region;
+  std::string endpoint;  // empty: AWS's own
+  std::string access_key_id;
+  std::string sealed_secret_access_key;
+};
+
+struct VaultSettings {
+  std::string name;
+  std::string directory;
+  std::string sealed_passphrase;
+};
+
+struct BackupPolicy {
+  std::string name;
+  std::string datacenter;
+  std::string vault;
+  std::vector<std::string> machines;  // names or ids
+};
+
+// Where the production of a machine runs now (invariant: never at both).
+enum class RunsAt { datacenter, account };
+
+struct ProtectedMachine {
+  std::string name;  // key: as in the datacenter when it was first backed up
+  MachineId id;
+  std::string datacenter;
+  std::string vault;
+  RunsAt runs_at = RunsAt::datacenter;
+};
+
+}  // namespace rekindle
