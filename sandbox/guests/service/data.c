@@ -14,79 +14,71 @@ enum { PIECE_BYTES = 64 * 1024, PIECES_PER_MIB = 16, PIECES = DATA_MIB * PIECES_
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 // splitmix64 (Steele, Lea, Flood 2014): two lines, good enough, same on every machine.
-static uint64_t next_random(uint64_t *state) {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
+static uint64_t next_random(uint64_t* state) {
+  uint64_t z = *state += 0x9e3779b97f4a7c15u;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+  return z ^ z >> 31;
 }
 
 // The file is allocated but not written: the disk image stays small, and yet every piece
 // has its own place on the disk from the beginning. A sparse file would not do: ext4 would
 // lay the scattered pieces side by side when it writes them back.
 static int open_data(void) {
-    int fd = open(DATA_PATH, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    struct stat st;
-    if (fd < 0)
-        return -1;
-    const off_t size = (off_t)PIECES * PIECE_BYTES;
-    if (fstat(fd, &st) != 0 || (st.st_size < size && posix_fallocate(fd, 0, size) != 0)) {
-        close(fd);
-        return -1;
-    }
-    return fd;
+  int fd = open(DATA_PATH, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  struct stat st;
+  if (fd < 0) return -1;
+  const off_t size = (off_t)PIECES * PIECE_BYTES;
+  if (fstat(fd, &st) != 0 || (st.st_size < size && posix_fallocate(fd, 0, size) != 0)) {
+    close(fd);
+    return -1;
+  }
+  return fd;
 }
 
-static bool write_piece(int fd, unsigned piece, uint64_t *random) {
-    static uint64_t words[PIECE_BYTES / sizeof(uint64_t)];  // guarded by lock
-    for (size_t i = 0; i < PIECE_BYTES / sizeof *words; i++)
-        words[i] = next_random(random);
-    return pwrite(fd, words, PIECE_BYTES, (off_t)piece * PIECE_BYTES) == PIECE_BYTES;
+static bool write_piece(int fd, unsigned piece, uint64_t* random) {
+  static uint64_t words[PIECE_BYTES / sizeof(uint64_t)];  // guarded by lock
+  for (size_t i = 0; i < PIECE_BYTES / sizeof *words; i++) words[i] = next_random(random);
+  return pwrite(fd, words, PIECE_BYTES, (off_t)piece * PIECE_BYTES) == PIECE_BYTES;
 }
 
 static bool scatter(int fd, unsigned count, uint64_t random) {
-    unsigned order[PIECES];
-    for (unsigned i = 0; i < PIECES; i++)
-        order[i] = i;
-    for (unsigned i = 0; i < count; i++) {
-        unsigned other = i + next_random(&random) % (PIECES - i);
-        unsigned piece = order[other];
-        order[other] = order[i];
-        if (!write_piece(fd, piece, &random))
-            return false;
-        // In small portions, so that the ledger's own writes never wait long behind these.
-        if ((i + 1) % (4 * PIECES_PER_MIB) == 0 && fdatasync(fd) != 0)
-            return false;
-    }
-    return fdatasync(fd) == 0;
+  unsigned order[PIECES];
+  for (unsigned i = 0; i < PIECES; i++) order[i] = i;
+  for (unsigned i = 0; i < count; i++) {
+    unsigned other = i + next_random(&random) % (PIECES - i);
+    unsigned piece = order[other];
+    order[other] = order[i];
+    if (!write_piece(fd, piece, &random)) return false;
+    // In small portions, so that the ledger's own writes never wait long behind these.
+    if ((i + 1) % (4 * PIECES_PER_MIB) == 0 && fdatasync(fd) != 0) return false;
+  }
+  return fdatasync(fd) == 0;
 }
 
 bool data_scatter(unsigned mib, uint64_t seed) {
-    pthread_mutex_lock(&lock);
-    int fd = open_data();
-    bool ok = fd >= 0 && scatter(fd, mib * PIECES_PER_MIB, seed);
-    if (fd >= 0)
-        close(fd);
-    pthread_mutex_unlock(&lock);
-    return ok;
+  pthread_mutex_lock(&lock);
+  int fd = open_data();
+  bool ok = fd >= 0 && scatter(fd, mib * PIECES_PER_MIB, seed);
+  if (fd >= 0) close(fd);
+  pthread_mutex_unlock(&lock);
+  return ok;
 }
 
-static bool digest_file(int fd, uint64_t *digest) {
-    static uint64_t words[PIECE_BYTES / sizeof(uint64_t)];  // guarded by lock
-    *digest = 0xcbf29ce484222325u;
-    ssize_t got;
-    while ((got = read(fd, words, sizeof words)) == PIECE_BYTES)
-        for (size_t i = 0; i < PIECE_BYTES / sizeof *words; i++)
-            *digest = (*digest ^ words[i]) * 0x100000001b3u;
-    return got == 0;
+static bool digest_file(int fd, uint64_t* digest) {
+  static uint64_t words[PIECE_BYTES / sizeof(uint64_t)];  // guarded by lock
+  *digest = 0xcbf29ce484222325u;
+  ssize_t got;
+  while ((got = read(fd, words, sizeof words)) == PIECE_BYTES)
+    for (size_t i = 0; i < PIECE_BYTES / sizeof *words; i++) *digest = (*digest ^ words[i]) * 0x100000001b3u;
+  return got == 0;
 }
 
-bool data_digest(uint64_t *digest) {
-    pthread_mutex_lock(&lock);
-    int fd = open(DATA_PATH, O_RDONLY | O_CLOEXEC);
-    bool ok = fd >= 0 && digest_file(fd, digest);
-    if (fd >= 0)
-        close(fd);
-    pthread_mutex_unlock(&lock);
-    return ok;
+bool data_digest(uint64_t* digest) {
+  pthread_mutex_lock(&lock);
+  int fd = open(DATA_PATH, O_RDONLY | O_CLOEXEC);
+  bool ok = fd >= 0 && digest_file(fd, digest);
+  if (fd >= 0) close(fd);
+  pthread_mutex_unlock(&lock);
+  return ok;
 }

@@ -27,18 +27,18 @@ void ledger_start(void);
 uint64_t ledger_durable_lines(void);
 
 // Writes the durable lines to `out`: all, or only the last `last` if that is not 0.
-void ledger_print(FILE *out, uint64_t last);
+void ledger_print(FILE* out, uint64_t last);
 
 // ---- facts.c: what this machine is ----
 
 // The first 8 characters of the kernel's boot id, which changes at every boot.
-const char *boot_id(void);
+const char* boot_id(void);
 
 // Seconds since 1970. Right even after the machine was resumed from a saved state.
 int64_t wall_clock(void);
 
 // The JSON object of /status.
-void facts_print(FILE *out);
+void facts_print(FILE* out);
 
 // ---- data.c: a file to change on demand ----
 
@@ -50,4 +50,4 @@ bool data_scatter(unsigned mib, uint64_t seed);
 
 // Digest of the whole data file: FNV-1a with 64-bit little-endian words in the place of
 // bytes. False when there is no data file.
-bool data_digest(uint64_t *digest);
+bool data_digest(uint64_t* digest);
