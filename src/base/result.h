@@ -142,11 +142,16 @@ class [[nodiscard]] Result<void> {
 }  // namespace rekindle
 
 // Yields the value, or returns the error (with a context sentence, if given) from the function.
-#define TRY(expression, ...)                                      \
-  __extension__({                                                 \
-    auto try_result_ = (expression);                              \
-    if (!try_result_.ok()) {                                      \
-      return std::move(try_result_).error().context(__VA_ARGS__); \
-    }                                                             \
-    std::move(try_result_).value();                               \
+#define TRY(expression, ...) REKINDLE_TRY(REKINDLE_JOIN(try_result_, __COUNTER__), expression, __VA_ARGS__)
+
+// The name of the local is unique, so that a TRY may hold a lambda that holds another.
+#define REKINDLE_JOIN(a, b) REKINDLE_JOIN_EXPANDED(a, b)
+#define REKINDLE_JOIN_EXPANDED(a, b) a##b
+#define REKINDLE_TRY(result, expression, ...)                   \
+  __extension__({                                               \
+    auto result = (expression);                                 \
+    if (!result.ok()) {                                         \
+      return std::move(result).error().context(__VA_ARGS__);    \
+    }                                                           \
+    std::move(result).value();                                  \
   })

@@ -1,0 +1,130 @@
+// Jobs: rows with a lease and a fencing number.
+#include "base/random.h"
+#include "catalog/catalog.h"
+
+namespace rekindle {
+
+namespace {
+
+// The columns are the truth for lease and cancel; the body carries the rest.
+Result<Job> job_of(const SqliteStatement& row) {
+  auto job = TRY(parse_json<Job>(row.text(0)));
+  job.owner = row.text(1);
+  job.fencing = static_cast<std::uint64_t>(row.number(2));
+  job.cancel_requested = row.number(3) != 0;
+  return job;
+}
+
+constexpr const char* columns = "body, owner, fencing, cancel_requested";
+
+}  // namespace
+
+std::string_view side_of(JobKind kind) {
+  return kind == JobKind::backup ? "datacenter" : "account";
+}
+
+Result<Job> Catalog::create_job(JobKind kind, const std::string& subject, nlohmann::json parameters,
+                                const std::string& first_step) {
+  Job job;
+  job.id = JobId("job-" + SystemRandom().hex(6));
+  job.kind = kind;
+  job.subject = subject;
+  job.step = first_step;
+  job.parameters = std::move(parameters);
+  job.created = clock_.now();
+  job.updated = job.created;
+  TRY(transaction([&]() -> Result<> {
+    const std::vector<Job> unfinished = TRY(unfinished_jobs());
+    for (const Job& other : unfinished) {
+      if (other.subject == subject && side_of(other.kind) == side_of(kind)) {
+        return error(ErrorCode::failed_precondition,
+                     "{} {} of {} is not finished; follow it with 'rekindle job show {}'", word(other.kind),
+                     other.id, subject, other.id);
+      }
+    }
+    auto statement =
+        TRY(database_.prepare("INSERT INTO jobs (id, side, subject, over, owner, fencing, body) VALUES (?1, "
+                              "?2, ?3, 0, '', 0, ?4)"));
+    return statement.bind(1, job.id.str())
+        .bind(2, side_of(kind))
+        .bind(3, subject)
+        .bind(4, nlohmann::json(job).dump())
+        .run();
+  }));
+  return job;
+}
+
+Result<Job> Catalog::job(const JobId& id) {
+  const std::lock_guard lock(mutex_);
+  auto statement = TRY(database_.prepare(fmt::format("SELECT {} FROM jobs WHERE id = ?1", columns)));
+  statement.bind(1, id.str());
+  if (!TRY(statement.step())) {
+    return error(ErrorCode::not_found, "there is no job '{}'; list them with 'rekindle job list'", id);
+  }
+  return job_of(statement);
+}
+
+Result<std::vector<Job>> Catalog::jobs() {
+  const std::lock_guard lock(mutex_);
+  auto statement = TRY(database_.prepare(fmt::format("SELECT {} FROM jobs ORDER BY sequence", columns)));
+  std::vector<Job> found;
+  while (TRY(statement.step())) found.push_back(TRY(job_of(statement)));
+  return found;
+}
+
+Result<std::vector<Job>> Catalog::unfinished_jobs() {
+  const std::lock_guard lock(mutex_);
+  auto statement =
+      TRY(database_.prepare(fmt::format("SELECT {} FROM jobs WHERE over = 0 ORDER BY sequence", columns)));
+  std::vector<Job> found;
+  while (TRY(statement.step())) found.push_back(TRY(job_of(statement)));
+  return found;
+}
+
+Result<Job> Catalog::claim_job(const JobId& id, const std::string& owner) {
+  Job claimed;
+  TRY(transaction([&]() -> Result<> {
+    claimed = TRY(job(id));
+    if (claimed.owner != owner && owner_lives(claimed.owner)) {
+      return error(ErrorCode::unavailable, "{} is being performed by another process ({})", id,
+                   claimed.owner);
+    }
+    claimed.owner = owner;
+    ++claimed.fencing;
+    auto statement = TRY(database_.prepare("UPDATE jobs SET owner = ?2, fencing = ?3 WHERE id = ?1"));
+    return statement.bind(1, id.str())
+        .bind(2, owner)
+        .bind(3, static_cast<std::int64_t>(claimed.fencing))
+        .run();
+  }));
+  return claimed;
+}
+
+Result<> Catalog::save_job(Job& job) {
+  const std::lock_guard lock(mutex_);
+  job.updated = clock_.now();
+  auto statement = TRY(
+      database_.prepare("UPDATE jobs SET body = ?2, over = ?3, owner = ?5 WHERE id = ?1 AND fencing = ?4"));
+  TRY(statement.bind(1, job.id.str())
+          .bind(2, nlohmann::json(job).dump())
+          .bind(3, static_cast<std::int64_t>(is_over(job.state)))
+          .bind(4, static_cast<std::int64_t>(job.fencing))
+          .bind(5, is_over(job.state) ? std::string() : job.owner)
+          .run());
+  if (database_.changes() != 1) {
+    return error(ErrorCode::failed_precondition, "{} was taken over by another process", job.id);
+  }
+  return {};
+}
+
+Result<> Catalog::request_cancel(const JobId& id) {
+  return transaction([&]() -> Result<> {
+    const Job found = TRY(job(id));
+    if (is_over(found.state))
+      return error(ErrorCode::failed_precondition, "{} is over already: {}", id, word(found.state));
+    auto statement = TRY(database_.prepare("UPDATE jobs SET cancel_requested = 1 WHERE id = ?1"));
+    return statement.bind(1, id.str()).run();
+  });
+}
+
+}  // namespace rekindle
