@@ -125,7 +125,8 @@ struct CurlTransport::Handle {
   ~Handle() { curl_easy_cleanup(curl); }
 };
 
-CurlTransport::CurlTransport(TlsTrust trust) : trust_{trust.kind, normal_thumbprint(trust.thumbprint)} {
+CurlTransport::CurlTransport(const TlsTrust& trust)
+    : trust_{trust.kind, normal_thumbprint(trust.thumbprint)} {
   static const bool ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
   CHECK(ready);
 }
@@ -192,8 +193,9 @@ Result<HttpResponse> CurlTransport::send(const HttpRequest& request) {
   // Waiting for 100-continue costs a round trip per block and some servers never send it.
   headers = curl_slist_append(headers, "Expect:");
   for (const auto& [name, value] : request.headers) {
-    headers =
-        curl_slist_append(headers, value.empty() ? (name + ";").c_str() : (name + ": " + value).c_str());
+    // curl sends "name;" as a header without a value, and "name:" not at all.
+    const std::string line = value.empty() ? name + ";" : fmt::format("{}: {}", name, value);
+    headers = curl_slist_append(headers, line.c_str());
   }
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
   const CURLcode code = curl_easy_perform(curl);

@@ -23,7 +23,7 @@ struct TlsTrust {
 
 class CurlTransport final : public HttpTransport {
  public:
-  explicit CurlTransport(TlsTrust trust = {});
+  explicit CurlTransport(const TlsTrust& trust = {});
   ~CurlTransport() override;
   Result<HttpResponse> send(const HttpRequest& request) override;
 

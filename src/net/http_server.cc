@@ -7,6 +7,7 @@
 #include <boost/beast/ssl.hpp>
 #include <condition_variable>
 #include <list>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -165,12 +166,15 @@ class BeastServer final : public HttpServer {
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
         continue;
       }
-      auto shared = std::make_shared<tcp::socket>(std::move(socket));
+      auto owned = std::make_unique<tcp::socket>(std::move(socket));
       {
         const std::lock_guard lock(mutex_);
-        open_.push_back(shared.get());
+        open_.push_back(owned.get());
       }
-      std::thread([this, shared] { serve(*shared); }).detach();
+      std::thread([this, owned = std::move(owned)]() mutable {
+        serve(*owned);
+        close(std::move(owned));
+      }).detach();
     }
   }
 
@@ -187,8 +191,13 @@ class BeastServer final : public HttpServer {
       Conversation(socket, handler_, options_.max_body_bytes, remote).hold();
     }
     socket.shutdown(tcp::socket::shutdown_both, failure);
+  }
+
+  // The socket goes before the waiting destructor hears of it: a socket needs its context to the end.
+  void close(std::unique_ptr<tcp::socket> socket) {
     const std::lock_guard lock(mutex_);
-    std::erase(open_, &socket);
+    std::erase(open_, socket.get());
+    socket.reset();
     all_closed_.notify_all();
   }
 
