@@ -1,0 +1,68 @@
+// Files of an ext2/3/4 file system on any BlockTarget, through libext2fs: nothing is mounted, no kernel reads
+// it.
+#pragma once
+
+#include <ext2fs/ext2fs.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "guest/ext4_device.h"
+
+namespace rekindle {
+
+// One thread. Paths are absolute ("/etc/fstab"); symbolic links are followed inside the file system.
+// The file system is hostile input: sizes are bounded by the caller's limits, names that are not file names
+// are left out. Errors common to all: `not_found`, `corrupt` (damaged file system), and what the volume's
+// reads return. Writes also: `exhausted` (full), `failed_precondition` (encrypted or verity-protected file).
+class Ext4Volume {
+ public:
+  // `volume` outlives this. `failed_precondition` if the journal is not replayed or a feature is not known.
+  static Result<std::unique_ptr<Ext4Volume>> open(BlockTarget& volume);
+  // Without close(), what was not written yet is lost and the file system may be left inconsistent.
+  ~Ext4Volume();
+  Ext4Volume(const Ext4Volume&) = delete;
+  Ext4Volume& operator=(const Ext4Volume&) = delete;
+  // Writes what is pending. Writes nothing if nothing was changed. Afterwards only destruction is allowed.
+  Result<> close();
+
+  Result<bool> is_file(const std::string& path);
+  Result<bool> is_directory(const std::string& path);
+  // Sorted, without "." and "..".
+  Result<std::vector<std::string>> list(const std::string& path);
+  Result<std::uint64_t> size_of(const std::string& path);
+  Result<Bytes> read(const std::string& path, std::uint64_t offset, std::uint64_t length);
+  // `corrupt` if the file is longer than `limit`.
+  Result<Bytes> read_all(const std::string& path, std::uint64_t limit);
+  Result<std::string> read_text(const std::string& path) { return read_text(path, mib); }
+  Result<std::string> read_text(const std::string& path, std::uint64_t limit);
+
+  // The inode stays: owner, mode, labels, hard links.
+  Result<> append(const std::string& path, ByteView bytes);
+  Result<> replace(const std::string& path, ByteView bytes);
+  // New file of root, mode `mode` (e.g. 0644). `already_exists`.
+  Result<> create(const std::string& path, ByteView bytes, unsigned mode);
+  // And its parents, root's, 0755. Existing is fine.
+  Result<> make_directories(const std::string& path);
+
+  std::uint64_t free_bytes() const;
+
+ private:
+  explicit Ext4Volume(BlockTarget& volume) : device_{volume, {}} {}
+  Result<ext2_ino_t> lookup(const std::string& path);
+  Result<ext2_inode> inode_of(ext2_ino_t number);
+  Result<bool> has_type(const std::string& path, unsigned type);
+  Result<ext2_ino_t> writable_file(const std::string& path);
+  Result<> load_bitmaps();
+  Result<> write_content(ext2_ino_t number, std::uint64_t offset, ByteView bytes, bool truncate);
+  Result<> link(ext2_ino_t directory, const std::string& name, ext2_ino_t number, int type);
+  Result<> make_directory(const std::string& path);
+  Result<> check(errcode_t code);
+
+  Ext4Device device_;
+  ext2_filsys filesystem_ = nullptr;
+  bool bitmaps_loaded_ = false;
+};
+
+}  // namespace rekindle
