@@ -1,0 +1,190 @@
+#include "aws/fault.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "aws/xml.h"
+
+namespace rekindle {
+
+namespace {
+
+using Codes = std::initializer_list<std::string_view>;
+
+bool one_of(std::string_view code, Codes codes) {
+  return std::find(codes.begin(), codes.end(), code) != codes.end();
+}
+
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+void read_xml_fault(const HttpResponse& response, AwsFault& fault) {
+  const auto answer = XmlAnswer::parse(response.body);
+  if (!answer.ok()) return;
+  const XmlElement root = answer->root();
+  const XmlElement list = root.child("Errors");
+  const XmlElement entry = (list ? list : root).child("Error");
+  if (const std::string code = entry.text("Code"); !code.empty()) fault.code = code;
+  fault.message = entry.text("Message");
+}
+
+// "ValidationException:http://internal.amazon.com/..." or "com.amazonaws.ebs#ValidationException"
+std::string bare_type(std::string_view type) {
+  type = type.substr(0, type.find(':'));
+  if (const auto hash = type.find('#'); hash != std::string_view::npos) type = type.substr(hash + 1);
+  return std::string(type);
+}
+
+void read_json_fault(const HttpResponse& response, AwsFault& fault) {
+  const auto body = nlohmann::json::parse(response.body_text(), nullptr, false);
+  if (!body.is_object()) return;
+  auto text = [&](const char* name) {
+    const auto at = body.find(name);
+    return at != body.end() && at->is_string() ? at->get<std::string>() : std::string();
+  };
+  std::string type(response.headers.get("x-amzn-ErrorType"));
+  if (type.empty()) type = text("__type");
+  if (!type.empty()) fault.code = bare_type(type);
+  fault.message = text("Message").empty() ? text("message") : text("Message");
+  fault.reason = text("Reason");
+}
+
+// UnauthorizedOperation carries a kilobyte of encoded text that says nothing to a reader.
+std::string readable(const AwsFault& fault) {
+  std::string message = fault.message.substr(0, fault.message.find(" Encoded authorization failure"));
+  if (message.empty()) message = fault.reason;
+  return message.empty() ? fault.code : fmt::format("{}: {}", fault.code, message);
+}
+
+bool says_unknown_caller(std::string_view code) {
+  return one_of(code,
+                {"AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId",
+                 "MissingAuthenticationToken", "MissingAuthenticationTokenException", "IncompleteSignature",
+                 "IncompleteSignatureException"});
+}
+
+bool says_wrong_secret(std::string_view code) {
+  return one_of(code, {"SignatureDoesNotMatch", "InvalidSignatureException"});
+}
+
+bool says_expired(std::string_view code) {
+  return one_of(code, {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "RequestTimeTooSkewed",
+                       "RequestInTheFuture"});
+}
+
+bool says_not_allowed(std::string_view code) {
+  return one_of(code, {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "OptInRequired",
+                       "Client.UnauthorizedOperation"});
+}
+
+bool says_exhausted(std::string_view code) {
+  return code.starts_with("Insufficient") || code.ends_with("LimitExceeded") ||
+         one_of(code, {"ServiceQuotaExceededException", "ConcurrentLimitExceededException",
+                       "AddressLimitExceeded", "MaxSpotInstanceCountExceeded"});
+}
+
+bool says_exists(std::string_view code) {
+  return code.ends_with(".Duplicate") || code.ends_with("AlreadyExists") ||
+         one_of(code, {"IdempotentParameterMismatch", "ConflictException"});
+}
+
+bool says_wrong_state(std::string_view code) {
+  return code.starts_with("Incorrect") || code.ends_with(".InUse") ||
+         one_of(code, {"VolumeInUse", "DependencyViolation", "InvalidAMIID.Unavailable"});
+}
+
+ErrorCode code_of(const AwsFault& fault) {
+  const std::string_view code = fault.code;
+  if (classify(fault) != FaultClass::final) return ErrorCode::unavailable;
+  if (says_not_found(fault)) return ErrorCode::not_found;
+  if (says_exhausted(code)) return ErrorCode::exhausted;
+  if (says_exists(code)) return ErrorCode::already_exists;
+  if (says_wrong_state(code)) return ErrorCode::failed_precondition;
+  if (one_of(code, {"InvalidAction", "UnknownOperationException", "InvalidVersion"}))
+    return ErrorCode::internal;
+  if (fault.status >= 400 && fault.status < 500) return ErrorCode::invalid_argument;
+  return ErrorCode::internal;
+}
+
+std::string advice_for(ErrorCode code, std::string_view fault_code) {
+  if (code == ErrorCode::exhausted && fault_code.ends_with("LimitExceeded")) {
+    return "; ask for more in AWS Service Quotas, or free some";
+  }
+  if (code == ErrorCode::unavailable) return "; tried several times; try again later";
+  if (fault_code == "InvalidAction") return "; does the endpoint offer this service?";
+  return "";
+}
+
+}  // namespace
+
+AwsFault read_fault(const HttpResponse& response) {
+  AwsFault fault{response.status, fmt::format("HTTP {}", response.status), "", ""};
+  const std::string_view body = response.body_text();
+  const auto start = body.find_first_not_of(" \t\r\n");
+  if (start != std::string_view::npos && body[start] == '<') {
+    read_xml_fault(response, fault);
+  } else {
+    read_json_fault(response, fault);
+  }
+  return fault;
+}
+
+FaultClass classify(const AwsFault& fault) {
+  if (one_of(fault.code,
+             {"RequestLimitExceeded", "EC2ThrottledException", "Throttling", "ThrottlingException",
+              "RequestThrottled", "RequestThrottledException", "TooManyRequestsException", "SlowDown"})) {
+    return FaultClass::throttled;
+  }
+  if (fault.code.starts_with("Insufficient")) return FaultClass::final;
+  // A put that reached a storage node which could not read it.
+  if (fault.code == "ValidationException" && contains(fault.message, "Failed to read block data")) {
+    return FaultClass::broken;
+  }
+  if (fault.status == 429) return FaultClass::throttled;
+  return fault.status >= 500 ? FaultClass::broken : FaultClass::final;
+}
+
+bool says_not_found(const AwsFault& fault) {
+  return fault.code.ends_with(".NotFound") || fault.code == "ResourceNotFoundException" ||
+         fault.reason == "SNAPSHOT_NOT_FOUND" ||
+         (fault.code == "ValidationException" && contains(fault.message, "does not exist"));
+}
+
+bool may_be_clock_skew(const AwsFault& fault) {
+  return says_unknown_caller(fault.code) || says_wrong_secret(fault.code) || says_expired(fault.code);
+}
+
+Error to_error(const AwsFault& fault, const FaultContext& context) {
+  const std::string said = readable(fault);
+  if (says_unknown_caller(fault.code)) {
+    return error(ErrorCode::unauthenticated,
+                 "AWS refused the access key {}: check the key and its secret with `rekindle account` ({})",
+                 context.access_key_id, said);
+  }
+  if (says_wrong_secret(fault.code)) {
+    return error(
+        ErrorCode::unauthenticated,
+        "AWS refused the signature made with access key {}: its secret is wrong; set the right one with "
+        "`rekindle account` ({})",
+        context.access_key_id, said);
+  }
+  if (says_expired(fault.code)) {
+    return error(ErrorCode::unauthenticated,
+                 "the credentials of access key {} are expired, or this machine's clock is wrong: renew "
+                 "them, check the "
+                 "time ({})",
+                 context.access_key_id, said);
+  }
+  if (says_not_allowed(fault.code)) {
+    return error(
+        ErrorCode::permission_denied,
+        "access key {} may not call {}:{}: allow the action in the IAM policy of its user or role ({})",
+        context.access_key_id, context.service, context.action, said);
+  }
+  const ErrorCode code = code_of(fault);
+  return error(code, "{}: {}{}", context.action, said, advice_for(code, fault.code));
+}
+
+}  // namespace rekindle

@@ -1,0 +1,164 @@
+#include "aws/service_client.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "aws/canned_transport.h"
+
+namespace rekindle {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::HasSubstr;
+
+constexpr std::string_view throttled =
+    "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>Request limit "
+    "exceeded.</Message></Error>"
+    "</Errors><RequestID>r</RequestID></Response>";
+constexpr std::string_view not_found =
+    "<Response><Errors><Error><Code>InvalidSnapshot.NotFound</Code><Message>no</Message></Error></Errors></"
+    "Response>";
+constexpr std::string_view auth_failure =
+    "<Response><Errors><Error><Code>AuthFailure</Code><Message>not able to "
+    "validate</Message></Error></Errors>"
+    "</Response>";
+
+class ServiceClientTest : public testing::Test {
+ protected:
+  ServiceCall call() {
+    ServiceCall call;
+    call.action = "DescribeSnapshots";
+    return call;
+  }
+  milliseconds slept() { return clock_.now() - start_; }
+
+  const Time start_ = *from_iso8601("2026-11-22T12:00:00Z");
+  CannedTransport transport_;
+  ManualClock clock_{start_};
+  SeededRandom random_{1};
+  ServiceOptions options_{"ec2", "eu-central-1", "", {"AKIDEXAMPLE", "secret", ""}, {4}};
+  std::unique_ptr<ServiceClient> client_ = *ServiceClient::make(options_, transport_, clock_, random_);
+};
+
+TEST_F(ServiceClientTest, TalksToTheRealServiceOfTheRegionWithoutAnEndpoint) {
+  transport_.answer(200, "fine");
+  EXPECT_TRUE(client_->call(call()).ok());
+  EXPECT_EQ(transport_.requests()[0].url, "https://ec2.eu-central-1.amazonaws.com/");
+  EXPECT_THAT(std::string(transport_.requests()[0].headers.get("Authorization")),
+              HasSubstr("Credential=AKIDEXAMPLE/20261122/eu-central-1/ec2/aws4_request"));
+}
+
+TEST_F(ServiceClientTest, RefusesAnEndpointThatIsNoUrl) {
+  options_.endpoint = "localhost";
+  EXPECT_EQ(ServiceClient::make(options_, transport_, clock_, random_).error().code(),
+            ErrorCode::invalid_argument);
+}
+
+TEST_F(ServiceClientTest, SendsAgainAfterThrottlingAndLostConnections) {
+  transport_.answer(503, throttled);
+  transport_.lose_connection();
+  transport_.answer(500, "");
+  transport_.answer(200, "fine");
+  const auto response = client_->call(call());
+  ASSERT_TRUE(response.ok()) << response.error().message();
+  EXPECT_EQ(response->body_text(), "fine");
+  EXPECT_EQ(transport_.requests().size(), 4U);
+}
+
+TEST_F(ServiceClientTest, GivesUpAsUnavailableAfterAllAttempts) {
+  for (int i = 0; i < 5; ++i) transport_.answer(503, throttled);
+  const auto response = client_->call(call());
+  ASSERT_FALSE(response.ok());
+  EXPECT_EQ(response.error().code(), ErrorCode::unavailable);
+  EXPECT_THAT(response.error().message(), HasSubstr("RequestLimitExceeded"));
+  EXPECT_EQ(transport_.requests().size(), 4U);
+}
+
+TEST_F(ServiceClientTest, DoesNotRepeatWhatMayHaveBeenDone) {
+  ServiceCall once = call();
+  once.repeatable = false;
+  transport_.lose_connection();
+  transport_.answer(200, "fine");
+  EXPECT_EQ(client_->call(once).error().code(), ErrorCode::unavailable);
+  EXPECT_EQ(transport_.requests().size(), 1U);
+}
+
+TEST_F(ServiceClientTest, RepeatsWhatWasThrottledBecauseItWasNotDone) {
+  ServiceCall once = call();
+  once.repeatable = false;
+  transport_.answer(503, throttled);
+  transport_.answer(200, "fine");
+  EXPECT_TRUE(client_->call(once).ok());
+}
+
+TEST_F(ServiceClientTest, TakesNotFoundAtItsWordUnlessItMaySettle) {
+  transport_.answer(400, not_found);
+  EXPECT_EQ(client_->call(call()).error().code(), ErrorCode::not_found);
+  EXPECT_EQ(transport_.requests().size(), 1U);
+}
+
+TEST_F(ServiceClientTest, AsksAgainForWhatWasJustMadeUntilTheTimeIsUp) {
+  ServiceCall fresh = call();
+  fresh.settle_for = std::chrono::seconds(60);
+  for (int i = 0; i < 20; ++i) transport_.answer(400, not_found);
+  transport_.answer(200, "fine");
+  EXPECT_TRUE(client_->call(fresh).ok());
+  EXPECT_GT(slept(), std::chrono::seconds(2));
+
+  fresh.settle_for = std::chrono::seconds(10);
+  for (int i = 0; i < 200; ++i) transport_.answer(400, not_found);
+  EXPECT_EQ(client_->call(fresh).error().code(), ErrorCode::not_found);
+  EXPECT_GT(transport_.unused(), 0U);
+}
+
+TEST_F(ServiceClientTest, SignsWithTheServersTimeWhenOursIsWrong) {
+  transport_.answer(401, auth_failure, {{"Date", "Sun, 22 Nov 2026 14:30:00 GMT"}});
+  transport_.answer(200, "fine");
+  transport_.answer(200, "fine");
+  EXPECT_TRUE(client_->call(call()).ok());
+  EXPECT_EQ(transport_.requests()[1].headers.get("X-Amz-Date"), "20261122T143000Z");
+  EXPECT_TRUE(client_->call(call()).ok());
+  EXPECT_EQ(transport_.requests()[2].headers.get("X-Amz-Date"), "20261122T143000Z") << "and remembers it";
+}
+
+TEST_F(ServiceClientTest, BlamesTheKeyWhenTheClockIsRight) {
+  transport_.answer(401, auth_failure, {{"Date", "Sun, 22 Nov 2026 12:00:02 GMT"}});
+  const auto response = client_->call(call());
+  ASSERT_FALSE(response.ok());
+  EXPECT_EQ(response.error().code(), ErrorCode::unauthenticated);
+  EXPECT_THAT(response.error().message(), HasSubstr("AKIDEXAMPLE"));
+  EXPECT_EQ(transport_.requests().size(), 1U);
+}
+
+TEST_F(ServiceClientTest, CorrectsTheClockOnlyOncePerCall) {
+  for (int i = 0; i < 3; ++i)
+    transport_.answer(401, auth_failure, {{"Date", "Sun, 22 Nov 2026 14:30:00 GMT"}});
+  EXPECT_EQ(client_->call(call()).error().code(), ErrorCode::unauthenticated);
+  EXPECT_EQ(transport_.requests().size(), 2U);
+}
+
+TEST_F(ServiceClientTest, StopsRetryingABrokenServiceWhenTheBudgetIsSpent) {
+  for (int i = 0; i < 1000; ++i) transport_.answer(500, "");
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(client_->call(call()).ok());
+  EXPECT_EQ(transport_.requests().size(), 200U) << "100 first attempts, and 500 / 5 retries";
+}
+
+TEST_F(ServiceClientTest, StopsBetweenAttempts) {
+  std::stop_source stop;
+  stop.request_stop();
+  ServiceCall stopped = call();
+  stopped.request.stop = stop.get_token();
+  transport_.answer(503, throttled);
+  EXPECT_EQ(client_->call(stopped).error().code(), ErrorCode::cancelled);
+}
+
+TEST(HttpDate, ReadsTheFixedFormat) {
+  const auto time = parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT");
+  ASSERT_TRUE(time.has_value());
+  EXPECT_EQ(to_iso8601(*time), "1994-11-06T08:49:37.000Z");
+  EXPECT_FALSE(parse_http_date("yesterday").has_value());
+  EXPECT_FALSE(parse_http_date("Sun, 06 Foo 1994 08:49:37 GMT").has_value());
+}
+
+}  // namespace
+}  // namespace rekindle
