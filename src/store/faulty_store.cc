@@ -1,0 +1,44 @@
+#include "store/faulty_store.h"
+
+namespace rekindle {
+
+template <typename Call>
+auto FaultyStore::perform(StoreCall kind, Call&& call) -> decltype(call()) {
+  const StoreFault fault = plan_(calls_++, kind);
+  if (fault == StoreFault::dead) dead_ = true;
+  // Not `unavailable`: a dead process does not try again.
+  if (dead_) return error(ErrorCode::cancelled, "the store's user is dead (injected)");
+  if (fault == StoreFault::lost_request) return error(ErrorCode::unavailable, "request lost (injected)");
+  if (fault == StoreFault::full && kind == StoreCall::put) {
+    return error(ErrorCode::exhausted, "the store is full (injected): free space, then run it again");
+  }
+  auto result = call();
+  if (fault == StoreFault::lost_response) return error(ErrorCode::unavailable, "response lost (injected)");
+  return result;
+}
+
+Result<> FaultyStore::put(const std::string& name, ByteView content) {
+  return perform(StoreCall::put, [&] { return inner_.put(name, content); });
+}
+
+Result<Bytes> FaultyStore::get(const std::string& name) {
+  return perform(StoreCall::get, [&] { return inner_.get(name); });
+}
+
+Result<> FaultyStore::read_at(const std::string& name, std::uint64_t offset, ByteSpan bytes) {
+  return perform(StoreCall::read_at, [&] { return inner_.read_at(name, offset, bytes); });
+}
+
+Result<std::uint64_t> FaultyStore::size(const std::string& name) {
+  return perform(StoreCall::size, [&] { return inner_.size(name); });
+}
+
+Result<std::vector<ObjectInfo>> FaultyStore::list(std::string_view prefix) {
+  return perform(StoreCall::list, [&] { return inner_.list(prefix); });
+}
+
+Result<> FaultyStore::remove(const std::string& name) {
+  return perform(StoreCall::remove, [&] { return inner_.remove(name); });
+}
+
+}  // namespace rekindle
