@@ -85,6 +85,8 @@ class Catalog {
   Result<Job> claim_job(const JobId& id, const std::string& owner);
   // `failed_precondition` when the lease was lost (job.fencing is old). Sets job.updated.
   Result<> save_job(Job& job);
+  // Of the step in work; seen by job(), without a new body.
+  Result<> report_progress(const JobId& id, std::uint64_t bytes_done, std::uint64_t bytes_total);
   Result<> request_cancel(const JobId& id);  // `failed_precondition` when it is over
 
   // Ledger. intend: a no-op if the token is known. The others: `not_found` for an unknown token.

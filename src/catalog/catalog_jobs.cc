@@ -6,16 +6,18 @@ namespace rekindle {
 
 namespace {
 
-// The columns are the truth for lease and cancel; the body carries the rest.
+// The columns are the truth for lease, cancel and progress; the body carries the rest.
 Result<Job> job_of(const SqliteStatement& row) {
   auto job = TRY(parse_json<Job>(row.text(0)));
   job.owner = row.text(1);
   job.fencing = static_cast<std::uint64_t>(row.number(2));
   job.cancel_requested = row.number(3) != 0;
+  job.bytes_done = static_cast<std::uint64_t>(row.number(4));
+  job.bytes_total = static_cast<std::uint64_t>(row.number(5));
   return job;
 }
 
-constexpr const char* columns = "body, owner, fencing, cancel_requested";
+constexpr const char* columns = "body, owner, fencing, cancel_requested, bytes_done, bytes_total";
 
 }  // namespace
 
@@ -115,6 +117,15 @@ Result<> Catalog::save_job(Job& job) {
     return error(ErrorCode::failed_precondition, "{} was taken over by another process", job.id);
   }
   return {};
+}
+
+Result<> Catalog::report_progress(const JobId& id, std::uint64_t bytes_done, std::uint64_t bytes_total) {
+  const std::lock_guard lock(mutex_);
+  auto statement = TRY(database_.prepare("UPDATE jobs SET bytes_done = ?2, bytes_total = ?3 WHERE id = ?1"));
+  return statement.bind(1, id.str())
+      .bind(2, static_cast<std::int64_t>(bytes_done))
+      .bind(3, static_cast<std::int64_t>(bytes_total))
+      .run();
 }
 
 Result<> Catalog::request_cancel(const JobId& id) {

@@ -1,0 +1,140 @@
+#include "jobs/job_runner.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "base/crash_point.h"
+#include "base/log.h"
+#include "model/json.h"
+
+namespace rekindle {
+
+namespace {
+
+// Looks twice a second whether the user cancelled, tells the catalog how far the step is, and lets the
+// observer draw.
+class Watcher {
+ public:
+  Watcher(Catalog& catalog, JobObserver& observer, const JobId& id, Progress& progress, std::stop_token outer)
+      : outer_stop_(outer, [this] { stop_.request_stop(); }),
+        thread_([this, &catalog, &observer, id, &progress](std::stop_token end) {
+          SystemClock clock;
+          for (int tick = 0; clock.sleep(std::chrono::milliseconds(200), end); ++tick) {
+            observer.tick(progress);
+            if (tick % 3 != 0) continue;
+            const auto job = catalog.job(id);
+            if (job.ok() && job->cancel_requested) stop_.request_stop();
+            const Result<> told = catalog.report_progress(id, progress.bytes_done, progress.bytes_total);
+            if (!told.ok()) log::debug("{}", told.error().message());
+          }
+        }) {}
+  std::stop_token token() const { return stop_.get_token(); }
+
+ private:
+  std::stop_source stop_;
+  std::stop_callback<std::function<void()>> outer_stop_;
+  std::jthread thread_;
+};
+
+std::size_t position_of(const JobProcedure& procedure, const std::string& step) {
+  const auto found = std::find_if(procedure.steps.begin(), procedure.steps.end(),
+                                  [&](const Step& candidate) { return candidate.name == step; });
+  return static_cast<std::size_t>(found - procedure.steps.begin());
+}
+
+}  // namespace
+
+Result<Job> JobRunner::start(const JobProcedure& procedure, const std::string& subject,
+                             nlohmann::json parameters, std::stop_token stop) {
+  CHECK(!procedure.steps.empty());
+  const Job job =
+      TRY(catalog_.create_job(procedure.kind, subject, std::move(parameters), procedure.steps.front().name));
+  crash_point(fmt::format("{}/created", word(procedure.kind)));
+  return resume(procedure, job.id, std::move(stop));
+}
+
+Result<Job> JobRunner::resume(const JobProcedure& procedure, const JobId& id, std::stop_token stop) {
+  Job job = TRY(catalog_.claim_job(id, process_owner()));
+  Progress progress;
+  {
+    const Watcher watcher(catalog_, observer_, id, progress, std::move(stop));
+    StepContext context{job, catalog_, clock_, random_, progress, watcher.token()};
+    if (job.state == JobState::running) {
+      const Result<> performed = perform_steps(procedure, context);
+      if (!performed.ok()) TRY(fail(procedure, context, performed.error()));
+    } else if (job.state == JobState::cleaning) {
+      TRY(fail(procedure, context, Error(job.error_code, job.error)));
+    }
+  }
+  observer_.finished(job);
+  return job;
+}
+
+Result<> JobRunner::perform_steps(const JobProcedure& procedure, StepContext& context) {
+  Job& job = context.job;
+  std::size_t position = position_of(procedure, job.step);
+  CHECK(position < procedure.steps.size());
+  for (; position < procedure.steps.size(); ++position) {
+    const Step& step = procedure.steps[position];
+    const std::string place = word(procedure.kind) + "/" + step.name;
+    crash_point(place + "/before");
+    TRY(perform_step(step, context));
+    crash_point(place + "/done");
+    const bool last = position + 1 == procedure.steps.size();
+    if (last) {
+      job.state = JobState::succeeded;
+    } else {
+      job.step = procedure.steps[position + 1].name;
+    }
+    TRY(catalog_.save_job(job));
+    crash_point(place + "/saved");
+  }
+  return {};
+}
+
+Result<> JobRunner::perform_step(const Step& step, StepContext& context) {
+  context.progress.bytes_done = 0;
+  context.progress.bytes_total = 0;
+  observer_.step_started(context.job, step);
+  const auto begin = clock_.ticks();
+  StepTiming timing{step.name, clock_.now(), 0};
+  // The sites' clients have retried each call; a whole step again is for what they could not see through.
+  constexpr RetryPolicy policy{2, std::chrono::milliseconds(500), std::chrono::milliseconds(2000)};
+  TRY(with_retries(policy, clock_, random_, context.stop, [&]() -> Result<> {
+    if (context.stop.stop_requested()) return error(ErrorCode::cancelled, "cancelled by the user");
+    return step.perform(context);
+  }));
+  timing.milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.ticks() - begin).count();
+  context.job.timings.push_back(timing);
+  return {};
+}
+
+Result<> JobRunner::fail(const JobProcedure& procedure, StepContext& context, const Error& why) {
+  Job& job = context.job;
+  const bool cancelled = why.code() == ErrorCode::cancelled;
+  if (job.state == JobState::running) {
+    job.state = JobState::cleaning;
+    job.error = why.message();
+    job.error_code = why.code();
+    TRY(catalog_.save_job(job));
+    crash_point(word(procedure.kind) + "/cleaning");
+  }
+  // Not stopped by the cancel that it serves.
+  StepContext cleaning{job, context.catalog, context.clock, context.random, context.progress, {}};
+  const Result<> cleaned = procedure.clean_up(cleaning);
+  if (!cleaned.ok()) {
+    // The ledger keeps what is left; the next start, or the next job at that site, removes it.
+    log::warn("{}: what it made could not be removed yet: {}", job.id, cleaned.error().message());
+    job.data["left_behind"] = cleaned.error().message();
+  }
+  job.state = cancelled ? JobState::cancelled : JobState::failed;
+  TRY(catalog_.save_job(job));
+  return {};
+}
+
+Result<> outcome(const Job& job) {
+  if (job.state == JobState::succeeded) return {};
+  return Error(job.error_code, job.error.empty() ? "the job is not finished" : job.error);
+}
+
+}  // namespace rekindle

@@ -1,0 +1,127 @@
+#include "jobs/sweep.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "model/json.h"
+
+namespace rekindle {
+
+namespace {
+
+// What must go first has the lower number: a template keeps its images, an instance its volumes.
+int order_of(ResourceKind kind) {
+  switch (kind) {
+    case ResourceKind::instance:
+      return 0;
+    case ResourceKind::machine_template:
+      return 1;
+    case ResourceKind::image:
+      return 2;
+    case ResourceKind::machine_snapshot:
+      return 3;
+  }
+  return 4;
+}
+
+Result<> remove_machine_snapshot(SnapshotSource& site, const LedgerEntry& entry) {
+  const MachineId machine(entry.container);
+  auto names = site.snapshots(machine);
+  if (!names.ok() && names.error().code() == ErrorCode::not_found) return {};  // gone with its machine
+  if (!names.ok()) return names.error();
+  for (const SnapshotName& snapshot : *names) {
+    if (snapshot.name == entry.token) TRY(site.remove_snapshot(machine, snapshot.id));
+  }
+  return {};
+}
+
+Result<> remove_images(RecoveryTarget& site, const LedgerEntry& entry) {
+  if (!entry.object_id.empty()) return site.remove_image(ImageId(entry.object_id));
+  const auto images = TRY(site.find_images({{token_tag, entry.token}}));
+  for (const Image& image : images) TRY(site.remove_image(image.id));
+  return {};
+}
+
+Result<> remove_templates(RecoveryTarget& site, const LedgerEntry& entry) {
+  if (!entry.object_id.empty()) return site.remove_template(TemplateId(entry.object_id));
+  const auto templates = TRY(site.find_templates({{token_tag, entry.token}}));
+  for (const TemplateId& id : templates) TRY(site.remove_template(id));
+  return {};
+}
+
+Result<> terminate_and_wait(RecoveryTarget& site, Clock& clock, const InstanceId& id) {
+  TRY(site.terminate(id));
+  for (int poll = 0; poll < 600; ++poll) {
+    const auto instance = site.instance(id);
+    if (!instance.ok() && instance.error().code() == ErrorCode::not_found) return {};
+    if (!instance.ok()) return instance.error();
+    if (instance->state == InstanceState::terminated) return {};
+    clock.sleep(std::chrono::milliseconds(poll < 10 ? 100 : 1000));
+  }
+  return error(ErrorCode::unavailable, "the instance {} does not terminate", id);
+}
+
+Result<> remove_instances(RecoveryTarget& site, Clock& clock, const LedgerEntry& entry) {
+  if (!entry.object_id.empty()) return terminate_and_wait(site, clock, InstanceId(entry.object_id));
+  const auto instances = TRY(site.find_instances({{token_tag, entry.token}}));
+  for (const Instance& instance : instances) TRY(terminate_and_wait(site, clock, instance.id));
+  return {};
+}
+
+Result<> remove_resource(Sites& sites, Clock& clock, const LedgerEntry& entry) {
+  if (entry.kind == ResourceKind::machine_snapshot) {
+    SnapshotSource* site = TRY(sites.datacenter(entry.site));
+    return remove_machine_snapshot(*site, entry);
+  }
+  RecoveryTarget* site = TRY(sites.account(entry.site));
+  if (entry.kind == ResourceKind::instance) return remove_instances(*site, clock, entry);
+  if (entry.kind == ResourceKind::machine_template) return remove_templates(*site, entry);
+  return remove_images(*site, entry);
+}
+
+Result<int> sweep(Catalog& catalog, Sites& sites, Clock& clock, std::vector<LedgerEntry> entries) {
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const auto& a, const auto& b) { return order_of(a.kind) < order_of(b.kind); });
+  int removed = 0;
+  Result<> first;
+  for (const LedgerEntry& entry : entries) {
+    Result<> result = remove_resource(sites, clock, entry);
+    if (result.ok()) result = catalog.mark_released(entry.token);
+    if (result.ok()) {
+      ++removed;
+    } else if (first.ok()) {
+      first = std::move(result).error().context("removing the {} {}", word(entry.kind),
+                                                entry.object_id.empty() ? entry.token : entry.object_id);
+    }
+  }
+  if (!first.ok()) return first.error();
+  return removed;
+}
+
+}  // namespace
+
+Result<> sweep_job(Catalog& catalog, Sites& sites, Clock& clock, const JobId& job) {
+  auto entries = TRY(catalog.ledger());
+  std::erase_if(entries,
+                [&](const LedgerEntry& entry) { return entry.job_id != job || !entry.in_use_by.empty(); });
+  TRY(sweep(catalog, sites, clock, std::move(entries)));
+  return {};
+}
+
+Result<int> sweep_finished_jobs(Catalog& catalog, Sites& sites, Clock& clock, const std::string& site) {
+  auto entries = TRY(catalog.ledger());
+  const auto unfinished = TRY(catalog.unfinished_jobs());
+  std::erase_if(entries, [&](const LedgerEntry& entry) {
+    const bool working = std::any_of(unfinished.begin(), unfinished.end(),
+                                     [&](const Job& job) { return job.id == entry.job_id; });
+    return working || !entry.in_use_by.empty() || (!site.empty() && entry.site != site);
+  });
+  auto swept = sweep(catalog, sites, clock, std::move(entries));
+  if (!swept.ok()) {
+    log::warn("something earlier jobs made could not be removed yet: {}", swept.error().message());
+    return 0;
+  }
+  return swept;
+}
+
+}  // namespace rekindle

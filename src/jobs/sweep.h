@@ -1,0 +1,20 @@
+// Removing what was made and is used by nobody, by the ledger.
+#pragma once
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "catalog/catalog.h"
+#include "site/sites.h"
+
+namespace rekindle {
+
+// Removes every resource in the ledger that this job made and that nothing uses (instances first, then
+// templates, then images and machine snapshots), and marks it released. One that was only intended is looked
+// for by its token. Goes on after an error with the other resources and returns the first error. Idempotent.
+Result<> sweep_job(Catalog& catalog, Sites& sites, Clock& clock, const JobId& job);
+
+// The same for all jobs that are over: what earlier clean-ups could not reach. Sites that cannot be reached
+// are skipped with a warning. Returns how many resources were removed.
+Result<int> sweep_finished_jobs(Catalog& catalog, Sites& sites, Clock& clock, const std::string& site);
+
+}  // namespace rekindle

@@ -1,0 +1,133 @@
+// A site in memory: machines whose disks are bytes, images, templates, instances. The small real fake that
+// backup, replication and failover are tested on; it keeps the promises of both contracts.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "disk/memory_disk.h"
+#include "site/recovery_target.h"
+#include "site/sites.h"
+#include "site/snapshot_source.h"
+
+namespace rekindle {
+
+class MemorySite final : public SnapshotSource, public RecoveryTarget, public Sites {
+ public:
+  // A fault to put before (lost request) or after (lost answer) a call takes effect. Called with the name of
+  // the method and whether the call has taken effect; an error it returns is what the caller sees.
+  using Fault = std::function<Result<>(std::string_view method, bool done)>;
+  void set_fault(Fault fault) { fault_ = std::move(fault); }
+
+  // The machine's disks are those of `machine.disks`, all zeros.
+  void add_machine(Machine machine);
+  void remove_machine(const MachineId& id);
+  // What the running guest writes.
+  void guest_writes(const MachineId& id, std::size_t disk, std::uint64_t offset, ByteView bytes);
+  Bytes disk_content(const MachineId& id, std::size_t disk);
+  // Forgets what changed: the next changed_areas fails, as after a crash of the host.
+  void reset_change_tracking(const MachineId& id);
+  // Bytes read from frozen disks so far, and blocks put into images so far.
+  std::uint64_t bytes_read() const { return bytes_read_; }
+  std::uint64_t blocks_put() const { return blocks_put_; }
+  Bytes image_content(const ImageId& id);
+  // Flips a bit of a stored image: what read-back verification must find.
+  void damage_image(const ImageId& id, std::uint64_t offset);
+  std::size_t snapshot_count() const;
+  std::size_t image_count() const { return images_.size(); }
+  std::size_t template_count() const { return templates_.size(); }
+  std::size_t live_instance_count() const;
+  // The content of the instance's boot disk.
+  Bytes instance_disk(const InstanceId& id);
+
+  // Sites
+  Result<SnapshotSource*> datacenter(const std::string&) override;
+  Result<RecoveryTarget*> account(const std::string&) override;
+
+  // SnapshotSource
+  Result<std::vector<Machine>> machines() override;
+  Result<Machine> machine(const MachineId& id) override;
+  Result<> enable_change_tracking(const MachineId& id) override;
+  Result<MachineSnapshot> create_snapshot(const MachineId& id, const std::string& name) override;
+  Result<std::vector<SnapshotName>> snapshots(const MachineId& id) override;
+  Result<MachineSnapshot> find_snapshot(const MachineId& id, const MachineSnapshotId& snapshot) override;
+  Result<> remove_snapshot(const MachineId& id, const MachineSnapshotId& snapshot) override;
+  Result<Extents> changed_areas(const MachineSnapshot& snapshot, const DiskId& disk,
+                                const std::string& since_change_id) override;
+  Result<std::unique_ptr<BlockSource>> open_disk(const MachineSnapshot& snapshot,
+                                                 const DiskId& disk) override;
+
+  // RecoveryTarget
+  Result<std::string> identity() override;
+  Result<ImageId> start_image(const ImageSpec& spec) override;
+  Result<std::unique_ptr<ImageWriter>> open_writer(const ImageId& image) override;
+  Result<Image> image(const ImageId& id) override;
+  Result<std::unique_ptr<BlockSource>> open_image(const ImageId& id) override;
+  Result<> remove_image(const ImageId& id) override;
+  Result<std::vector<Image>> find_images(const Tags& tags) override;
+  Result<TemplateId> register_template(const TemplateSpec& spec) override;
+  Result<> remove_template(const TemplateId& id) override;
+  Result<std::vector<TemplateId>> find_templates(const Tags& tags) override;
+  Result<InstanceId> launch(const LaunchSpec& spec) override;
+  Result<Instance> instance(const InstanceId& id) override;
+  Result<> terminate(const InstanceId& id) override;
+  Result<std::vector<Instance>> find_instances(const Tags& tags) override;
+  Result<std::string> console_output(const InstanceId& id) override;
+  Result<> check_launch(const LaunchSpec& spec) override;
+
+ private:
+  friend class MemoryImageWriter;
+  static constexpr std::uint64_t tracking_unit = 64 * kib;
+
+  struct FrozenDisk {
+    Bytes content;
+    std::uint64_t epoch = 0;
+  };
+  struct Snapshot {
+    std::string name;
+    std::vector<FrozenDisk> disks;
+  };
+  struct Disk {
+    Bytes content;
+    std::map<std::uint64_t, std::uint64_t> changed_in;  // unit -> epoch of its last write
+  };
+  struct Guest {
+    Machine machine;
+    std::vector<Disk> disks;
+    std::uint64_t epoch = 1;
+    std::uint64_t tracked_since = 1;
+    std::map<std::string, Snapshot> snapshots;
+  };
+  struct StoredImage {
+    Image image;
+    Bytes content;
+    std::string token;
+  };
+  struct StoredInstance {
+    Instance instance;
+    std::string token;
+    Bytes boot_disk;
+  };
+
+  Result<> before(std::string_view method) const { return fault_ ? fault_(method, false) : Result<>(); }
+  Result<> after(std::string_view method) const { return fault_ ? fault_(method, true) : Result<>(); }
+  Result<Guest*> find_guest(const MachineId& id);
+  MachineSnapshot describe(const Guest& guest, const std::string& id) const;
+  std::string next_id(std::string_view prefix);
+
+  Fault fault_;
+  mutable std::recursive_mutex mutex_;
+  std::uint64_t counter_ = 0;
+  std::uint64_t bytes_read_ = 0;
+  std::uint64_t blocks_put_ = 0;
+  std::map<std::string, Guest> guests_;
+  std::map<std::string, StoredImage> images_;
+  std::map<std::string, TemplateSpec> templates_;
+  std::map<std::string, StoredInstance> instances_;
+};
+
+}  // namespace rekindle

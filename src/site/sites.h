@@ -1,0 +1,23 @@
+// The sites by the names the user gave them. Connects at first use and keeps the connection.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "site/recovery_target.h"
+#include "site/snapshot_source.h"
+
+namespace rekindle {
+
+// Any thread. What is returned lives as long as this object.
+class Sites {
+ public:
+  virtual ~Sites() = default;
+  virtual Result<SnapshotSource*> datacenter(const std::string& name) = 0;
+  virtual Result<RecoveryTarget*> account(const std::string& name) = 0;
+};
+
+// The tag that carries the ledger's token on every object made at a site.
+inline const std::string token_tag = "rekindle:token";
+
+}  // namespace rekindle
