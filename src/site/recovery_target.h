@@ -5,6 +5,7 @@
 // token, the same object, also after a crash or a lost answer.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -39,6 +40,15 @@ struct Image {
   std::optional<ImageId> parent;
   Tags tags;
   std::string detail;  // of a failure
+  // Blocks that are never put read as garbage, not as zeros (encrypted EBS snapshots): put every zero block,
+  // too.
+  bool zeros_must_be_put = false;
+};
+
+// The SHA-256 of the content of one block, as it was put.
+struct BlockDigest {
+  std::uint64_t index = 0;
+  std::array<std::byte, 32> sha256{};
 };
 
 // Writes one image. Blocks in any order, from any number of threads.
@@ -47,6 +57,12 @@ class ImageWriter {
   virtual ~ImageWriter() = default;
   // `content` is exactly image_block_bytes long. Retries what is safe to retry.
   virtual Result<> put_block(std::uint64_t index, ByteView content) = 0;
+  // What was put so far, ascending, for the checkpoint of a job that may die; and, in the writer that the
+  // next process opens for the same pending image, what needs no second put. Together with its own puts this
+  // must be every block ever put into the image, for complete() proves them all. Empty where the site checks
+  // no sums.
+  virtual std::vector<BlockDigest> put_so_far() const { return {}; }
+  virtual void resume_from(const std::vector<BlockDigest>& already_put) { static_cast<void>(already_put); }
   // All puts are in; asks the site to seal the image, with the checksum of the blocks that were put, and
   // waits until it is complete. `corrupt` when the site refuses the checksum.
   virtual Result<> complete() = 0;
