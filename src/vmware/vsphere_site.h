@@ -1,0 +1,109 @@
+// The vSphere site: a vCenter Server or a standalone ESXi host, through the vSphere Web Services API (vim25,
+// SOAP over HTTPS) and the datastore downloads of /folder.
+//
+//   machine id   config.instanceUuid (vCenter's unique one), else config.uuid, else the managed object id
+//   disk id      backing.uuid, else "key-" and the device key
+//   snapshot id  the managed object id of the VirtualMachineSnapshot
+//
+// Disks are read from the flat file that the snapshot froze, by HTTPS ranges. ESXi allows that for machines
+// on NFS and for machines that are off; on VMFS a running machine's file is locked, and reading says so.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/retry.h"
+#include "net/http.h"
+#include "site/snapshot_source.h"
+#include "vmware/task.h"
+#include "vmware/vim_session.h"
+
+namespace rekindle {
+
+struct VsphereOptions {
+  std::string url;  // "https://vcenter.example.com" or "https://host:port/sdk"
+  std::string user;
+  std::string password;
+  // SHA-256 of the server's certificate, as probe() showed it; empty: trust the machine's authorities. Used
+  // only by the connect() that makes its own transport.
+  std::string thumbprint;
+  std::chrono::milliseconds call_timeout{120000};  // of one attempt
+  RetryPolicy retry;
+  // How long to be patient with a busy machine (another task runs, a file is locked).
+  RetryPolicy busy_retry{.attempts = 8, .first_pause = std::chrono::seconds(2)};
+  // Gives up waiting for tasks; a snapshot being made is cancelled at the server where it can be.
+  std::stop_token stop;
+};
+
+// What a server says of itself to anybody: to be shown to the person who registers it.
+struct VsphereProbe {
+  VimAbout about;
+  std::string thumbprint;  // SHA-256, lower-case hexadecimal; empty for http://
+};
+
+class VsphereSite final : public SnapshotSource {
+ public:
+  // Asks the server who it is, without credentials, and which certificate it shows, without trusting it.
+  static Result<VsphereProbe> probe(const std::string& url);
+
+  // Logs in, which proves the credentials: `unauthenticated` when they are refused. `clock`, `random` and
+  // `transport` outlive the site and may be used from any thread. The destructor logs out.
+  static Result<std::unique_ptr<VsphereSite>> connect(VsphereOptions options, Clock& clock, Random& random);
+  static Result<std::unique_ptr<VsphereSite>> connect(VsphereOptions options, HttpTransport& transport,
+                                                      Clock& clock, Random& random);
+
+  const VimAbout& about() const { return session_->service().about; }
+
+  Result<std::vector<Machine>> machines() override;
+  Result<Machine> machine(const MachineId& id) override;
+  Result<> enable_change_tracking(const MachineId& id) override;
+  // Quiesces the guest's file systems when VMware Tools run in it; where the guest cannot, the snapshot is
+  // taken as after a power cut.
+  Result<MachineSnapshot> create_snapshot(const MachineId& id, const std::string& name) override;
+  Result<std::vector<SnapshotName>> snapshots(const MachineId& id) override;
+  Result<MachineSnapshot> find_snapshot(const MachineId& id, const MachineSnapshotId& snapshot) override;
+  Result<> remove_snapshot(const MachineId& id, const MachineSnapshotId& snapshot) override;
+  Result<Extents> changed_areas(const MachineSnapshot& snapshot, const DiskId& disk,
+                                const std::string& since_change_id) override;
+  // data_extents() of the disk are the areas in use, where the server tells them.
+  Result<std::unique_ptr<BlockSource>> open_disk(const MachineSnapshot& snapshot,
+                                                 const DiskId& disk) override;
+
+ private:
+  VsphereSite(VsphereOptions options, std::unique_ptr<HttpTransport> own_transport, Clock& clock,
+              Random& random);
+
+  static Result<std::unique_ptr<VsphereSite>> connect_over(VsphereOptions options, HttpTransport& transport,
+                                                           std::unique_ptr<HttpTransport> own_transport,
+                                                           Clock& clock, Random& random);
+
+  // A disk within a snapshot.
+  struct FrozenDisk;
+
+  Result<ManagedObject> find_machine(const MachineId& id);
+  Result<ManagedObject> look_up_machine(const MachineId& id);
+  Result<> start_and_finish(const VimCall& call, std::stop_token stop);
+  Result<> wait_for_running_tasks(const ManagedObject& vm);
+  Result<> consolidate_if_needed(const ManagedObject& vm);
+  Result<ManagedObject> make_snapshot(const ManagedObject& vm, const std::string& name, bool quiesce);
+  Result<TaskOutcome> try_snapshot(const ManagedObject& vm, const std::string& name, bool quiesce);
+  Result<> delete_snapshot(const ManagedObject& vm, const ManagedObject& snapshot);
+  Result<FrozenDisk> find_disk(const MachineSnapshot& snapshot, const DiskId& disk);
+  Result<std::string> datacenter_path(const ManagedObject& vm, const std::string& datastore);
+
+  const VsphereOptions options_;
+  Clock& clock_;
+  Random& random_;
+  std::unique_ptr<HttpTransport> own_transport_;
+  std::unique_ptr<VimSession> session_;
+  std::mutex mutex_;
+  std::map<MachineId, ManagedObject> machines_by_id_;
+};
+
+}  // namespace rekindle
