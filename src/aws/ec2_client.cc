@@ -1,0 +1,271 @@
+#include "aws/ec2_client.h"
+
+#include "base/bytes.h"
+
+namespace rekindle {
+
+namespace {
+
+template <typename IdType>
+std::vector<std::string> texts(const std::vector<IdType>& ids) {
+  std::vector<std::string> result;
+  result.reserve(ids.size());
+  for (const IdType& id : ids) result.push_back(id.str());
+  return result;
+}
+
+// By ids, or by tags in pages: MaxResults beside ids is refused by AWS.
+template <typename IdType>
+void select(QueryForm& form, std::string_view id_name, const Ec2Selection<IdType>& which) {
+  CHECK(which.ids.empty() != which.tags.empty());
+  form.list(id_name, texts(which.ids));
+  form.tag_filters(which.tags);
+  if (which.ids.empty()) form.set("MaxResults", "1000");
+}
+
+template <typename T>
+Result<> read_items(const XmlElement& parent, std::string_view set, Result<T> (*read)(const XmlElement&),
+                    std::vector<T>& into) {
+  for (const XmlElement& item : parent.items(set)) {
+    T value = TRY(read(item));
+    into.push_back(std::move(value));
+  }
+  return {};
+}
+
+template <typename T>
+Result<std::vector<T>> describe(QueryClient& query, const QueryForm& form, std::string_view set,
+                                Result<T> (*read)(const XmlElement&)) {
+  std::vector<T> found;
+  TRY(query.pages(form, [&](const XmlElement& root) { return read_items(root, set, read, found); }));
+  return found;
+}
+
+// A describe by ids, which has no pages and may be too early.
+template <typename T>
+Result<std::vector<T>> describe_ids(QueryClient& query, const QueryForm& form, std::string_view set,
+                                    Result<T> (*read)(const XmlElement&), std::chrono::milliseconds settle_for) {
+  const XmlAnswer answer = TRY(query.call(form, {.settle_for = settle_for}));
+  std::vector<T> found;
+  TRY(read_items(answer.root(), set, read, found), "{}", form.action());
+  return found;
+}
+
+QueryForm run_instances_form(const RunInstancesRequest& request) {
+  QueryForm form("RunInstances");
+  form.set("ImageId", request.image.str()).set("MinCount", "1").set("MaxCount", "1");
+  form.set_if("InstanceType", request.instance_type).set_if("SubnetId", request.subnet_id);
+  form.list("SecurityGroupId", request.security_group_ids);
+  form.set_if("PrivateIpAddress", request.private_ip).set_if("ClientToken", request.client_token);
+  for (const char* resource : {"instance", "volume", "network-interface"}) form.tags_of(resource, request.tags);
+  return form;
+}
+
+}  // namespace
+
+Result<std::vector<Ec2Snapshot>> Ec2Client::snapshots(const Ec2Selection<ImageId>& which,
+                                                      std::chrono::milliseconds settle_for) {
+  QueryForm form("DescribeSnapshots");
+  select(form, "SnapshotId", which);
+  if (!which.ids.empty()) return describe_ids(*query_, form, "snapshotSet", read_snapshot, settle_for);
+  form.list("Owner", {"self"});
+  return describe(*query_, form, "snapshotSet", read_snapshot);
+}
+
+Result<Ec2Snapshot> Ec2Client::create_snapshot(const VolumeId& volume, const std::string& description,
+                                               const Ec2Tags& tags) {
+  QueryForm form("CreateSnapshot");
+  form.set("VolumeId", volume.str()).set_if("Description", description).tags_of("snapshot", tags);
+  const XmlAnswer answer = TRY(query_->call(form, {.repeatable = false}));
+  return read_snapshot(answer.root());
+}
+
+Result<> Ec2Client::delete_snapshot(const ImageId& id) {
+  QueryForm form("DeleteSnapshot");
+  form.set("SnapshotId", id.str());
+  TRY(query_->call(form));
+  return {};
+}
+
+Result<std::vector<Ec2Image>> Ec2Client::images(const Ec2Selection<TemplateId>& which) {
+  QueryForm form("DescribeImages");
+  select(form, "ImageId", which);
+  if (which.ids.empty()) form.list("Owner", {"self"});
+  return describe(*query_, form, "imagesSet", read_image);
+}
+
+Result<std::vector<Ec2Image>> Ec2Client::images_named(const std::string& name) {
+  QueryForm form("DescribeImages");
+  form.list("Owner", {"self"}).filter("name", {name}).set("MaxResults", "1000");
+  return describe(*query_, form, "imagesSet", read_image);
+}
+
+Result<TemplateId> Ec2Client::register_image(const RegisterImageRequest& request) {
+  CHECK(!request.devices.empty());
+  QueryForm form("RegisterImage");
+  // Without Architecture AWS takes i386. ENA must be declared, or no current instance type accepts the image.
+  form.set("Name", request.name).set_if("Description", request.description);
+  form.set("Architecture", "x86_64").set("VirtualizationType", "hvm").flag("EnaSupport", true);
+  form.set("BootMode", request.uefi ? "uefi" : "legacy-bios").set("RootDeviceName", request.devices.front().name);
+  int number = 0;
+  for (const auto& device : request.devices) {
+    const std::string prefix = fmt::format("BlockDeviceMapping.{}", ++number);
+    form.set(prefix + ".DeviceName", device.name).set(prefix + ".Ebs.SnapshotId", device.snapshot.str());
+    form.set(prefix + ".Ebs.VolumeType", "gp3").flag(prefix + ".Ebs.DeleteOnTermination", true);
+  }
+  form.tags_of("image", request.tags);
+  const XmlAnswer answer = TRY(query_->call(form));
+  std::string id = TRY(answer.root().required("imageId"), "RegisterImage");
+  return TemplateId(std::move(id));
+}
+
+Result<> Ec2Client::deregister_image(const TemplateId& id) {
+  QueryForm form("DeregisterImage");
+  form.set("ImageId", id.str());
+  TRY(query_->call(form));
+  return {};
+}
+
+Result<std::variant<Ec2Instance, AwsFault>> Ec2Client::run_instance(const RunInstancesRequest& request, bool dry_run) {
+  using Outcome = std::variant<Ec2Instance, AwsFault>;
+  QueryForm form = run_instances_form(request);
+  if (dry_run) form.flag("DryRun", true);
+  auto reply = TRY(query_->send(form));
+  if (auto* fault = std::get_if<AwsFault>(&reply)) {
+    if (dry_run && fault->code == "DryRunOperation") return Outcome(Ec2Instance());
+    return Outcome(std::move(*fault));
+  }
+  std::vector<Ec2Instance> started;
+  TRY(read_items(std::get<XmlAnswer>(reply).root(), "instancesSet", read_instance, started), "RunInstances");
+  if (started.size() != 1) {
+    return error(ErrorCode::internal, "RunInstances: AWS answered {} instances, asked for 1", started.size());
+  }
+  return Outcome(std::move(started.front()));
+}
+
+Result<std::vector<Ec2Instance>> Ec2Client::instances(const Ec2Selection<InstanceId>& which,
+                                                      std::chrono::milliseconds settle_for) {
+  QueryForm form("DescribeInstances");
+  select(form, "InstanceId", which);
+  std::vector<Ec2Instance> found;
+  auto read = [&](const XmlElement& root) -> Result<> {
+    for (const XmlElement& reservation : root.items("reservationSet")) {
+      TRY(read_items(reservation, "instancesSet", read_instance, found), "DescribeInstances");
+    }
+    return {};
+  };
+  if (which.ids.empty()) {
+    form.filter("instance-state-name", {"pending", "running", "shutting-down", "stopping", "stopped"});
+    TRY(query_->pages(form, read));
+  } else {
+    const XmlAnswer answer = TRY(query_->call(form, {.settle_for = settle_for}));
+    TRY(read(answer.root()));
+  }
+  return found;
+}
+
+Result<> Ec2Client::terminate_instance(const InstanceId& id) {
+  QueryForm form("TerminateInstances");
+  form.list("InstanceId", {id.str()});
+  TRY(query_->call(form));
+  return {};
+}
+
+Result<std::string> Ec2Client::console_output(const InstanceId& id) {
+  QueryForm form("GetConsoleOutput");
+  form.set("InstanceId", id.str());
+  const XmlAnswer answer = TRY(query_->call(form));
+  std::string encoded = answer.root().text("output");
+  std::erase_if(encoded, [](char c) { return c == '\n' || c == '\r' || c == ' '; });  // may come in lines
+  const Bytes output = TRY(from_base64(encoded), "GetConsoleOutput");
+  return std::string(as_text(output));
+}
+
+Result<Ec2Volume> Ec2Client::create_volume(const CreateVolumeRequest& request) {
+  QueryForm form("CreateVolume");
+  form.set("AvailabilityZone", request.availability_zone).set_if("VolumeType", request.volume_type);
+  if (request.size_gib > 0) form.set("Size", std::to_string(request.size_gib));
+  if (request.snapshot) form.set("SnapshotId", request.snapshot->str());
+  form.set_if("ClientToken", request.client_token).tags_of("volume", request.tags);
+  const XmlAnswer answer = TRY(query_->call(form, {.repeatable = !request.client_token.empty()}));
+  return read_volume(answer.root());
+}
+
+Result<std::vector<Ec2Volume>> Ec2Client::volumes(const Ec2Selection<VolumeId>& which,
+                                                  std::chrono::milliseconds settle_for) {
+  QueryForm form("DescribeVolumes");
+  select(form, "VolumeId", which);
+  if (!which.ids.empty()) return describe_ids(*query_, form, "volumeSet", read_volume, settle_for);
+  return describe(*query_, form, "volumeSet", read_volume);
+}
+
+Result<> Ec2Client::attach_volume(const VolumeId& volume, const InstanceId& instance, const std::string& device) {
+  QueryForm form("AttachVolume");
+  form.set("VolumeId", volume.str()).set("InstanceId", instance.str()).set("Device", device);
+  TRY(query_->call(form));
+  return {};
+}
+
+Result<> Ec2Client::detach_volume(const VolumeId& volume) {
+  QueryForm form("DetachVolume");
+  form.set("VolumeId", volume.str());
+  TRY(query_->call(form));
+  return {};
+}
+
+Result<> Ec2Client::delete_volume(const VolumeId& volume) {
+  QueryForm form("DeleteVolume");
+  form.set("VolumeId", volume.str());
+  TRY(query_->call(form));
+  return {};
+}
+
+Result<> Ec2Client::create_tags(const std::vector<std::string>& resource_ids, const Ec2Tags& tags) {
+  QueryForm form("CreateTags");
+  form.list("ResourceId", resource_ids);
+  int number = 0;
+  for (const auto& [key, value] : tags) {
+    ++number;
+    form.set(fmt::format("Tag.{}.Key", number), key).set(fmt::format("Tag.{}.Value", number), value);
+  }
+  TRY(query_->call(form));
+  return {};
+}
+
+Result<std::vector<Ec2Subnet>> Ec2Client::subnets(const std::vector<std::string>& ids) {
+  CHECK(!ids.empty());
+  QueryForm form("DescribeSubnets");
+  form.list("SubnetId", ids);
+  return describe(*query_, form, "subnetSet", read_subnet);
+}
+
+Result<std::vector<Ec2SecurityGroup>> Ec2Client::security_groups(const std::vector<std::string>& ids) {
+  CHECK(!ids.empty());
+  QueryForm form("DescribeSecurityGroups");
+  form.list("GroupId", ids);
+  return describe(*query_, form, "securityGroupInfo", read_security_group);
+}
+
+Result<std::vector<std::string>> Ec2Client::zones_offering(const std::string& instance_type) {
+  QueryForm form("DescribeInstanceTypeOfferings");
+  form.set("LocationType", "availability-zone").filter("instance-type", {instance_type}).set("MaxResults", "1000");
+  std::vector<std::string> zones;
+  TRY(query_->pages(form, [&](const XmlElement& root) -> Result<> {
+    for (const XmlElement& offer : root.items("instanceTypeOfferingSet")) zones.push_back(offer.text("location"));
+    return {};
+  }));
+  return zones;
+}
+
+Result<std::string> Ec2Client::holder_of_address(const std::string& subnet_id, const std::string& private_ip) {
+  QueryForm form("DescribeNetworkInterfaces");
+  form.filter("subnet-id", {subnet_id}).filter("addresses.private-ip-address", {private_ip}).set("MaxResults", "1000");
+  std::string holder;
+  TRY(query_->pages(form, [&](const XmlElement& root) -> Result<> {
+    for (const XmlElement& nic : root.items("networkInterfaceSet")) holder = nic.text("networkInterfaceId");
+    return {};
+  }));
+  return holder;
+}
+
+}  // namespace rekindle

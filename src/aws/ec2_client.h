@@ -1,0 +1,98 @@
+// EC2, in typed calls: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/ (version 2016-11-15).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "aws/ec2_types.h"
+#include "aws/query_client.h"
+
+namespace rekindle {
+
+struct RegisterImageRequest {
+  std::string name;  // 3-128 characters; unique in account and region
+  std::string description;
+  bool uefi = false;
+  struct Device {
+    std::string name;  // "/dev/sda1"
+    ImageId snapshot;
+  };
+  std::vector<Device> devices;  // the first is the root
+  Ec2Tags tags;
+};
+
+struct RunInstancesRequest {
+  TemplateId image;
+  std::string instance_type;
+  std::string subnet_id;
+  std::vector<std::string> security_group_ids;
+  std::string private_ip;    // empty: any
+  std::string client_token;  // at most 64 characters
+  Ec2Tags tags;              // of the instance, its volumes and its network interface
+};
+
+struct CreateVolumeRequest {
+  std::string availability_zone;
+  std::uint64_t size_gib = 0;       // 0: that of the snapshot
+  std::optional<ImageId> snapshot;  // none: empty
+  std::string volume_type = "gp3";
+  std::string client_token;
+  Ec2Tags tags;
+};
+
+// Which things a describe asks for: by ids (`not_found` when one is absent), or by tags, all of which match.
+// Never both, never neither: an unfiltered describe has a quota of its own that others need.
+template <typename IdType>
+struct Ec2Selection {
+  std::vector<IdType> ids;
+  Ec2Tags tags;
+};
+
+// Any number of threads. Errors: `unavailable` (already retried), `unauthenticated`, `permission_denied` (names the
+// action), `exhausted`, `not_found`, `invalid_argument`. `settle_for`: how long "not found" is not believed yet.
+class Ec2Client {
+ public:
+  explicit Ec2Client(std::unique_ptr<QueryClient> query) : query_(std::move(query)) {}
+
+  Result<std::vector<Ec2Snapshot>> snapshots(const Ec2Selection<ImageId>& which,
+                                             std::chrono::milliseconds settle_for = {});  // by tags: only our own
+  // Not repeatable without care: has no client token. Find by tag before.
+  Result<Ec2Snapshot> create_snapshot(const VolumeId& volume, const std::string& description, const Ec2Tags& tags);
+  Result<> delete_snapshot(const ImageId& id);  // `not_found`; `failed_precondition` when an AMI uses it
+
+  Result<std::vector<Ec2Image>> images(const Ec2Selection<TemplateId>& which);  // by tags: only our own
+  Result<std::vector<Ec2Image>> images_named(const std::string& name);
+  Result<TemplateId> register_image(const RegisterImageRequest& request);  // `already_exists`: the name is taken
+  Result<> deregister_image(const TemplateId& id);
+
+  // Leaves faults to the caller, who knows what was asked for. dry_run: only whether it would be accepted; the
+  // instance returned is empty then.
+  Result<std::variant<Ec2Instance, AwsFault>> run_instance(const RunInstancesRequest& request, bool dry_run = false);
+  Result<std::vector<Ec2Instance>> instances(const Ec2Selection<InstanceId>& which,
+                                             std::chrono::milliseconds settle_for = {});  // by tags: not the terminated
+  Result<> terminate_instance(const InstanceId& id);
+  Result<std::string> console_output(const InstanceId& id);
+
+  Result<Ec2Volume> create_volume(const CreateVolumeRequest& request);
+  Result<std::vector<Ec2Volume>> volumes(const Ec2Selection<VolumeId>& which, std::chrono::milliseconds settle_for = {});
+  // `failed_precondition` when it is attached already (also by an earlier, repeated call: describe it then).
+  Result<> attach_volume(const VolumeId& volume, const InstanceId& instance, const std::string& device);
+  Result<> detach_volume(const VolumeId& volume);
+  Result<> delete_volume(const VolumeId& volume);
+
+  Result<> create_tags(const std::vector<std::string>& resource_ids, const Ec2Tags& tags);
+  Result<std::vector<Ec2Subnet>> subnets(const std::vector<std::string>& ids);
+  Result<std::vector<Ec2SecurityGroup>> security_groups(const std::vector<std::string>& ids);
+  // The zones of the region where the type can be launched; none when it does not exist.
+  Result<std::vector<std::string>> zones_offering(const std::string& instance_type);
+  // Who holds the address in the subnet: the id of the network interface, "" when it is free.
+  Result<std::string> holder_of_address(const std::string& subnet_id, const std::string& private_ip);
+
+  const ServiceClient& service() const { return query_->service(); }
+
+ private:
+  const std::unique_ptr<QueryClient> query_;
+};
+
+}  // namespace rekindle

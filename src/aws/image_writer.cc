@@ -1,0 +1,65 @@
+#include "aws/image_writer.h"
+
+#include <algorithm>
+
+namespace rekindle {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds first_poll{200};
+constexpr milliseconds longest_poll{2000};
+// When sealing was refused: long enough to see that an earlier, unanswered call had sealed it.
+constexpr milliseconds after_refusal{10000};
+
+}  // namespace
+
+Result<> EbsImageWriter::put_block(std::uint64_t index, ByteView content) {
+  if (index >= block_count_ || content.size() != image_block_bytes) {
+    return error(ErrorCode::invalid_argument, "block {} of {} bytes does not fit into image {} of {} blocks of {} bytes",
+                 index, content.size(), image_, block_count_, image_block_bytes);
+  }
+  const Sha256 digest = sha256(content);
+  TRY(ebs_.put_block(image_, index, content, digest, recent_.grace(image_.str())));
+  digests_.set(index, digest);
+  return {};
+}
+
+void EbsImageWriter::resume_from(const std::vector<BlockDigest>& already_put) {
+  for (const BlockDigest& block : already_put) digests_.set(block.index, block.sha256);
+}
+
+Result<> EbsImageWriter::wait_until_complete(milliseconds within) {
+  const auto deadline = clock_.ticks() + within;
+  for (milliseconds pause = first_poll;; pause = std::min(2 * pause, longest_poll)) {
+    const auto found = TRY(ec2_.snapshots({.ids = {image_}, .tags = {}}, recent_.grace(image_.str())));
+    if (found.empty()) return error(ErrorCode::not_found, "image {} is gone", image_);
+    if (found.front().state == "completed") return {};
+    if (found.front().state == "error") {
+      return error(ErrorCode::corrupt, "AWS could not complete image {}: {}", image_, found.front().state_message);
+    }
+    if (clock_.ticks() >= deadline) {
+      return error(ErrorCode::unavailable, "image {} was still '{}' after {}", image_, found.front().state,
+                   human_duration(within));
+    }
+    clock_.sleep(pause);
+  }
+}
+
+// CompleteSnapshot has no client token. When an earlier call was done and its answer lost, a second one is refused:
+// then the snapshot's state tells.
+Result<> EbsImageWriter::complete() {
+  const auto sealed =
+      ebs_.complete_snapshot(image_, digests_.count(), digests_.linear(), recent_.grace(image_.str()));
+  const bool may_be_sealed = sealed.ok() || sealed.error().transient() ||
+                             sealed.error().code() == ErrorCode::invalid_argument ||
+                             sealed.error().code() == ErrorCode::already_exists;
+  if (!may_be_sealed) return sealed;
+  const auto completed = wait_until_complete(sealed.ok() ? complete_within_ : after_refusal);
+  if (!completed.ok()) return sealed.ok() ? completed : sealed;
+  recent_.note(image_.str());  // listing its blocks may be too early for some seconds
+  return {};
+}
+
+}  // namespace rekindle

@@ -1,0 +1,46 @@
+// Writes one EBS snapshot through the direct APIs.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+
+#include "aws/block_digests.h"
+#include "aws/ebs_client.h"
+#include "aws/ec2_client.h"
+#include "aws/recently_made.h"
+
+namespace rekindle {
+
+class EbsImageWriter final : public ImageWriter {
+ public:
+  // The references outlive this. `complete_within`: how long complete() waits for AWS to finish the snapshot.
+  EbsImageWriter(ImageId image, std::uint64_t size_bytes, EbsClient& ebs, Ec2Client& ec2, RecentlyMade& recent,
+                 Clock& clock, std::chrono::milliseconds complete_within)
+      : image_(std::move(image)),
+        block_count_(size_bytes / image_block_bytes),
+        ebs_(ebs),
+        ec2_(ec2),
+        recent_(recent),
+        clock_(clock),
+        complete_within_(complete_within) {}
+
+  // `invalid_argument` beyond the end of the image.
+  Result<> put_block(std::uint64_t index, ByteView content) override;
+  std::vector<BlockDigest> put_so_far() const override { return digests_.all(); }
+  void resume_from(const std::vector<BlockDigest>& already_put) override;
+  Result<> complete() override;
+
+ private:
+  Result<> wait_until_complete(std::chrono::milliseconds within);
+
+  const ImageId image_;
+  const std::uint64_t block_count_;
+  EbsClient& ebs_;
+  Ec2Client& ec2_;
+  RecentlyMade& recent_;
+  Clock& clock_;
+  const std::chrono::milliseconds complete_within_;
+  BlockDigests digests_;
+};
+
+}  // namespace rekindle
