@@ -1,0 +1,222 @@
+#include "guest/kernel_drivers.h"
+
+#include <algorithm>
+
+#include "guest/initrd_archive.h"
+#include "guest/module_index.h"
+#include "guest/text_lines.h"
+
+namespace rekindle {
+
+namespace {
+
+constexpr std::uint64_t most_index_bytes = 64 * mib;
+constexpr std::uint64_t most_module_bytes = 32 * mib;
+constexpr std::uint64_t most_archive_bytes = 256 * mib;
+
+// Storage only: a NIC whose driver is in the initrd gets its name there, where the guest's .link files are
+// not.
+const std::vector<std::string>& storage_drivers() {
+  static const std::vector<std::string> names = {"nvme", "virtio_blk", "virtio_scsi", "virtio_pci",
+                                                 "xen-blkfront"};
+  return names;
+}
+
+// Indexes of the whole tree, not only of the modules added: they replace the reduced ones of the initrd,
+// through which udev finds a driver for a device. Aliases of modules that are not there do no harm.
+constexpr std::string_view index_files[] = {"modules.dep",
+                                            "modules.dep.bin",
+                                            "modules.alias",
+                                            "modules.alias.bin",
+                                            "modules.softdep",
+                                            "modules.symbols",
+                                            "modules.symbols.bin",
+                                            "modules.devname",
+                                            "modules.order",
+                                            "modules.builtin",
+                                            "modules.builtin.bin",
+                                            "modules.builtin.alias.bin",
+                                            "modules.builtin.modinfo"};
+
+Result<std::string> read_if_there(Ext4Volume& volume, const std::string& path) {
+  const bool there = TRY(volume.is_file(path));
+  if (!there) return std::string();
+  return volume.read_text(path, most_index_bytes);
+}
+
+Result<ModuleIndex> read_index(Ext4Volume& root, const std::string& tree) {
+  const std::string dep = TRY(read_if_there(root, tree + "/modules.dep"));
+  const std::string softdep = TRY(read_if_there(root, tree + "/modules.softdep"));
+  const std::string builtin = TRY(read_if_there(root, tree + "/modules.builtin"));
+  return ModuleIndex(dep, softdep, builtin);
+}
+
+Result<ModuleFiles> collect_files(Ext4Volume& root, const std::string& tree,
+                                  const std::vector<std::string>& modules) {
+  ModuleFiles files;
+  std::uint64_t total = 0;
+  const auto add = [&](const std::string& path, std::uint64_t limit) -> Result<> {
+    Bytes content = TRY(root.read_all(tree + "/" + path, limit));
+    total += content.size();
+    if (total > most_archive_bytes)
+      return error(ErrorCode::corrupt, "the drivers are larger than drivers can be");
+    files.emplace(path, std::move(content));
+    return {};
+  };
+  for (const std::string_view name : index_files) {
+    const std::string path(name);
+    const bool there = TRY(root.is_file(tree + "/" + path));
+    if (there) TRY(add(path, most_index_bytes));
+  }
+  for (const std::string& path : modules) TRY(add(path, most_module_bytes));
+  return files;
+}
+
+// What a kernel can unpack is known from its configuration only; plain archives all can.
+Result<ArchiveCompression> compression_of(GuestDisk& guest, const std::string& version) {
+  const std::string config = TRY(read_if_there(guest.boot(), guest.boot_path("config-" + version)));
+  return config.find("\nCONFIG_RD_ZSTD=y\n") != std::string::npos ? ArchiveCompression::zstd
+                                                                  : ArchiveCompression::none;
+}
+
+// Its name in /boot, empty if there is none.
+Result<std::string> find_initrd(GuestDisk& guest, const std::string& version) {
+  for (const std::string& name :
+       {"initrd.img-" + version, "initramfs-" + version + ".img", "initrd-" + version}) {
+    const bool there = TRY(guest.boot().is_file(guest.boot_path(name)));
+    if (there) return name;
+  }
+  return std::string();
+}
+
+Result<bool> is_converted(Ext4Volume& volume, const std::string& path, const std::string& version) {
+  const std::uint64_t length = TRY(volume.size_of(path));
+  if (length < initrd_mark_bytes) return false;
+  const Bytes last = TRY(volume.read(path, length - initrd_mark_bytes, initrd_mark_bytes));
+  const auto original_bytes = read_initrd_mark(version, last);
+  return original_bytes && *original_bytes < length;
+}
+
+Result<> append_drivers(GuestDisk& guest, const ModuleIndex& index, const std::string& initrd,
+                        KernelReport& kernel) {
+  const std::string tree = "/lib/modules/" + kernel.version;
+  const std::vector<std::string> modules = index.closure(storage_drivers());
+  const ModuleFiles files = TRY(collect_files(guest.root(), tree, modules), "collecting drivers");
+  const ArchiveCompression compression = TRY(compression_of(guest, kernel.version));
+  const std::uint64_t original_bytes = TRY(guest.boot().size_of(initrd));
+  const Bytes archive = TRY(make_initrd_archive(kernel.version, files, compression, original_bytes));
+  TRY(guest.boot().append(initrd, archive));
+  kernel.modules = modules;
+  kernel.bytes_appended = archive.size();
+  return {};
+}
+
+Result<KernelReport> convert_kernel(GuestDisk& guest, const std::string& version) {
+  const ModuleIndex index = TRY(read_index(guest.root(), "/lib/modules/" + version));
+  KernelReport kernel;
+  kernel.version = version;
+  kernel.has_ena = index.has("ena") || index.built_in("ena");
+  const std::string initrd = TRY(find_initrd(guest, version));
+  if (!initrd.empty()) kernel.initrd_path = "/boot/" + initrd;
+  if (index.built_in("nvme")) {
+    kernel.outcome = KernelOutcome::built_in;
+  } else if (!index.has("nvme")) {
+    kernel.outcome = KernelOutcome::no_driver;
+  } else if (kernel.initrd_path.empty()) {
+    kernel.outcome = KernelOutcome::no_initrd;
+  } else {
+    const bool converted = TRY(is_converted(guest.boot(), guest.boot_path(initrd), version));
+    kernel.outcome = converted ? KernelOutcome::already_converted : KernelOutcome::drivers_added;
+    if (!converted) TRY(append_drivers(guest, index, guest.boot_path(initrd), kernel));
+  }
+  return kernel;
+}
+
+// A folder of modules whose kernel was removed is no kernel.
+Result<bool> is_installed(GuestDisk& guest, const std::string& version) {
+  const bool modules = TRY(guest.root().is_file("/lib/modules/" + version + "/modules.dep"));
+  if (!modules) return false;
+  const bool image = TRY(guest.boot().is_file(guest.boot_path("vmlinuz-" + version)));
+  const std::string initrd = TRY(find_initrd(guest, version));
+  return image || !initrd.empty();
+}
+
+void warn_about(const KernelReport& kernel, std::vector<std::string>& warnings) {
+  if (kernel.outcome == KernelOutcome::no_initrd) {
+    warnings.push_back(
+        fmt::format("kernel {} has no initrd in /boot and will not find its disk on EC2", kernel.version));
+  }
+  if (kernel.outcome == KernelOutcome::no_driver) {
+    warnings.push_back(fmt::format(
+        "kernel {} has no NVMe driver: install its full set of modules in the guest", kernel.version));
+  }
+  if (!kernel.has_ena) {
+    warnings.push_back(
+        fmt::format("kernel {} has no ena driver: on current EC2 instance types it will have no network",
+                    kernel.version));
+  }
+}
+
+bool will_boot(const KernelReport& kernel) {
+  return kernel.outcome != KernelOutcome::no_initrd && kernel.outcome != KernelOutcome::no_driver;
+}
+
+}  // namespace
+
+Result<> add_drivers_to_initrds(GuestDisk& guest, ConversionReport& report) {
+  const auto versions = TRY(guest.root().list("/lib/modules"), "listing the kernels");
+  for (const std::string& version : versions) {
+    const bool installed = TRY(is_installed(guest, version), "kernel {}", version);
+    if (!installed) continue;
+    report.kernels.push_back(TRY(convert_kernel(guest, version), "kernel {}", version));
+    warn_about(report.kernels.back(), report.warnings);
+  }
+  if (std::ranges::any_of(report.kernels, will_boot)) return {};
+  return error(
+      ErrorCode::failed_precondition, "no kernel of the guest could boot on EC2: {}",
+      report.warnings.empty() ? "none with modules and an initrd was found" : report.warnings.front());
+}
+
+namespace {
+
+Result<> extend_initramfs_tools(Ext4Volume& root, ConversionReport& report) {
+  const std::string path = "/etc/initramfs-tools/modules";
+  const bool there = TRY(root.is_file(path));
+  if (!there) return {};
+  std::string text = TRY(root.read_text(path));
+  const auto lines = split_lines(text);
+  if (!text.empty() && text.back() != '\n') text += '\n';
+  const std::size_t before = text.size();
+  for (const std::string& driver : storage_drivers()) {
+    const bool listed =
+        std::ranges::any_of(lines, [&](const std::string& line) { return trim(line) == driver; });
+    if (!listed) text += driver + "\n";
+  }
+  if (text.size() == before) return {};
+  TRY(root.replace(path, as_bytes(text)));
+  report.changes.push_back(path + " lists EC2's storage drivers, so that a new initrd has them, too");
+  return {};
+}
+
+Result<> extend_dracut(Ext4Volume& root, ConversionReport& report) {
+  const std::string folder = "/etc/dracut.conf.d";
+  const std::string path = folder + "/99-rekindle.conf";
+  const bool used = TRY(root.is_directory(folder));
+  const bool there = TRY(root.is_file(path));
+  if (!used || there) return {};
+  std::string text = "# Storage drivers of EC2.\nadd_drivers+=\"";
+  for (const std::string& driver : storage_drivers()) text += " " + driver;
+  TRY(root.create(path, as_bytes(text + " \"\n"), 0644));
+  report.changes.push_back(path + " lists EC2's storage drivers, so that a new initrd has them, too");
+  return {};
+}
+
+}  // namespace
+
+Result<> add_drivers_to_configuration(GuestDisk& guest, ConversionReport& report) {
+  TRY(extend_initramfs_tools(guest.root(), report), "configuring initramfs-tools");
+  TRY(extend_dracut(guest.root(), report), "configuring dracut");
+  return {};
+}
+
+}  // namespace rekindle
