@@ -1,0 +1,67 @@
+#include "vault/frame.h"
+
+#include <zstd.h>
+
+#include <memory>
+
+#include "vault/format.h"
+
+namespace rekindle {
+
+namespace {
+
+enum class Encoding : std::uint8_t { plain = 0, zstd = 1 };
+constexpr std::size_t frame_header_bytes = 8;
+
+struct FreeContext {
+  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+};
+
+// The compressed size, or 0 when it is not worth it. Less room than the payload needs makes zstd stop early.
+std::size_t compress(ByteView payload, ByteSpan room, int level) {
+  thread_local const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());
+  const std::size_t size =
+      ZSTD_compressCCtx(context.get(), room.data(), room.size(), payload.data(), payload.size(), level);
+  return ZSTD_isError(size) != 0 ? 0 : size;
+}
+
+}  // namespace
+
+Bytes encode_frame(ByteView payload, std::size_t contents, int compression_level) {
+  CHECK(payload.size() <= longest_payload && contents < 256);
+  Bytes frame(frame_header_bytes + payload.size());
+  const ByteSpan body = ByteSpan(frame).subspan(frame_header_bytes);
+  const std::size_t worth_it = payload.size() - payload.size() / 16;
+  const std::size_t compressed = compression_level > 0 ? compress(payload, body.first(worth_it), compression_level) : 0;
+  frame[0] = static_cast<std::byte>(compressed > 0 ? Encoding::zstd : Encoding::plain);
+  frame[1] = static_cast<std::byte>(contents);
+  store_le<std::uint32_t>(frame.data() + 4, static_cast<std::uint32_t>(payload.size()));
+  if (compressed > 0) {
+    frame.resize(frame_header_bytes + compressed);
+  } else {
+    std::copy(payload.begin(), payload.end(), body.begin());
+  }
+  return frame;
+}
+
+Result<Bytes> decode_frame(ByteView frame) {
+  if (frame.size() < frame_header_bytes) return error(ErrorCode::corrupt, "a frame of {} bytes", frame.size());
+  const auto encoding = static_cast<Encoding>(frame[0]);
+  const auto length = load_le<std::uint32_t>(frame.data() + 4);
+  const ByteView body = frame.subspan(frame_header_bytes);
+  if (length > longest_payload) return error(ErrorCode::corrupt, "a frame that claims {} bytes", length);
+  if (encoding == Encoding::plain) {
+    if (length != body.size()) return error(ErrorCode::corrupt, "a frame whose length is not its own");
+    return to_bytes(body);
+  }
+  if (encoding != Encoding::zstd) return error(ErrorCode::corrupt, "a frame of unknown encoding");
+  thread_local const std::unique_ptr<ZSTD_DCtx, FreeContext> context(ZSTD_createDCtx());
+  Bytes payload(length);
+  const std::size_t size =
+      ZSTD_decompressDCtx(context.get(), payload.data(), payload.size(), body.data(), body.size());
+  if (ZSTD_isError(size) != 0 || size != length) return error(ErrorCode::corrupt, "a frame that does not decompress");
+  return payload;
+}
+
+}  // namespace rekindle

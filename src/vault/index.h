@@ -1,0 +1,41 @@
+// What the vault holds already: all index segments, and the packs that no segment names yet.
+#pragma once
+
+#include <shared_mutex>
+#include <unordered_map>
+
+#include "vault/index_segment.h"
+#include "vault/pack_reader.h"
+
+namespace rekindle {
+
+// Any number of threads.
+class Index {
+ public:
+  // All outlive this.
+  Index(ObjectStore& store, const VaultKeys& keys, PackReader& packs) : store_(store), keys_(keys), packs_(packs) {}
+
+  // Learns of segments and packs that appeared or disappeared. A damaged segment or orphan is left out, with a warning
+  // in the log: then content is stored a second time, and nothing is lost.
+  Result<> refresh();
+
+  // Only places in packs that existed at the last refresh, or were added since.
+  Result<std::optional<IndexEntry>> find(const ContentId& id);
+  // A segment that this process has put.
+  Result<> add_segment(const std::string& name);
+  // Entries of packs that no segment names; the next segment should.
+  std::vector<IndexEntry> orphans() const;
+
+ private:
+  Result<> adopt(ObjectKind kind, const PackName& pack);
+
+  ObjectStore& store_;
+  const VaultKeys& keys_;
+  PackReader& packs_;
+  IndexPageCache pages_{2700};  // of 12 KiB: 32 MiB
+  mutable std::shared_mutex mutex_;
+  std::unordered_map<std::string, std::shared_ptr<IndexSegment>> segments_;
+  std::unordered_map<ContentId, IndexEntry, UniformHash> orphans_;
+};
+
+}  // namespace rekindle

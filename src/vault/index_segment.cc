@@ -1,0 +1,238 @@
+#include "vault/index_segment.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "vault/pack_reader.h"
+#include "vault/wire.h"
+
+namespace rekindle {
+
+namespace {
+
+constexpr std::size_t trailer_bytes = 24;
+constexpr std::uint32_t bloom_probe_count = 7;  // best for 10 bits an entry: 0.8 % false answers
+constexpr std::uint64_t bloom_bits_per_entry = 10;
+constexpr std::size_t full_page_bytes = index_page_entries * index_entry_bytes + aead_tag_bytes;
+
+std::uint64_t fence_of(const std::byte* id) { return load_be<std::uint64_t>(id); }
+
+std::uint64_t bloom_bit(const ContentId& id, std::uint32_t probe, std::uint64_t bits) {
+  const auto a = load_le<std::uint64_t>(id.data());
+  const auto b = load_le<std::uint64_t>(id.data() + 8);
+  return (a + probe * b) % bits;
+}
+
+Bytes make_bloom(const std::vector<IndexEntry>& entries) {
+  Bytes bloom(std::max<std::uint64_t>(8, (entries.size() * bloom_bits_per_entry + 7) / 8));
+  for (const IndexEntry& entry : entries) {
+    for (std::uint32_t probe = 0; probe < bloom_probe_count; ++probe) {
+      const std::uint64_t bit = bloom_bit(entry.id, probe, bloom.size() * 8);
+      bloom[bit / 8] |= static_cast<std::byte>(1U << (bit % 8));
+    }
+  }
+  return bloom;
+}
+
+// Numbers the packs of the entries in order of appearance.
+class PackTable {
+ public:
+  std::uint32_t number(const IndexEntry& entry) {
+    const auto [found, added] = numbers_.emplace(entry.place.pack, static_cast<std::uint32_t>(packs_.size()));
+    if (added) packs_.emplace_back(entry.place.pack, entry.kind);
+    return found->second;
+  }
+  void write(WireWriter& out) const {
+    out.number(static_cast<std::uint32_t>(packs_.size()));
+    for (const auto& [name, kind] : packs_) {
+      out.bytes(name);
+      out.number(static_cast<std::uint8_t>(kind));
+    }
+  }
+
+ private:
+  std::unordered_map<PackName, std::uint32_t, UniformHash> numbers_;
+  std::vector<std::pair<PackName, ObjectKind>> packs_;
+};
+
+Bytes encode_page(std::span<const IndexEntry> entries, PackTable& packs) {
+  WireWriter out;
+  for (const IndexEntry& entry : entries) {
+    out.bytes(entry.id);
+    out.number(packs.number(entry));
+    out.number(entry.place.offset);
+    out.number(entry.place.length);
+    out.number(entry.place.slot);
+    out.bytes(std::array<std::byte, 3>{});
+  }
+  return out.take();
+}
+
+void sort_by_id(std::vector<IndexEntry>& entries) {
+  std::ranges::stable_sort(entries, {}, &IndexEntry::id);
+  const auto repeated = std::ranges::unique(entries, {}, &IndexEntry::id);
+  entries.erase(repeated.begin(), repeated.end());
+}
+
+Bytes encode_footer(const std::vector<IndexEntry>& entries, const PackTable& packs) {
+  WireWriter footer;
+  footer.number(static_cast<std::uint64_t>(entries.size()));
+  packs.write(footer);
+  footer.number(static_cast<std::uint32_t>((entries.size() + index_page_entries - 1) / index_page_entries));
+  for (std::size_t i = 0; i < entries.size(); i += index_page_entries) {
+    footer.bytes(ByteView(entries[i].id).first(8));
+  }
+  const Bytes bloom = make_bloom(entries);
+  footer.number(bloom_probe_count);
+  footer.number(static_cast<std::uint64_t>(bloom.size()));
+  footer.bytes(bloom);
+  return footer.take();
+}
+
+}  // namespace
+
+Result<PutSegment> put_index_segment(ObjectStore& store, const VaultKeys& keys, Random& random,
+                                     std::vector<IndexEntry> entries) {
+  sort_by_id(entries);
+  const auto cipher = ObjectCipher::make(keys, ObjectKind::index, "index/" + random.hex(16), random);
+  PackTable packs;
+  WireWriter out;
+  out.bytes(cipher.header());
+  std::uint64_t offset = header_bytes;
+  for (std::size_t i = 0; i < entries.size(); i += index_page_entries) {
+    const std::size_t count = std::min(index_page_entries, entries.size() - i);
+    const Bytes page = encode_page(std::span(entries).subspan(i, count), packs);
+    out.bytes(cipher.sealed(Section::index_page, offset, page));
+    offset += page.size() + aead_tag_bytes;
+  }
+  const Bytes footer = cipher.sealed(Section::index_footer, 0, encode_footer(entries, packs));
+  out.bytes(footer);
+  out.number(offset);
+  out.number(static_cast<std::uint64_t>(footer.size()));
+  out.bytes(as_bytes("RKINDEXD"));
+  const Bytes object = out.take();
+  TRY(store.put(cipher.name(), object));
+  return PutSegment{cipher.name(), object.size()};
+}
+
+Result<std::shared_ptr<IndexSegment>> IndexSegment::open(ObjectStore& store, const VaultKeys& keys,
+                                                         IndexPageCache& cache, const std::string& name) {
+  auto read = [&]() -> Result<std::shared_ptr<IndexSegment>> {
+    const std::uint64_t size = TRY(store.size(name));
+    if (size < header_bytes + trailer_bytes) return damaged(name, "it is too short");
+    Bytes header(header_bytes);
+    TRY(store.read_at(name, 0, header));
+    auto cipher = TRY(ObjectCipher::from_header(keys, ObjectKind::index, name, header));
+    Bytes trailer(trailer_bytes);
+    TRY(store.read_at(name, size - trailer_bytes, trailer));
+    WireReader in(trailer);
+    const auto offset = in.number<std::uint64_t>();
+    const auto length = in.number<std::uint64_t>();
+    const bool ends_well = as_text(in.bytes(8)) == "RKINDEXD";
+    if (!ends_well || offset < header_bytes || offset > size || length != size - offset - trailer_bytes) {
+      return damaged(name, "its end is not that of an index segment");
+    }
+    Bytes sealed(length);
+    TRY(store.read_at(name, offset, sealed));
+    const Bytes footer = TRY(cipher.open(Section::index_footer, 0, sealed));
+    std::shared_ptr<IndexSegment> segment(new IndexSegment(store, cache, std::move(cipher)));
+    TRY(segment->parse_footer(footer, offset));
+    return segment;
+  };
+  return read();
+}
+
+Result<> IndexSegment::parse_footer(ByteView footer, std::uint64_t footer_offset) {
+  WireReader in(footer);
+  entry_count_ = in.number<std::uint64_t>();
+  const auto pack_count = in.number<std::uint32_t>();
+  if (in.fits(pack_count, 17)) packs_.resize(pack_count);
+  for (Pack& pack : packs_) {
+    pack.name = in.array<16>();
+    pack.kind = static_cast<ObjectKind>(in.number<std::uint8_t>());
+    if (pack.kind != ObjectKind::data && pack.kind != ObjectKind::tree) return damaged(name(), "its packs do not parse");
+  }
+  const auto fence_count = in.number<std::uint32_t>();
+  if (in.fits(fence_count, 8)) fences_.resize(fence_count);
+  for (std::uint64_t& fence : fences_) fence = fence_of(in.array<8>().data());
+  bloom_probes_ = in.number<std::uint32_t>();
+  const ByteView bloom = in.bytes(in.number<std::uint64_t>());
+  bloom_ = to_bytes(bloom);
+  const std::uint64_t pages = entry_count_ / index_page_entries + (entry_count_ % index_page_entries != 0 ? 1 : 0);
+  if (!in.complete() || bloom_.empty() || bloom_probes_ > 32 || pages != fences_.size() ||
+      footer_offset != header_bytes + entry_count_ * index_entry_bytes + pages * aead_tag_bytes) {
+    return damaged(name(), "its footer does not parse");
+  }
+  return {};
+}
+
+void IndexSegment::keep_alive_only(const PackNames& present) {
+  for (Pack& pack : packs_) pack.alive = present.contains(pack.name);
+}
+
+Result<IndexEntry> IndexSegment::parse_entry(ByteView bytes) const {
+  WireReader in(bytes);
+  IndexEntry entry;
+  entry.id = in.array<32>();
+  const auto pack = in.number<std::uint32_t>();
+  if (pack >= packs_.size()) return damaged(name(), "an entry names a pack that it does not list");
+  entry.kind = packs_[pack].kind;
+  entry.place.pack = packs_[pack].name;
+  entry.place.offset = in.number<std::uint32_t>();
+  entry.place.length = in.number<std::uint32_t>();
+  entry.place.slot = in.number<std::uint8_t>();
+  return entry;
+}
+
+Result<std::shared_ptr<const IndexPage>> IndexSegment::load_page(std::size_t number) const {
+  const std::string key = fmt::format("{}#{}", name(), number);
+  if (auto known = cache_.find(key)) return known;
+  const std::uint64_t offset = header_bytes + number * full_page_bytes;
+  const std::uint64_t count = std::min<std::uint64_t>(index_page_entries, entry_count_ - number * index_page_entries);
+  Bytes sealed(count * index_entry_bytes + aead_tag_bytes);
+  Result<> read = store_.read_at(name(), offset, sealed);
+  if (!read.ok()) return missing_is_damaged(std::move(read).error(), name());
+  auto page = TRY(cipher_.open(Section::index_page, offset, sealed));
+  return cache_.insert(key, std::make_shared<const IndexPage>(std::move(page)));
+}
+
+Result<std::vector<IndexEntry>> IndexSegment::page(std::size_t number) const {
+  const auto bytes = TRY(load_page(number));
+  std::vector<IndexEntry> entries;
+  for (std::size_t at = 0; at < bytes->size(); at += index_entry_bytes) {
+    const IndexEntry entry = TRY(parse_entry(ByteView(*bytes).subspan(at, index_entry_bytes)));
+    entries.push_back(entry);
+  }
+  return entries;
+}
+
+Result<std::optional<IndexEntry>> IndexSegment::find(const ContentId& id) const {
+  for (std::uint32_t probe = 0; probe < bloom_probes_; ++probe) {
+    const std::uint64_t bit = bloom_bit(id, probe, bloom_.size() * 8);
+    if ((std::to_integer<unsigned>(bloom_[bit / 8]) >> (bit % 8) & 1U) == 0) return std::nullopt;
+  }
+  // Fences are cut to 8 bytes, so pages that begin with equal ones may all hold it: begin before the first of them.
+  const std::uint64_t fence = fence_of(id.data());
+  const auto after = std::ranges::upper_bound(fences_, fence);
+  auto first = std::ranges::lower_bound(fences_, fence);
+  if (first != fences_.begin()) --first;
+  for (auto it = first; it != after; ++it) {
+    const auto page = TRY(load_page(static_cast<std::size_t>(it - fences_.begin())));
+    std::size_t low = 0;
+    std::size_t high = page->size() / index_entry_bytes;
+    while (low < high) {
+      const std::size_t middle = (low + high) / 2;
+      const std::byte* at = page->data() + middle * index_entry_bytes;
+      const int order = std::memcmp(at, id.data(), id.size());
+      if (order == 0) {
+        IndexEntry entry = TRY(parse_entry(ByteView(at, index_entry_bytes)));
+        const auto pack = load_le<std::uint32_t>(at + id.size());
+        return packs_[pack].alive ? std::optional(entry) : std::nullopt;
+      }
+      order < 0 ? low = middle + 1 : high = middle;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace rekindle

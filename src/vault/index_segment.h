@@ -1,0 +1,74 @@
+// A sorted, immutable piece of the index: content id -> place. Only the fences and the Bloom filter are held in memory.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <unordered_set>
+#include <vector>
+
+#include "store/object_store.h"
+#include "vault/lru_cache.h"
+#include "vault/vault_keys.h"
+
+namespace rekindle {
+
+struct IndexEntry {
+  ContentId id{};
+  ObjectKind kind = ObjectKind::data;
+  Place place;
+};
+
+// A new segment with these entries, put under a new name, which is returned. Of several entries with one id one is kept.
+struct PutSegment {
+  std::string name;
+  std::uint64_t size_bytes = 0;
+};
+Result<PutSegment> put_index_segment(ObjectStore& store, const VaultKeys& keys, Random& random,
+                                     std::vector<IndexEntry> entries);
+
+using IndexPage = Bytes;  // opened: up to index_page_entries entries of index_entry_bytes
+using IndexPageCache = LruCache<std::string, const IndexPage, std::hash<std::string>>;
+constexpr std::size_t index_page_entries = 256;
+constexpr std::size_t index_entry_bytes = 48;
+
+using PackNames = std::unordered_set<PackName, UniformHash>;
+
+// Any number of threads.
+class IndexSegment {
+ public:
+  // Reads the footer. `corrupt`. `store`, `keys` and `cache` outlive this.
+  static Result<std::shared_ptr<IndexSegment>> open(ObjectStore& store, const VaultKeys& keys, IndexPageCache& cache,
+                                                    const std::string& name);
+
+  Result<std::optional<IndexEntry>> find(const ContentId& id) const;
+  // Every entry, page by page: for checking.
+  Result<std::vector<IndexEntry>> page(std::size_t number) const;
+  std::size_t page_count() const { return fences_.size(); }
+  struct Pack {
+    PackName name{};
+    ObjectKind kind = ObjectKind::data;
+    bool alive = true;  // false: the pack is not on the store (any more), its entries are not found
+  };
+  const std::vector<Pack>& packs() const { return packs_; }
+  // Marks the packs that are not among these.
+  void keep_alive_only(const PackNames& present);
+  const std::string& name() const { return cipher_.name(); }
+
+ private:
+  IndexSegment(ObjectStore& store, IndexPageCache& cache, ObjectCipher cipher)
+      : store_(store), cache_(cache), cipher_(std::move(cipher)) {}
+  Result<> parse_footer(ByteView footer, std::uint64_t footer_offset);
+  Result<std::shared_ptr<const IndexPage>> load_page(std::size_t number) const;
+  Result<IndexEntry> parse_entry(ByteView bytes) const;
+
+  ObjectStore& store_;
+  IndexPageCache& cache_;
+  ObjectCipher cipher_;
+  std::uint64_t entry_count_ = 0;
+  std::vector<Pack> packs_;
+  std::vector<std::uint64_t> fences_;  // the first 8 bytes, big-endian, of each page's first id
+  std::uint32_t bloom_probes_ = 0;
+  Bytes bloom_;
+};
+
+}  // namespace rekindle

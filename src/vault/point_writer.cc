@@ -1,0 +1,293 @@
+#include "vault/point_writer.h"
+
+#include <algorithm>
+
+#include "base/parallel.h"
+#include "vault/frame.h"
+
+namespace rekindle {
+
+namespace {
+
+constexpr std::uint64_t window_bytes = chunk_bytes * page_children;  // of copy(): one page of level 0
+constexpr std::uint64_t job_bytes = chunk_bytes * frame_chunks;
+
+WriterOptions with_defaults(WriterOptions options) {
+  if (options.threads == 0) options.threads = std::max(1U, std::thread::hardware_concurrency());
+  return options;
+}
+
+}  // namespace
+
+struct PointWriter::Disk {
+  NewDisk spec;
+  TreeWriter tree;
+};
+
+// One chunk of a job on its way.
+struct PointWriter::Chunk {
+  enum class State { placed, claimed, pending };
+  State state = State::placed;
+  std::size_t slot = 0;  // in the job
+  Ref ref;
+};
+
+PointWriter::PointWriter(const Services& services, NewPoint point, const std::optional<VaultPoint>& parent,
+                         WriterOptions options)
+    : services_(services),
+      point_(std::move(point)),
+      options_(with_defaults(options)),
+      run_index_(services.store, services.keys, services.random, services.index),
+      data_packs_(services.store, services.keys, services.random,
+                  {.kind = ObjectKind::data, .pack_bytes = options_.pack_bytes, .threads = 2},
+                  [this](const PackName& pack, const std::vector<PackFrame>& frames) {
+                    return run_index_.pack_durable(ObjectKind::data, pack, frames);
+                  }),
+      tree_packs_(services.store, services.keys, services.random,
+                  {.kind = ObjectKind::tree, .pack_bytes = options_.pack_bytes / 4, .threads = 1},
+                  [this](const PackName& pack, const std::vector<PackFrame>& frames) {
+                    return run_index_.pack_durable(ObjectKind::tree, pack, frames);
+                  }),
+      jobs_(2 * options_.threads) {
+  const auto store = [this](const TreePage& page) { return store_page(page); };
+  for (const NewDisk& disk : point_.disks) {
+    Ref root;
+    if (parent) {
+      const auto inherited = std::ranges::find(parent->disks, disk.id, &PointDisk::id);
+      if (inherited != parent->disks.end()) root = inherited->root;
+    }
+    // The mutex in the tree cannot be moved: the disk is made in its place.
+    disks_.emplace_back(new Disk{disk, {services.trees, services.keys, disk.size_bytes, root, store}});
+  }
+  for (std::size_t i = 0; i < options_.threads; ++i) workers_.emplace_back([this] { work(); });
+}
+
+PointWriter::~PointWriter() {
+  jobs_.abandon();
+  run_index_.fail(error(ErrorCode::cancelled, "the recovery point was given up"));
+}
+
+Result<PointWriter::Disk*> PointWriter::find_disk(const DiskId& id) {
+  for (const auto& disk : disks_) {
+    if (disk->spec.id == id) return disk.get();
+  }
+  return error(ErrorCode::not_found, "recovery point {} was begun without a disk {}", point_.id, id);
+}
+
+Result<> PointWriter::check_range(const Disk& disk, Extent range) const {
+  const std::uint64_t size = disk.spec.size_bytes;
+  const bool inside = range.offset <= size && range.length <= size - range.offset;
+  const bool aligned = range.offset % chunk_bytes == 0 && (range.length % chunk_bytes == 0 || range.end() == size);
+  if (inside && aligned) return {};
+  return error(ErrorCode::invalid_argument,
+               "bytes {} to {} of disk {} are not whole chunks of {} bytes within its {} bytes", range.offset,
+               range.end(), disk.spec.id, chunk_bytes, size);
+}
+
+Result<> PointWriter::write(const DiskId& id, std::uint64_t offset, ByteView bytes) {
+  Disk* disk = TRY(find_disk(id));
+  TRY(check_range(*disk, {offset, bytes.size()}));
+  while (!bytes.empty()) {
+    // Cut at multiples of a frame, so that the same content makes the same frames.
+    const std::uint64_t step = std::min<std::uint64_t>(job_bytes - offset % job_bytes, bytes.size());
+    Job job{disk, offset / chunk_bytes, to_bytes(bytes.first(step))};
+    job.content.resize(chunk_count(step) * chunk_bytes);  // the last chunk of a disk is padded with zeros
+    TRY(submit(std::move(job)));
+    bytes_read_ += step;
+    offset += step;
+    bytes = bytes.subspan(step);
+  }
+  return {};
+}
+
+Result<> PointWriter::zero(const DiskId& id, Extent range) {
+  Disk* disk = TRY(find_disk(id));
+  TRY(check_range(*disk, range));
+  TRY(failure());
+  Result<> recorded = disk->tree.record_hole(range.offset / chunk_bytes, chunk_count(range.end()));
+  if (!recorded.ok()) fail(recorded.error());
+  return recorded;
+}
+
+Result<> PointWriter::submit(Job job) {
+  if (jobs_.push(std::move(job))) return {};
+  TRY(failure());
+  return error(ErrorCode::cancelled, "the recovery point was given up");
+}
+
+Result<> PointWriter::copy(const DiskId& id, BlockSource& source, const Extents& areas, std::stop_token stop,
+                           const std::function<void(std::uint64_t bytes)>& progress) {
+  Disk* disk = TRY(find_disk(id));
+  if (source.size() != disk->spec.size_bytes) {
+    return error(ErrorCode::invalid_argument, "disk {} was begun with {} bytes, its source has {}", id,
+                 disk->spec.size_bytes, source.size());
+  }
+  std::vector<Extent> windows;
+  const Extents whole_chunks = align(areas, chunk_bytes, source.size());
+  for (const Extent& area : whole_chunks) {
+    for (std::uint64_t at = area.offset; at < area.end();) {
+      const std::uint64_t end = std::min(area.end(), (at / window_bytes + 1) * window_bytes);
+      windows.push_back({at, end - at});
+      at = end;
+    }
+  }
+  Result<> copied =
+      parallel_for(windows.size(), options_.readers, stop, [&](std::size_t index) -> Result<> {
+        TRY(copy_window(*disk, source, windows[index]), "copying disk {}", id);
+        if (progress) progress(windows[index].length);
+        return {};
+      });
+  // Some of the areas are written now: neither can they be written again, nor may a commit leave the others out.
+  if (!copied.ok()) fail(copied.error());
+  return copied;
+}
+
+Result<> PointWriter::copy_window(Disk& disk, BlockSource& source, Extent window) {
+  const Extents data = TRY(source.data_extents(window));
+  const Extents to_read = intersect(align(data, chunk_bytes, source.size()), {window});
+  std::uint64_t at = window.offset;
+  for (const Extent& extent : to_read) {
+    TRY(disk.tree.record_hole(at / chunk_bytes, extent.offset / chunk_bytes));
+    for (at = extent.offset; at < extent.end();) {
+      const std::uint64_t end = std::min(extent.end(), (at / job_bytes + 1) * job_bytes);
+      Job job{&disk, at / chunk_bytes, Bytes(chunk_count(end - at) * chunk_bytes)};
+      TRY(source.read_at(at, ByteSpan(job.content).first(end - at)));
+      TRY(submit(std::move(job)));
+      bytes_read_ += end - at;
+      at = end;
+    }
+  }
+  return disk.tree.record_hole(chunk_count(at), chunk_count(window.end()));
+}
+
+void PointWriter::work() {
+  while (auto job = jobs_.pop()) {
+    Result<> done = process(*job);
+    if (!done.ok()) fail(done.error());
+  }
+}
+
+Result<> PointWriter::process(const Job& job) {
+  std::vector<Chunk> chunks;
+  TRY(classify(job, chunks));
+  TRY(store_new(job, chunks));
+  for (Chunk& chunk : chunks) {
+    if (chunk.state == Chunk::State::pending) chunk.ref.place = TRY(run_index_.wait(chunk.ref.id));
+    TRY(job.disk->tree.record(job.first_chunk + chunk.slot, chunk.ref));
+  }
+  return {};
+}
+
+Result<> PointWriter::classify(const Job& job, std::vector<Chunk>& chunks) {
+  const auto parent_leaf = TRY(services_.trees.leaf_at(job.disk->tree.parent(), job.first_chunk));
+  for (std::size_t slot = 0; slot * chunk_bytes < job.content.size(); ++slot) {
+    const ByteView content = ByteView(job.content).subspan(slot * chunk_bytes, chunk_bytes);
+    Chunk chunk{.slot = slot, .ref = {}};
+    if (all_zero(content)) {
+      ++chunks_zero_;
+      chunks.push_back(chunk);
+      continue;
+    }
+    chunk.ref.id = services_.keys.chunk_id(content);
+    const Ref* before = parent_leaf ? &parent_leaf->children[(job.first_chunk + slot) % page_children] : nullptr;
+    if (before != nullptr && before->id == chunk.ref.id) {
+      ++chunks_unchanged_;
+      chunk.ref = *before;
+    } else {
+      const RunIndex::Answer answer = TRY(run_index_.claim(chunk.ref.id));
+      chunk.ref.place = answer.place;
+      if (answer.claim == RunIndex::Claim::claimed) chunk.state = Chunk::State::claimed;
+      if (answer.claim == RunIndex::Claim::pending) chunk.state = Chunk::State::pending;
+      ++(answer.claim == RunIndex::Claim::claimed ? chunks_new_ : chunks_deduplicated_);
+    }
+    chunks.push_back(chunk);
+  }
+  return {};
+}
+
+Result<> PointWriter::store_new(const Job& job, std::vector<Chunk>& chunks) {
+  std::vector<ContentId> ids;
+  Bytes gathered;
+  for (const Chunk& chunk : chunks) {
+    if (chunk.state != Chunk::State::claimed) continue;
+    ids.push_back(chunk.ref.id);
+    const ByteView content = ByteView(job.content).subspan(chunk.slot * chunk_bytes, chunk_bytes);
+    gathered.insert(gathered.end(), content.begin(), content.end());
+  }
+  if (ids.empty()) return {};
+  const Bytes frame = encode_frame(gathered, ids.size(), options_.compression_level);
+  Place place = TRY(data_packs_.append(frame, ids));
+  for (Chunk& chunk : chunks) {
+    if (chunk.state != Chunk::State::claimed) continue;
+    chunk.ref.place = place;
+    run_index_.fulfil(chunk.ref.id, place);
+    ++place.slot;
+  }
+  return {};
+}
+
+Result<Ref> PointWriter::store_page(const TreePage& page) {
+  Ref ref{page_id(services_.keys, page), {}};
+  const RunIndex::Answer answer = TRY(run_index_.claim(ref.id));
+  ref.place = answer.place;
+  if (answer.claim == RunIndex::Claim::pending) ref.place = TRY(run_index_.wait(ref.id));
+  if (answer.claim == RunIndex::Claim::claimed) {
+    const Bytes frame = encode_frame(encode_page(page), 1, options_.compression_level);
+    ref.place = TRY(tree_packs_.append(frame, {ref.id}));
+    run_index_.fulfil(ref.id, ref.place);
+  }
+  return ref;
+}
+
+void PointWriter::fail(const Error& error) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!failure_) failure_ = error;
+  }
+  jobs_.abandon();
+  run_index_.fail(error);
+}
+
+Result<> PointWriter::failure() const {
+  const std::lock_guard lock(mutex_);
+  if (failure_) return *failure_;
+  return {};
+}
+
+Result<VaultPoint> PointWriter::commit(Time time, std::string metadata) {
+  jobs_.close();
+  workers_.clear();  // joins
+  TRY(failure());
+  VaultPoint point{point_.id, point_.machine, time, point_.parent.value_or(RecoveryPointId()), {}, std::move(metadata),
+                   {}};
+  for (const auto& disk : disks_) {
+    const Ref root = TRY(disk->tree.finish());
+    point.disks.push_back({disk->spec.id, disk->spec.size_bytes, root});
+  }
+  TRY(data_packs_.flush());
+  TRY(tree_packs_.flush());
+  TRY(run_index_.finish());
+  point.stats = {bytes_read_, data_packs_.bytes_put() + tree_packs_.bytes_put() + run_index_.bytes_put(), chunks_new_,
+                 chunks_deduplicated_, chunks_unchanged_, chunks_zero_};
+  TRY(put_point(point));
+  return point;
+}
+
+Result<> PointWriter::put_point(VaultPoint& point) {
+  const std::string name = services_.keys.point_object_name(point.id);
+  // All numbers have a fixed width, so the length is known before the statistics are complete.
+  point.stats.bytes_new_stored += encode_point(point).size() + header_bytes + aead_tag_bytes;
+  const Bytes object =
+      sealed_object(services_.keys, ObjectKind::point, name, encode_point(point), services_.random);
+  Result<> put = services_.store.put(name, object);
+  if (put.ok() || put.error().code() != ErrorCode::already_exists) return put;
+  const Bytes existing = TRY(services_.store.get(name));
+  const Bytes body = TRY(open_object(services_.keys, ObjectKind::point, name, existing));
+  const VaultPoint there = TRY(decode_point(body), "reading vault object {}", name);
+  if (same_content(there, point)) return {};
+  return error(ErrorCode::already_exists,
+               "recovery point {} exists with other content (of {}): look at it before making another under its id",
+               point.id, to_iso8601(there.time));
+}
+
+}  // namespace rekindle

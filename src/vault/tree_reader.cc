@@ -1,0 +1,81 @@
+#include "vault/tree_reader.h"
+
+namespace rekindle {
+
+Result<TreeReader::PagePointer> TreeReader::load(const Ref& ref, int level) {
+  if (ref.is_hole()) return PagePointer();
+  if (auto known = pages_.find(ref.id)) return known;
+  const Bytes payload = TRY(packs_.frame(ObjectKind::tree, ref.place));
+  auto page = decode_page(payload);
+  if (!page.ok() || page->level != level || page_id(keys_, *page) != ref.id) {
+    return damaged(pack_object_name(ObjectKind::tree, ref.place.pack),
+                   fmt::format("the tree page at byte {} is not the one that was asked for", ref.place.offset));
+  }
+  return pages_.insert(ref.id, std::make_shared<const TreePage>(*page));
+}
+
+Result<Ref> TreeReader::child_at(const Ref& root, int level, std::uint64_t chunk) {
+  Ref ref = root;
+  for (int at = root_level; at >= level && !ref.is_hole(); --at) {
+    const PagePointer page = TRY(load(ref, at));
+    ref = page->children[chunk / chunks_per_child(at) % page_children];
+  }
+  return ref;
+}
+
+Result<TreeReader::PagePointer> TreeReader::leaf_at(const Ref& root, std::uint64_t chunk) {
+  const Ref leaf = TRY(child_at(root, 1, chunk));
+  return load(leaf, 0);
+}
+
+Result<> TreeReader::visit_data(const Ref& ref, int level, std::uint64_t first, std::uint64_t begin, std::uint64_t end,
+                                const Visit& visit) {
+  if (ref.is_hole()) return {};
+  const PagePointer page = TRY(load(ref, level));
+  const std::uint64_t step = chunks_per_child(level);
+  for (std::size_t i = 0; i < page_children; ++i, first += step) {
+    const Ref& child = page->children[i];
+    if (child.is_hole() || first + step <= begin || first >= end) continue;
+    if (level > 0) TRY(visit_data(child, level - 1, first, begin, end, visit));
+    if (level == 0) TRY(visit(first, 1));
+  }
+  return {};
+}
+
+Result<Extents> TreeReader::data_extents(const Ref& root, Extent range) {
+  Extents found;
+  if (range.length == 0) return found;
+  const auto visit = [&](std::uint64_t first, std::uint64_t chunks) -> Result<> {
+    found.push_back({first * chunk_bytes, chunks * chunk_bytes});
+    return {};
+  };
+  TRY(visit_data(root, root_level, 0, range.offset / chunk_bytes, chunk_count(range.end()), visit));
+  return intersect(normalize(std::move(found)), {range});
+}
+
+Result<> TreeReader::visit_differences(const Ref& a, const Ref& b, int level, std::uint64_t first, const Visit& visit) {
+  if (a.id == b.id) return {};
+  if (level < 0) return visit(first, 1);
+  static const auto empty = std::make_shared<const TreePage>();
+  PagePointer page_a = TRY(load(a, level));
+  PagePointer page_b = TRY(load(b, level));
+  if (!page_a) page_a = empty;
+  if (!page_b) page_b = empty;
+  const std::uint64_t step = chunks_per_child(level);
+  for (std::size_t i = 0; i < page_children; ++i) {
+    TRY(visit_differences(page_a->children[i], page_b->children[i], level - 1, first + i * step, visit));
+  }
+  return {};
+}
+
+Result<Extents> TreeReader::differences(const Ref& a, const Ref& b) {
+  Extents found;
+  const auto visit = [&](std::uint64_t first, std::uint64_t chunks) -> Result<> {
+    found.push_back({first * chunk_bytes, chunks * chunk_bytes});
+    return {};
+  };
+  TRY(visit_differences(a, b, root_level, 0, visit));
+  return normalize(std::move(found));
+}
+
+}  // namespace rekindle

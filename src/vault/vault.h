@@ -1,0 +1,59 @@
+// The vault: recovery points of machines, deduplicated, compressed and encrypted, on an object store.
+// docs/formats/vault.md says what lies where and why it survives.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "vault/point_writer.h"
+#include "vault/vault_check.h"
+#include "vault/vault_disk.h"
+#include "vault/vault_secret.h"
+
+namespace rekindle {
+
+// Any number of threads, processes and machines may use one vault at once; nobody waits for anybody. Errors common to all:
+// `corrupt` (names the damaged object), and those of the store (`unavailable`: wrap it in a RetryingStore).
+class Vault {
+ public:
+  // `already_exists` if the store holds a vault. `store` outlives the vault.
+  static Result<std::unique_ptr<Vault>> create(ObjectStore& store, const VaultSecret& secret);
+  // `not_found` if the store holds no vault, `unauthenticated` if the secret is not one of it.
+  static Result<std::unique_ptr<Vault>> open(ObjectStore& store, const VaultSecret& secret);
+
+  // Another secret that opens the vault from now on.
+  Result<> add_secret(const VaultSecret& secret);
+
+  // `not_found` if there is no such parent; `failed_precondition` if it is of another machine or one of its disks was
+  // larger: then begin without a parent. `invalid_argument`: a disk that cannot be. Must not outlive the vault.
+  Result<std::unique_ptr<PointWriter>> begin_point(const NewPoint& point, WriterOptions options = {});
+
+  // Of all machines, or of one; by time. A damaged point is an error that names it.
+  Result<std::vector<VaultPoint>> list();
+  Result<std::vector<VaultPoint>> list(const MachineId& machine);
+  // `not_found`.
+  Result<VaultPoint> get(const RecoveryPointId& id);
+
+  // Must not outlive the vault. `not_found`.
+  Result<std::unique_ptr<BlockSource>> open_disk(const RecoveryPointId& point, const DiskId& disk);
+  // Where the disk differs in `to` from what it was in `from`, in bytes of `to`, by whole chunks; reads no data. A disk
+  // that `from` does not have differs where it is not zero.
+  Result<Extents> diff(const RecoveryPointId& from, const RecoveryPointId& to, const DiskId& disk);
+
+  // Looks for damage; see vault_check.h.
+  Result<CheckReport> check(CheckLevel level, std::stop_token stop = {});
+
+ private:
+  Vault(ObjectStore& store, const AeadKey& master);
+  Result<VaultPoint> read_point(const std::string& object_name);
+
+  ObjectStore& store_;
+  const AeadKey master_;
+  const VaultKeys keys_;
+  SystemRandom random_;
+  PackReader packs_;
+  TreeReader trees_;
+  Index index_;
+};
+
+}  // namespace rekindle
