@@ -1,5 +1,5 @@
-// The SHA-256 of every block that was put into an image, in the order of the index: 33 bytes a block where blocks
-// lie together (64 MiB for a full TiB).
+// The SHA-256 of every block that was put into an image, in the order of the index: 33 bytes a block where
+// blocks lie together (64 MiB for a full TiB).
 #pragma once
 
 #include <array>

@@ -62,7 +62,8 @@ ServiceCall control_call(std::string action, std::string method, std::string pat
 }
 
 bool speaks_of_checksum(const AwsFault& fault) {
-  return fault.message.find("hecksum") != std::string::npos || fault.reason.find("CHECKSUM") != std::string::npos;
+  return fault.message.find("hecksum") != std::string::npos ||
+         fault.reason.find("CHECKSUM") != std::string::npos;
 }
 
 std::string block_path(const ImageId& image, std::uint64_t index) {
@@ -92,8 +93,8 @@ Result<ImageId> EbsClient::start_snapshot(const StartSnapshotRequest& request) {
   return ImageId(std::move(id));
 }
 
-Result<> EbsClient::put_block(const ImageId& image, std::uint64_t index, ByteView content, const Sha256& digest,
-                              std::chrono::milliseconds settle_for) {
+Result<> EbsClient::put_block(const ImageId& image, std::uint64_t index, ByteView content,
+                              const Sha256& digest, std::chrono::milliseconds settle_for) {
   CHECK(content.size() == image_block_bytes);
   const std::string checksum = to_base64(digest);
   ServiceCall call = control_call("PutSnapshotBlock", "PUT", block_path(image, index));
@@ -114,13 +115,14 @@ Result<> EbsClient::put_block(const ImageId& image, std::uint64_t index, ByteVie
   }
   const std::string_view stored = reply.response.headers.get("x-amz-Checksum");
   if (!stored.empty() && stored != checksum) {
-    return error(ErrorCode::corrupt, "block {} of {} has the checksum {}, AWS stored {}", index, image, checksum, stored);
+    return error(ErrorCode::corrupt, "block {} of {} has the checksum {}, AWS stored {}", index, image,
+                 checksum, stored);
   }
   return {};
 }
 
-Result<> EbsClient::complete_snapshot(const ImageId& image, std::uint64_t block_count, const Sha256& linear_digest,
-                                      std::chrono::milliseconds settle_for) {
+Result<> EbsClient::complete_snapshot(const ImageId& image, std::uint64_t block_count,
+                                      const Sha256& linear_digest, std::chrono::milliseconds settle_for) {
   ServiceCall call =
       control_call("CompleteSnapshot", "POST", "/snapshots/completion/" + percent_encode(image.str()));
   call.request.headers.add("x-amz-ChangedBlocksCount", std::to_string(block_count));
@@ -172,9 +174,9 @@ Result<std::vector<std::uint64_t>> EbsClient::changed_blocks(const ImageId& imag
     if (!page_token.empty()) query.emplace_back("pageToken", page_token);
     list_.take();
     const HttpResponse response = TRY(
-        service_->call(control_call("ListChangedBlocks", "GET",
-                                    fmt::format("/snapshots/{}/changedblocks?{}", percent_encode(image.str()),
-                                                encode_query(query)))),
+        service_->call(control_call(
+            "ListChangedBlocks", "GET",
+            fmt::format("/snapshots/{}/changedblocks?{}", percent_encode(image.str()), encode_query(query)))),
         "listing what changed from {} to {}", since, image);
     const json body = TRY(parse_object(response, "ListChangedBlocks"));
     for (const json& block : body.value("ChangedBlocks", json::array())) {
@@ -187,8 +189,9 @@ Result<std::vector<std::uint64_t>> EbsClient::changed_blocks(const ImageId& imag
 }
 
 Result<Bytes> EbsClient::get_block_once(const ImageId& image, std::uint64_t index, const std::string& token) {
-  ServiceCall call = control_call("GetSnapshotBlock", "GET",
-                                  fmt::format("{}?{}", block_path(image, index), encode_query({{"blockToken", token}})));
+  ServiceCall call =
+      control_call("GetSnapshotBlock", "GET",
+                   fmt::format("{}?{}", block_path(image, index), encode_query({{"blockToken", token}})));
   call.request.timeout = block_timeout;
   call.request.max_response_bytes = 2 * image_block_bytes;
   get_.take(call.request.stop);
@@ -196,7 +199,8 @@ Result<Bytes> EbsClient::get_block_once(const ImageId& image, std::uint64_t inde
   if (reply.fault) {
     if (classify(*reply.fault) == FaultClass::throttled) get_.drain();
     Error refused = service_->error_of(*reply.fault, "GetSnapshotBlock");
-    if (reply.fault->reason == "INVALID_BLOCK_TOKEN") return Error(ErrorCode::failed_precondition, refused.message());
+    if (reply.fault->reason == "INVALID_BLOCK_TOKEN")
+      return Error(ErrorCode::failed_precondition, refused.message());
     return refused;
   }
   const std::string checksum = to_base64(sha256(reply.response.body));

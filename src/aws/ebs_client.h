@@ -16,8 +16,8 @@
 
 namespace rekindle {
 
-// Calls per second that AWS grants an account in a region; those of one snapshot are the same and cannot be raised.
-// https://docs.aws.amazon.com/ebs/latest/userguide/ebs-resource-quotas.html
+// Calls per second that AWS grants an account in a region; those of one snapshot are the same and cannot be
+// raised. https://docs.aws.amazon.com/ebs/latest/userguide/ebs-resource-quotas.html
 struct EbsQuotas {
   Rate put{1000, 100};
   Rate get{1000, 100};
@@ -47,8 +47,9 @@ struct SnapshotBlockPage {
   std::optional<Time> expires;        // of the block tokens
 };
 
-// Any number of threads; calls wait for their quota. Errors: `unavailable` (already retried), `unauthenticated`,
-// `permission_denied`, `not_found`, `exhausted` (100 pending snapshots, ...), `invalid_argument`.
+// Any number of threads; calls wait for their quota. Errors: `unavailable` (already retried),
+// `unauthenticated`, `permission_denied`, `not_found`, `exhausted` (100 pending snapshots, ...),
+// `invalid_argument`.
 class EbsClient {
  public:
   // The references outlive this.
@@ -57,19 +58,20 @@ class EbsClient {
   // The same token gives the same snapshot; `already_exists` when it was used for another request.
   Result<ImageId> start_snapshot(const StartSnapshotRequest& request);
 
-  // `content` is image_block_bytes long. Putting an index again replaces it. After StartSnapshot AWS may say for a
-  // minute that the snapshot does not exist: not believed for `settle_for`. `corrupt` when the checksum that AWS
-  // stored is not that of the content.
+  // `content` is image_block_bytes long. Putting an index again replaces it. After StartSnapshot AWS may say
+  // for a minute that the snapshot does not exist: not believed for `settle_for`. `corrupt` when the checksum
+  // that AWS stored is not that of the content.
   Result<> put_block(const ImageId& image, std::uint64_t index, ByteView content, const Sha256& digest,
                      std::chrono::milliseconds settle_for = {});
 
-  // `linear_digest`: SHA-256 of the blocks' digests, in ascending order of index. Returns before the snapshot is
-  // complete: describe it. `corrupt` when AWS refuses the checksum or the count.
+  // `linear_digest`: SHA-256 of the blocks' digests, in ascending order of index. Returns before the snapshot
+  // is complete: describe it. `corrupt` when AWS refuses the checksum or the count.
   Result<> complete_snapshot(const ImageId& image, std::uint64_t block_count, const Sha256& linear_digest,
                              std::chrono::milliseconds settle_for = {});
 
   // One page of the blocks that exist, ascending; from `start_index`, or from a page token, which wins.
-  Result<SnapshotBlockPage> list_blocks(const ImageId& image, std::uint64_t start_index, const std::string& page_token,
+  Result<SnapshotBlockPage> list_blocks(const ImageId& image, std::uint64_t start_index,
+                                        const std::string& page_token,
                                         std::chrono::milliseconds settle_for = {});
 
   // Indexes of the blocks in which `image` may differ from the earlier snapshot `since` of the same lineage.

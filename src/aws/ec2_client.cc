@@ -44,7 +44,8 @@ Result<std::vector<T>> describe(QueryClient& query, const QueryForm& form, std::
 // A describe by ids, which has no pages and may be too early.
 template <typename T>
 Result<std::vector<T>> describe_ids(QueryClient& query, const QueryForm& form, std::string_view set,
-                                    Result<T> (*read)(const XmlElement&), std::chrono::milliseconds settle_for) {
+                                    Result<T> (*read)(const XmlElement&),
+                                    std::chrono::milliseconds settle_for) {
   const XmlAnswer answer = TRY(query.call(form, {.settle_for = settle_for}));
   std::vector<T> found;
   TRY(read_items(answer.root(), set, read, found), "{}", form.action());
@@ -57,7 +58,8 @@ QueryForm run_instances_form(const RunInstancesRequest& request) {
   form.set_if("InstanceType", request.instance_type).set_if("SubnetId", request.subnet_id);
   form.list("SecurityGroupId", request.security_group_ids);
   form.set_if("PrivateIpAddress", request.private_ip).set_if("ClientToken", request.client_token);
-  for (const char* resource : {"instance", "volume", "network-interface"}) form.tags_of(resource, request.tags);
+  for (const char* resource : {"instance", "volume", "network-interface"})
+    form.tags_of(resource, request.tags);
   return form;
 }
 
@@ -106,7 +108,8 @@ Result<TemplateId> Ec2Client::register_image(const RegisterImageRequest& request
   // Without Architecture AWS takes i386. ENA must be declared, or no current instance type accepts the image.
   form.set("Name", request.name).set_if("Description", request.description);
   form.set("Architecture", "x86_64").set("VirtualizationType", "hvm").flag("EnaSupport", true);
-  form.set("BootMode", request.uefi ? "uefi" : "legacy-bios").set("RootDeviceName", request.devices.front().name);
+  form.set("BootMode", request.uefi ? "uefi" : "legacy-bios")
+      .set("RootDeviceName", request.devices.front().name);
   int number = 0;
   for (const auto& device : request.devices) {
     const std::string prefix = fmt::format("BlockDeviceMapping.{}", ++number);
@@ -126,7 +129,8 @@ Result<> Ec2Client::deregister_image(const TemplateId& id) {
   return {};
 }
 
-Result<std::variant<Ec2Instance, AwsFault>> Ec2Client::run_instance(const RunInstancesRequest& request, bool dry_run) {
+Result<std::variant<Ec2Instance, AwsFault>> Ec2Client::run_instance(const RunInstancesRequest& request,
+                                                                    bool dry_run) {
   using Outcome = std::variant<Ec2Instance, AwsFault>;
   QueryForm form = run_instances_form(request);
   if (dry_run) form.flag("DryRun", true);
@@ -199,7 +203,8 @@ Result<std::vector<Ec2Volume>> Ec2Client::volumes(const Ec2Selection<VolumeId>& 
   return describe(*query_, form, "volumeSet", read_volume);
 }
 
-Result<> Ec2Client::attach_volume(const VolumeId& volume, const InstanceId& instance, const std::string& device) {
+Result<> Ec2Client::attach_volume(const VolumeId& volume, const InstanceId& instance,
+                                  const std::string& device) {
   QueryForm form("AttachVolume");
   form.set("VolumeId", volume.str()).set("InstanceId", instance.str()).set("Device", device);
   TRY(query_->call(form));
@@ -248,18 +253,24 @@ Result<std::vector<Ec2SecurityGroup>> Ec2Client::security_groups(const std::vect
 
 Result<std::vector<std::string>> Ec2Client::zones_offering(const std::string& instance_type) {
   QueryForm form("DescribeInstanceTypeOfferings");
-  form.set("LocationType", "availability-zone").filter("instance-type", {instance_type}).set("MaxResults", "1000");
+  form.set("LocationType", "availability-zone")
+      .filter("instance-type", {instance_type})
+      .set("MaxResults", "1000");
   std::vector<std::string> zones;
   TRY(query_->pages(form, [&](const XmlElement& root) -> Result<> {
-    for (const XmlElement& offer : root.items("instanceTypeOfferingSet")) zones.push_back(offer.text("location"));
+    for (const XmlElement& offer : root.items("instanceTypeOfferingSet"))
+      zones.push_back(offer.text("location"));
     return {};
   }));
   return zones;
 }
 
-Result<std::string> Ec2Client::holder_of_address(const std::string& subnet_id, const std::string& private_ip) {
+Result<std::string> Ec2Client::holder_of_address(const std::string& subnet_id,
+                                                 const std::string& private_ip) {
   QueryForm form("DescribeNetworkInterfaces");
-  form.filter("subnet-id", {subnet_id}).filter("addresses.private-ip-address", {private_ip}).set("MaxResults", "1000");
+  form.filter("subnet-id", {subnet_id})
+      .filter("addresses.private-ip-address", {private_ip})
+      .set("MaxResults", "1000");
   std::string holder;
   TRY(query_->pages(form, [&](const XmlElement& root) -> Result<> {
     for (const XmlElement& nic : root.items("networkInterfaceSet")) holder = nic.text("networkInterfaceId");

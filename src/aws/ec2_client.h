@@ -49,33 +49,40 @@ struct Ec2Selection {
   Ec2Tags tags;
 };
 
-// Any number of threads. Errors: `unavailable` (already retried), `unauthenticated`, `permission_denied` (names the
-// action), `exhausted`, `not_found`, `invalid_argument`. `settle_for`: how long "not found" is not believed yet.
+// Any number of threads. Errors: `unavailable` (already retried), `unauthenticated`, `permission_denied`
+// (names the action), `exhausted`, `not_found`, `invalid_argument`. `settle_for`: how long "not found" is not
+// believed yet.
 class Ec2Client {
  public:
   explicit Ec2Client(std::unique_ptr<QueryClient> query) : query_(std::move(query)) {}
 
-  Result<std::vector<Ec2Snapshot>> snapshots(const Ec2Selection<ImageId>& which,
-                                             std::chrono::milliseconds settle_for = {});  // by tags: only our own
+  Result<std::vector<Ec2Snapshot>> snapshots(
+      const Ec2Selection<ImageId>& which,
+      std::chrono::milliseconds settle_for = {});  // by tags: only our own
   // Not repeatable without care: has no client token. Find by tag before.
-  Result<Ec2Snapshot> create_snapshot(const VolumeId& volume, const std::string& description, const Ec2Tags& tags);
+  Result<Ec2Snapshot> create_snapshot(const VolumeId& volume, const std::string& description,
+                                      const Ec2Tags& tags);
   Result<> delete_snapshot(const ImageId& id);  // `not_found`; `failed_precondition` when an AMI uses it
 
   Result<std::vector<Ec2Image>> images(const Ec2Selection<TemplateId>& which);  // by tags: only our own
   Result<std::vector<Ec2Image>> images_named(const std::string& name);
-  Result<TemplateId> register_image(const RegisterImageRequest& request);  // `already_exists`: the name is taken
+  Result<TemplateId> register_image(
+      const RegisterImageRequest& request);  // `already_exists`: the name is taken
   Result<> deregister_image(const TemplateId& id);
 
-  // Leaves faults to the caller, who knows what was asked for. dry_run: only whether it would be accepted; the
-  // instance returned is empty then.
-  Result<std::variant<Ec2Instance, AwsFault>> run_instance(const RunInstancesRequest& request, bool dry_run = false);
-  Result<std::vector<Ec2Instance>> instances(const Ec2Selection<InstanceId>& which,
-                                             std::chrono::milliseconds settle_for = {});  // by tags: not the terminated
+  // Leaves faults to the caller, who knows what was asked for. dry_run: only whether it would be accepted;
+  // the instance returned is empty then.
+  Result<std::variant<Ec2Instance, AwsFault>> run_instance(const RunInstancesRequest& request,
+                                                           bool dry_run = false);
+  Result<std::vector<Ec2Instance>> instances(
+      const Ec2Selection<InstanceId>& which,
+      std::chrono::milliseconds settle_for = {});  // by tags: not the terminated
   Result<> terminate_instance(const InstanceId& id);
   Result<std::string> console_output(const InstanceId& id);
 
   Result<Ec2Volume> create_volume(const CreateVolumeRequest& request);
-  Result<std::vector<Ec2Volume>> volumes(const Ec2Selection<VolumeId>& which, std::chrono::milliseconds settle_for = {});
+  Result<std::vector<Ec2Volume>> volumes(const Ec2Selection<VolumeId>& which,
+                                         std::chrono::milliseconds settle_for = {});
   // `failed_precondition` when it is attached already (also by an earlier, repeated call: describe it then).
   Result<> attach_volume(const VolumeId& volume, const InstanceId& instance, const std::string& device);
   Result<> detach_volume(const VolumeId& volume);

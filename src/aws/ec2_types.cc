@@ -65,7 +65,8 @@ Result<Ec2Volume> read_volume(const XmlElement& item) {
   volume.state = TRY(item.required("status"));
   volume.size_gib = TRY(item.number("size"));
   volume.availability_zone = item.text("availabilityZone");
-  if (const std::string snapshot = item.text("snapshotId"); !snapshot.empty()) volume.snapshot = ImageId(snapshot);
+  if (const std::string snapshot = item.text("snapshotId"); !snapshot.empty())
+    volume.snapshot = ImageId(snapshot);
   for (const XmlElement& attachment : item.items("attachmentSet")) {
     volume.attachments.push_back(
         {InstanceId(attachment.text("instanceId")), attachment.text("device"), attachment.text("status")});

@@ -54,14 +54,16 @@ void EbsImageSource::keep_tokens(const SnapshotBlockPage& page) {
 
 bool EbsImageSource::exists(std::uint64_t index) const {
   const std::uint64_t offset = index * image_block_bytes;
-  const auto after = std::upper_bound(data_.begin(), data_.end(), offset,
-                                      [](std::uint64_t at, const Extent& extent) { return at < extent.offset; });
+  const auto after =
+      std::upper_bound(data_.begin(), data_.end(), offset,
+                       [](std::uint64_t at, const Extent& extent) { return at < extent.offset; });
   return after != data_.begin() && std::prev(after)->end() > offset;
 }
 
 EbsImageSource::Block EbsImageSource::find_cached(std::uint64_t index) {
   const std::lock_guard lock(mutex_);
-  const auto at = std::find_if(blocks_.begin(), blocks_.end(), [&](const auto& entry) { return entry.first == index; });
+  const auto at =
+      std::find_if(blocks_.begin(), blocks_.end(), [&](const auto& entry) { return entry.first == index; });
   if (at == blocks_.end()) return nullptr;
   blocks_.splice(blocks_.begin(), blocks_, at);
   return at->second;
@@ -135,8 +137,8 @@ Result<EbsImageSource::Block> EbsImageSource::load(std::uint64_t index) {
 
 Result<> EbsImageSource::read_at(std::uint64_t offset, ByteSpan bytes) {
   if (offset > size_bytes_ || bytes.size() > size_bytes_ - offset) {
-    return error(ErrorCode::invalid_argument, "reading {} bytes at {} of image {}, which has {} bytes", bytes.size(),
-                 offset, image_, size_bytes_);
+    return error(ErrorCode::invalid_argument, "reading {} bytes at {} of image {}, which has {} bytes",
+                 bytes.size(), offset, image_, size_bytes_);
   }
   while (!bytes.empty()) {
     const std::uint64_t index = offset / image_block_bytes;
@@ -154,6 +156,8 @@ Result<> EbsImageSource::read_at(std::uint64_t offset, ByteSpan bytes) {
   return {};
 }
 
-Result<Extents> EbsImageSource::data_extents(Extent range) { return intersect(data_, {range}); }
+Result<Extents> EbsImageSource::data_extents(Extent range) {
+  return intersect(data_, {range});
+}
 
 }  // namespace rekindle

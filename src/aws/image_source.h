@@ -12,14 +12,15 @@
 
 namespace rekindle {
 
-// Reads whole blocks of 512 KiB and keeps the last few. Which blocks exist is held as extents, and their tokens
-// (some hundred bytes each, valid for days) in windows that are listed again when needed: 16 TiB would otherwise be
-// gigabytes. Memory: cached_blocks * 512 KiB, and cached_windows * 2048 tokens.
+// Reads whole blocks of 512 KiB and keeps the last few. Which blocks exist is held as extents, and their
+// tokens (some hundred bytes each, valid for days) in windows that are listed again when needed: 16 TiB would
+// otherwise be gigabytes. Memory: cached_blocks * 512 KiB, and cached_windows * 2048 tokens.
 class EbsImageSource final : public BlockSource {
  public:
   // Lists all blocks. The references outlive the source. `settle_for`: see EbsClient.
-  static Result<std::unique_ptr<EbsImageSource>> open(const ImageId& image, std::uint64_t size_bytes, EbsClient& ebs,
-                                                      Clock& clock, std::chrono::milliseconds settle_for);
+  static Result<std::unique_ptr<EbsImageSource>> open(const ImageId& image, std::uint64_t size_bytes,
+                                                      EbsClient& ebs, Clock& clock,
+                                                      std::chrono::milliseconds settle_for);
 
   std::uint64_t size() const override { return size_bytes_; }
   Result<> read_at(std::uint64_t offset, ByteSpan bytes) override;
@@ -54,7 +55,7 @@ class EbsImageSource final : public BlockSource {
   Clock& clock_;
   Extents data_;  // constant once open
 
-  std::mutex mutex_;  // of what follows
+  std::mutex mutex_;                                   // of what follows
   std::list<std::pair<std::uint64_t, Block>> blocks_;  // last used first
   std::map<std::uint64_t, Window> windows_;
 };

@@ -17,8 +17,9 @@ constexpr milliseconds after_refusal{10000};
 
 Result<> EbsImageWriter::put_block(std::uint64_t index, ByteView content) {
   if (index >= block_count_ || content.size() != image_block_bytes) {
-    return error(ErrorCode::invalid_argument, "block {} of {} bytes does not fit into image {} of {} blocks of {} bytes",
-                 index, content.size(), image_, block_count_, image_block_bytes);
+    return error(ErrorCode::invalid_argument,
+                 "block {} of {} bytes does not fit into image {} of {} blocks of {} bytes", index,
+                 content.size(), image_, block_count_, image_block_bytes);
   }
   const Sha256 digest = sha256(content);
   TRY(ebs_.put_block(image_, index, content, digest, recent_.grace(image_.str())));
@@ -37,7 +38,8 @@ Result<> EbsImageWriter::wait_until_complete(milliseconds within) {
     if (found.empty()) return error(ErrorCode::not_found, "image {} is gone", image_);
     if (found.front().state == "completed") return {};
     if (found.front().state == "error") {
-      return error(ErrorCode::corrupt, "AWS could not complete image {}: {}", image_, found.front().state_message);
+      return error(ErrorCode::corrupt, "AWS could not complete image {}: {}", image_,
+                   found.front().state_message);
     }
     if (clock_.ticks() >= deadline) {
       return error(ErrorCode::unavailable, "image {} was still '{}' after {}", image_, found.front().state,
@@ -47,8 +49,8 @@ Result<> EbsImageWriter::wait_until_complete(milliseconds within) {
   }
 }
 
-// CompleteSnapshot has no client token. When an earlier call was done and its answer lost, a second one is refused:
-// then the snapshot's state tells.
+// CompleteSnapshot has no client token. When an earlier call was done and its answer lost, a second one is
+// refused: then the snapshot's state tells.
 Result<> EbsImageWriter::complete() {
   const auto sealed =
       ebs_.complete_snapshot(image_, digests_.count(), digests_.linear(), recent_.grace(image_.str()));

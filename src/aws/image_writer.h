@@ -14,8 +14,8 @@ namespace rekindle {
 class EbsImageWriter final : public ImageWriter {
  public:
   // The references outlive this. `complete_within`: how long complete() waits for AWS to finish the snapshot.
-  EbsImageWriter(ImageId image, std::uint64_t size_bytes, EbsClient& ebs, Ec2Client& ec2, RecentlyMade& recent,
-                 Clock& clock, std::chrono::milliseconds complete_within)
+  EbsImageWriter(ImageId image, std::uint64_t size_bytes, EbsClient& ebs, Ec2Client& ec2,
+                 RecentlyMade& recent, Clock& clock, std::chrono::milliseconds complete_within)
       : image_(std::move(image)),
         block_count_(size_bytes / image_block_bytes),
         ebs_(ebs),

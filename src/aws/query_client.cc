@@ -9,7 +9,9 @@ constexpr Rate reading{20, 100};
 constexpr Rate changing{5, 50};
 constexpr std::chrono::milliseconds attempt_timeout{30000};
 
-bool only_reads(std::string_view action) { return action.starts_with("Describe") || action.starts_with("Get"); }
+bool only_reads(std::string_view action) {
+  return action.starts_with("Describe") || action.starts_with("Get");
+}
 
 // In filter values * and ? are wildcards.
 std::string literal(std::string_view value) {
@@ -40,7 +42,8 @@ QueryForm& QueryForm::list(std::string_view name, const std::vector<std::string>
 QueryForm& QueryForm::filter(std::string_view name, const std::vector<std::string>& values) {
   const std::string prefix = fmt::format("Filter.{}", ++filters_);
   set(prefix + ".Name", name);
-  for (std::size_t i = 0; i < values.size(); ++i) set(fmt::format("{}.Value.{}", prefix, i + 1), literal(values[i]));
+  for (std::size_t i = 0; i < values.size(); ++i)
+    set(fmt::format("{}.Value.{}", prefix, i + 1), literal(values[i]));
   return *this;
 }
 
@@ -49,7 +52,8 @@ QueryForm& QueryForm::tag_filters(const std::map<std::string, std::string>& tags
   return *this;
 }
 
-QueryForm& QueryForm::tags_of(std::string_view resource_type, const std::map<std::string, std::string>& tags) {
+QueryForm& QueryForm::tags_of(std::string_view resource_type,
+                              const std::map<std::string, std::string>& tags) {
   if (tags.empty()) return *this;
   const std::string prefix = fmt::format("TagSpecification.{}", ++tag_specifications_);
   set(prefix + ".ResourceType", resource_type);
@@ -75,7 +79,8 @@ TokenBucket& QueryClient::bucket(const std::string& action) {
   return *bucket;
 }
 
-Result<std::variant<XmlAnswer, AwsFault>> QueryClient::send(const QueryForm& form, const QueryOptions& options) {
+Result<std::variant<XmlAnswer, AwsFault>> QueryClient::send(const QueryForm& form,
+                                                            const QueryOptions& options) {
   ServiceCall call;
   call.action = form.action();
   call.request.method = "POST";

@@ -15,7 +15,8 @@ std::chrono::milliseconds RecentlyMade::grace(const std::string& id) {
   const std::lock_guard lock(mutex_);
   const auto at = made_at_.find(id);
   if (at == made_at_.end()) return {};
-  const auto left = window_ - std::chrono::duration_cast<std::chrono::milliseconds>(clock_.ticks() - at->second);
+  const auto left =
+      window_ - std::chrono::duration_cast<std::chrono::milliseconds>(clock_.ticks() - at->second);
   return std::max(left, std::chrono::milliseconds(0));
 }
 

@@ -1,6 +1,6 @@
-// EC2 is eventually consistent: an id that it just returned may be "not found" for some seconds, seldom a minute.
-// Only of what was made a moment ago is that not believed; for everything else it is the truth, at once.
-// https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
+// EC2 is eventually consistent: an id that it just returned may be "not found" for some seconds, seldom a
+// minute. Only of what was made a moment ago is that not believed; for everything else it is the truth, at
+// once. https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html
 #pragma once
 
 #include <chrono>

@@ -1,0 +1,300 @@
+#include "aws/aws_site.h"
+
+#include <algorithm>
+
+#include "aws/image_source.h"
+#include "aws/image_writer.h"
+#include "aws/launch_check.h"
+
+namespace rekindle {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr const char* parent_tag = "rekindle:parent-image";
+constexpr milliseconds first_poll{200};
+constexpr milliseconds longest_poll{2000};
+// A snapshot is free some seconds after its AMI was deregistered.
+constexpr milliseconds release_time{10000};
+
+Image to_image(Ec2Snapshot snapshot) {
+  Image image;
+  image.id = std::move(snapshot.id);
+  image.size_bytes = snapshot.size_gib * gib;
+  if (snapshot.state == "completed") image.state = ImageState::complete;
+  if (snapshot.state == "error") image.state = ImageState::failed;
+  if (auto parent = snapshot.tags.extract(parent_tag)) image.parent = ImageId(parent.mapped());
+  image.tags = std::move(snapshot.tags);
+  image.detail = std::move(snapshot.state_message);
+  image.zeros_must_be_put = snapshot.encrypted;
+  return image;
+}
+
+InstanceState to_state(std::string_view name) {
+  if (name == "pending") return InstanceState::pending;
+  if (name == "running") return InstanceState::running;
+  if (name == "stopping") return InstanceState::stopping;
+  if (name == "stopped") return InstanceState::stopped;
+  if (name == "shutting-down") return InstanceState::terminating;
+  return InstanceState::terminated;
+}
+
+Instance to_instance(Ec2Instance from) {
+  Instance instance;
+  instance.id = std::move(from.id);
+  instance.state = to_state(from.state);
+  instance.private_ip = std::move(from.private_ip);
+  instance.public_ip = std::move(from.public_ip);
+  instance.state_reason = std::move(from.state_reason);
+  instance.tags = std::move(from.tags);
+  for (const VolumeId& volume : from.volumes) instance.volume_ids.push_back(volume.str());
+  return instance;
+}
+
+// What AWS recommends on Linux: sda1 for the root, sdf to sdp for the next eleven, then xvdba and on.
+std::string default_device_name(std::size_t position) {
+  if (position == 0) return "/dev/sda1";
+  if (position <= 11) return fmt::format("/dev/sd{}", static_cast<char>('f' + position - 1));
+  return fmt::format("/dev/xvdb{}", static_cast<char>('a' + position - 12));
+}
+
+Result<> refuse_no_tags(const Tags& tags) {
+  if (!tags.empty()) return {};
+  return error(ErrorCode::invalid_argument,
+               "looking for everything in the AWS account is refused: name a tag");
+}
+
+RunInstancesRequest to_request(const LaunchSpec& spec) {
+  return {spec.image_template, spec.instance_type, spec.subnet_id, spec.security_group_ids,
+          spec.private_ip,     spec.token,         spec.tags};
+}
+
+}  // namespace
+
+AwsSite::AwsSite(const AwsSiteOptions& options, Clock& clock)
+    : options_(options), clock_(clock), recent_(clock, options.settling_time) {}
+
+Result<std::unique_ptr<AwsSite>> AwsSite::make(const AwsSiteOptions& options, HttpTransport& transport,
+                                               Clock& clock, Random& random) {
+  if (options.region.empty()) {
+    return error(ErrorCode::invalid_argument, "the AWS account names no region; give one, like eu-central-1");
+  }
+  if (options.credentials.access_key_id.empty() || options.credentials.secret_access_key.empty()) {
+    return error(ErrorCode::invalid_argument,
+                 "the AWS account has no access key or no secret; set them with `rekindle "
+                 "account`");
+  }
+  auto service = [&](const char* name) {
+    return ServiceClient::make({name, options.region, options.endpoint, options.credentials, options.retries},
+                               transport, clock, random);
+  };
+  std::unique_ptr<AwsSite> site(new AwsSite(options, clock));
+  auto sts = TRY(service("sts"));
+  auto ec2 = TRY(service("ec2"));
+  auto ebs = TRY(service("ebs"));
+  site->sts_ = std::make_unique<QueryClient>(std::move(sts), "2011-06-15", clock);
+  site->ec2_ =
+      std::make_unique<Ec2Client>(std::make_unique<QueryClient>(std::move(ec2), "2016-11-15", clock));
+  site->ebs_ = std::make_unique<EbsClient>(std::move(ebs), options.ebs_quotas, clock);
+  return site;
+}
+
+// Few attempts: somebody waits for the answer at the keyboard.
+Result<std::string> AwsSite::identity() {
+  const XmlAnswer answer = TRY(sts_->call(QueryForm("GetCallerIdentity"), {.attempts = 3}));
+  return answer.root().child("GetCallerIdentityResult").required("Account");
+}
+
+Result<ImageId> AwsSite::start_image(const ImageSpec& spec) {
+  StartSnapshotRequest request;
+  request.size_gib = std::max<std::uint64_t>(1, (spec.size_bytes + gib - 1) / gib);
+  request.parent = spec.parent;
+  request.description = spec.description;
+  request.client_token = spec.token;
+  request.tags = spec.tags;
+  if (spec.parent) request.tags[parent_tag] = spec.parent->str();
+  ImageId id = TRY(ebs_->start_snapshot(request));
+  recent_.note(id.str());
+  return id;
+}
+
+Result<Ec2Snapshot> AwsSite::describe_image(const ImageId& id) {
+  auto found = TRY(ec2_->snapshots({.ids = {id}, .tags = {}}, recent_.grace(id.str())), "image {}", id);
+  if (found.empty()) return error(ErrorCode::not_found, "image {} does not exist", id);
+  return std::move(found.front());
+}
+
+Result<std::unique_ptr<ImageWriter>> AwsSite::open_writer(const ImageId& image) {
+  const Ec2Snapshot snapshot = TRY(describe_image(image));
+  if (snapshot.state != "pending") {
+    return error(ErrorCode::failed_precondition, "image {} is '{}': only a pending one can be written", image,
+                 snapshot.state);
+  }
+  return std::unique_ptr<ImageWriter>(std::make_unique<EbsImageWriter>(
+      image, snapshot.size_gib * gib, *ebs_, *ec2_, recent_, clock_, options_.completion_time));
+}
+
+Result<Image> AwsSite::image(const ImageId& id) {
+  Ec2Snapshot snapshot = TRY(describe_image(id));
+  return to_image(std::move(snapshot));
+}
+
+Result<std::unique_ptr<BlockSource>> AwsSite::open_image(const ImageId& id) {
+  const Ec2Snapshot snapshot = TRY(describe_image(id));
+  if (snapshot.state != "completed") {
+    return error(ErrorCode::failed_precondition, "image {} is '{}': only a complete one can be read", id,
+                 snapshot.state);
+  }
+  auto source =
+      TRY(EbsImageSource::open(id, snapshot.size_gib * gib, *ebs_, clock_, recent_.grace(id.str())));
+  return std::unique_ptr<BlockSource>(std::move(source));
+}
+
+Result<> AwsSite::remove_image(const ImageId& id) {
+  const auto deadline = clock_.ticks() + release_time;
+  for (;;) {
+    auto removed = ec2_->delete_snapshot(id);
+    if (removed.ok() || removed.error().code() == ErrorCode::not_found) return {};
+    if (removed.error().code() != ErrorCode::failed_precondition || clock_.ticks() >= deadline) {
+      return std::move(removed).error().context("removing image {}", id);
+    }
+    clock_.sleep(longest_poll);
+  }
+}
+
+Result<std::vector<Image>> AwsSite::find_images(const Tags& tags) {
+  TRY(refuse_no_tags(tags));
+  auto found = TRY(ec2_->snapshots({.ids = {}, .tags = tags}));
+  std::vector<Image> images;
+  for (Ec2Snapshot& snapshot : found) images.push_back(to_image(std::move(snapshot)));
+  return images;
+}
+
+// RegisterImage has no client token; the unique name makes it idempotent.
+Result<TemplateId> AwsSite::find_registered(const TemplateSpec& spec) {
+  const auto named = TRY(ec2_->images_named(spec.name));
+  if (named.empty()) return error(ErrorCode::not_found, "no template is named '{}'", spec.name);
+  std::vector<ImageId> wanted;
+  for (const ImageDisk& disk : spec.disks) wanted.push_back(disk.image);
+  std::vector<ImageId> has = named.front().snapshots;
+  std::sort(wanted.begin(), wanted.end());
+  std::sort(has.begin(), has.end());
+  if (has != wanted) {
+    return error(ErrorCode::already_exists, "{} is named '{}' too, but made of other images: remove it",
+                 named.front().id, spec.name);
+  }
+  return named.front().id;
+}
+
+Result<> AwsSite::wait_until_available(const TemplateId& id) {
+  const auto deadline = clock_.ticks() + options_.completion_time;
+  for (milliseconds pause = first_poll;; pause = std::min(2 * pause, longest_poll)) {
+    const auto found = ec2_->images({.ids = {id}, .tags = {}});
+    const bool denied = found.ok() ? found->empty() : found.error().code() == ErrorCode::not_found;
+    if (!found.ok() && !denied) return found.error();
+    if (denied && recent_.grace(id.str()).count() == 0)
+      return error(ErrorCode::not_found, "template {} is gone", id);
+    const std::string state = denied ? "not listed yet" : found->front().state;
+    if (state == "available") return {};
+    if (state == "failed" || state == "error" || state == "invalid") {
+      return error(ErrorCode::internal, "template {} is '{}': {}", id, state, found->front().state_reason);
+    }
+    if (clock_.ticks() >= deadline)
+      return error(ErrorCode::unavailable, "template {} is still '{}'", id, state);
+    clock_.sleep(pause);
+  }
+}
+
+Result<TemplateId> AwsSite::register_template(const TemplateSpec& spec) {
+  if (spec.disks.empty()) return error(ErrorCode::invalid_argument, "template '{}' has no disk", spec.name);
+  RegisterImageRequest request{spec.name, "", spec.firmware == Firmware::uefi, {}, spec.tags};
+  for (std::size_t i = 0; i < spec.disks.size(); ++i) {
+    const ImageDisk& disk = spec.disks[i];
+    request.devices.push_back(
+        {disk.device_name.empty() ? default_device_name(i) : disk.device_name, disk.image});
+  }
+  auto registered = ec2_->register_image(request);
+  if (!registered.ok() && registered.error().code() == ErrorCode::already_exists)
+    registered = find_registered(spec);
+  TemplateId id = TRY(std::move(registered), "registering template '{}'", spec.name);
+  recent_.note(id.str());
+  TRY(wait_until_available(id), "registering template '{}'", spec.name);
+  return id;
+}
+
+Result<> AwsSite::remove_template(const TemplateId& id) {
+  auto removed = ec2_->deregister_image(id);
+  if (removed.ok() || removed.error().code() == ErrorCode::not_found) return {};
+  // A deregistered AMI stays known for a while, as "unavailable".
+  if (removed.error().message().find("InvalidAMIID.Unavailable") != std::string::npos) return {};
+  return std::move(removed).error().context("removing template {}", id);
+}
+
+Result<std::vector<TemplateId>> AwsSite::find_templates(const Tags& tags) {
+  TRY(refuse_no_tags(tags));
+  const auto found = TRY(ec2_->images({.ids = {}, .tags = tags}));
+  std::vector<TemplateId> ids;
+  for (const Ec2Image& image : found) ids.push_back(image.id);
+  return ids;
+}
+
+Error AwsSite::explain_launch(const AwsFault& fault, const LaunchSpec& spec) {
+  LaunchPlace place{options_.region, ""};
+  const auto subnets = spec.subnet_id.empty() ? Result<std::vector<Ec2Subnet>>(std::vector<Ec2Subnet>())
+                                              : ec2_->subnets({spec.subnet_id});
+  if (subnets.ok() && !subnets->empty()) place.availability_zone = subnets->front().availability_zone;
+  return explain_launch_fault(fault, spec, place, ec2_->service());
+}
+
+Result<InstanceId> AwsSite::launch(const LaunchSpec& spec) {
+  const RunInstancesRequest request = to_request(spec);
+  const auto deadline = clock_.ticks() + recent_.grace(spec.image_template.str());
+  for (;;) {
+    auto outcome = TRY(ec2_->run_instance(request));
+    if (auto* instance = std::get_if<Ec2Instance>(&outcome)) {
+      recent_.note(instance->id.str());
+      return std::move(instance->id);
+    }
+    const AwsFault& fault = std::get<AwsFault>(outcome);
+    const bool too_early = fault.code == "InvalidAMIID.NotFound" || fault.code == "InvalidAMIID.Unavailable";
+    if (!too_early || clock_.ticks() >= deadline) return explain_launch(fault, spec);
+    clock_.sleep(longest_poll);
+  }
+}
+
+Result<Instance> AwsSite::instance(const InstanceId& id) {
+  auto found = TRY(ec2_->instances({.ids = {id}, .tags = {}}, recent_.grace(id.str())), "instance {}", id);
+  if (found.empty()) return error(ErrorCode::not_found, "instance {} does not exist", id);
+  return to_instance(std::move(found.front()));
+}
+
+Result<> AwsSite::terminate(const InstanceId& id) {
+  auto terminated = ec2_->terminate_instance(id);
+  if (terminated.ok() || terminated.error().code() == ErrorCode::not_found) return {};
+  return std::move(terminated).error().context("terminating instance {}", id);
+}
+
+Result<std::vector<Instance>> AwsSite::find_instances(const Tags& tags) {
+  TRY(refuse_no_tags(tags));
+  auto found = TRY(ec2_->instances({.ids = {}, .tags = tags}));
+  std::vector<Instance> instances;
+  for (Ec2Instance& instance : found) instances.push_back(to_instance(std::move(instance)));
+  return instances;
+}
+
+Result<std::string> AwsSite::console_output(const InstanceId& id) {
+  return ec2_->console_output(id);
+}
+
+// The settings first, because they explain themselves better; then AWS itself, as far as it tells without
+// doing it.
+Result<> AwsSite::check_launch(const LaunchSpec& spec) {
+  const LaunchPlace place = TRY(check_launch_settings(*ec2_, spec));
+  if (spec.image_template.empty()) return {};
+  const auto outcome = TRY(ec2_->run_instance(to_request(spec), true));
+  const auto* fault = std::get_if<AwsFault>(&outcome);
+  return fault == nullptr ? Result<>() : explain_launch_fault(*fault, spec, place, ec2_->service());
+}
+
+}  // namespace rekindle

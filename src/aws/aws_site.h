@@ -1,0 +1,78 @@
+// AWS as the place where machines live again: DR copies are EBS snapshots, templates are AMIs, instances are
+// EC2's.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "aws/credentials.h"
+#include "aws/ebs_client.h"
+#include "aws/ec2_client.h"
+#include "aws/recently_made.h"
+#include "site/recovery_target.h"
+
+namespace rekindle {
+
+struct AwsSiteOptions {
+  std::string region;  // "eu-central-1"
+  std::string
+      endpoint;  // of all services, "http://127.0.0.1:5555"; empty: each service's real one in the region
+  AwsCredentials credentials;
+  EbsQuotas ebs_quotas;
+  RetryPolicy retries{8, std::chrono::milliseconds(200), std::chrono::milliseconds(20000)};
+  // For how long AWS may deny what it has just made. The EBS team names two minutes for PutSnapshotBlock.
+  std::chrono::milliseconds settling_time{120000};
+  // How long completing a snapshot and registering an AMI may take.
+  std::chrono::milliseconds completion_time{1800000};
+};
+
+// Beside the contract of RecoveryTarget: sizes are whole GiB. DescribeSnapshots does not tell the parent of a
+// snapshot, so start_image writes it into the tag "rekindle:parent-image", which Image::tags does not show.
+class AwsSite final : public RecoveryTarget {
+ public:
+  // Calls nobody yet. The references outlive the site; `random` allows any thread. `invalid_argument`: no
+  // region, no access key, endpoint is no URL.
+  static Result<std::unique_ptr<AwsSite>> make(const AwsSiteOptions& options, HttpTransport& transport,
+                                               Clock& clock, Random& random);
+
+  Result<std::string> identity() override;
+
+  Result<ImageId> start_image(const ImageSpec& spec) override;
+  Result<std::unique_ptr<ImageWriter>> open_writer(const ImageId& image) override;
+  Result<Image> image(const ImageId& id) override;
+  Result<std::unique_ptr<BlockSource>> open_image(const ImageId& id) override;
+  Result<> remove_image(const ImageId& id) override;
+  Result<std::vector<Image>> find_images(const Tags& tags) override;
+
+  Result<TemplateId> register_template(const TemplateSpec& spec) override;
+  Result<> remove_template(const TemplateId& id) override;
+  Result<std::vector<TemplateId>> find_templates(const Tags& tags) override;
+
+  Result<InstanceId> launch(const LaunchSpec& spec) override;
+  Result<Instance> instance(const InstanceId& id) override;
+  Result<> terminate(const InstanceId& id) override;
+  Result<std::vector<Instance>> find_instances(const Tags& tags) override;
+  Result<std::string> console_output(const InstanceId& id) override;
+  Result<> check_launch(const LaunchSpec& spec) override;
+
+  // For what only AWS has: volumes, changed blocks.
+  Ec2Client& ec2() { return *ec2_; }
+  EbsClient& ebs() { return *ebs_; }
+
+ private:
+  AwsSite(const AwsSiteOptions& options, Clock& clock);
+  Result<Ec2Snapshot> describe_image(const ImageId& id);
+  Result<TemplateId> find_registered(const TemplateSpec& spec);
+  Result<> wait_until_available(const TemplateId& id);
+  Error explain_launch(const AwsFault& fault, const LaunchSpec& spec);
+
+  const AwsSiteOptions options_;
+  Clock& clock_;
+  RecentlyMade recent_;
+  std::unique_ptr<QueryClient> sts_;
+  std::unique_ptr<Ec2Client> ec2_;
+  std::unique_ptr<EbsClient> ebs_;
+};
+
+}  // namespace rekindle

@@ -1,0 +1,29 @@
+// Why an instance cannot be launched as a DR plan says, in words that name the wrong value and the way out.
+#pragma once
+
+#include <string>
+
+#include "aws/ec2_client.h"
+#include "site/recovery_target.h"
+
+namespace rekindle {
+
+struct LaunchPlace {
+  std::string region;
+  std::string availability_zone;  // empty: not known
+};
+
+// What a fault of RunInstances means for these settings.
+Error explain_launch_fault(const AwsFault& fault, const LaunchSpec& spec, const LaunchPlace& place,
+                           const ServiceClient& service);
+
+// Looks at the subnet, the security groups, the instance type and the private address, without making
+// anything. Where the credentials may not look, that look is left out: the launch itself has the last word.
+Result<LaunchPlace> check_launch_settings(Ec2Client& ec2, const LaunchSpec& spec);
+
+// Whether the IPv4 address can be given to an instance of the subnet: inside, and not one of the five that
+// AWS keeps (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html). `invalid_argument` says
+// why not.
+Result<> check_address(const std::string& private_ip, const std::string& subnet_id, const std::string& cidr);
+
+}  // namespace rekindle
