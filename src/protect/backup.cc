@@ -1,0 +1,242 @@
+#include "protect/backup.h"
+
+#include <algorithm>
+
+#include "base/crash_point.h"
+#include "base/log.h"
+#include "jobs/sweep.h"
+#include "model/json.h"
+#include "protect/read_disk.h"
+
+namespace rekindle {
+
+nlohmann::json parameters_of(const BackupRequest& request) {
+  return {{"datacenter", request.datacenter},
+          {"vault", request.vault},
+          {"machine", request.machine},
+          {"machine_id", request.machine_id},
+          {"full", request.full}};
+}
+
+namespace {
+
+std::string text(const nlohmann::json& object, const char* key) {
+  return object.value(key, std::string());
+}
+
+// The name of the job's snapshot at the datacenter, and its token in the ledger.
+std::string snapshot_name(const Job& job) {
+  return "rekindle-" + job.id.str();
+}
+
+RecoveryPointId point_id(const Job& job) {
+  return RecoveryPointId("point-" + job.id.str().substr(4));
+}
+
+class Backup {
+ public:
+  Backup(Sites& sites, Vaults& vaults) : sites_(sites), vaults_(vaults) {}
+
+  Result<> prepare(StepContext& context);
+  Result<> snapshot(StepContext& context);
+  Result<> read(StepContext& context);
+  Result<> record(StepContext& context);
+  Result<> remove_snapshot(StepContext& context);
+
+ private:
+  Result<SnapshotSource*> site(const Job& job) {
+    return sites_.datacenter(text(job.parameters, "datacenter"));
+  }
+  Result<MachineSnapshot> own_snapshot(const Job& job);
+  Result<> read_disks(StepContext& context, const MachineSnapshot& frozen, RecoveryPoint& point,
+                      PointWriter& writer, const std::optional<RecoveryPoint>& parent);
+
+  Sites& sites_;
+  Vaults& vaults_;
+};
+
+MachineId machine_id(const Job& job) {
+  return MachineId(text(job.parameters, "machine_id"));
+}
+
+// The machine's newest point in this vault, if the vault still has it.
+Result<std::optional<RecoveryPoint>> newest_point(Catalog& catalog, Vault& vault, const Job& job) {
+  auto points = TRY(catalog.list<RecoveryPoint>(text(job.parameters, "machine")));
+  std::erase_if(points, [&](const RecoveryPoint& point) {
+    return point.vault != text(job.parameters, "vault") || point.machine.id != machine_id(job);
+  });
+  if (points.empty()) return std::optional<RecoveryPoint>();
+  const RecoveryPoint newest = *std::max_element(
+      points.begin(), points.end(), [](const auto& a, const auto& b) { return a.time < b.time; });
+  const auto stored = vault.get(newest.id);
+  if (!stored.ok() && stored.error().code() != ErrorCode::not_found) return stored.error();
+  if (!stored.ok()) {
+    log::warn("the vault does not hold {} any more; reading {} whole", newest.id, newest.machine.name);
+    return std::optional<RecoveryPoint>();
+  }
+  return std::optional(newest);
+}
+
+Result<> Backup::prepare(StepContext& context) {
+  Job& job = context.job;
+  SnapshotSource* source = TRY(site(job));
+  TRY(sweep_finished_jobs(context.catalog, sites_, context.clock, text(job.parameters, "datacenter")));
+  const Machine machine = TRY(source->machine(machine_id(job)));
+  if (!machine.refused_because.empty()) {
+    return error(ErrorCode::failed_precondition, "{} cannot be backed up: {}", machine.name,
+                 machine.refused_because);
+  }
+  const auto known = context.catalog.get<ProtectedMachine>(machine.name);
+  if (known.ok() && known->runs_at == RunsAt::account) {
+    return error(
+        ErrorCode::failed_precondition,
+        "{} was failed over and runs in the account now; end the failover with 'rekindle failover clean-up' "
+        "before backing up the machine of the datacenter",
+        machine.name);
+  }
+  if (!machine.change_tracking) {
+    const Result<> tracking = source->enable_change_tracking(machine.id);
+    if (!tracking.ok() && tracking.error().code() != ErrorCode::failed_precondition) return tracking.error();
+    if (!tracking.ok()) log::warn("{}: every backup reads all: {}", machine.name, tracking.error().message());
+  }
+  job.data["time"] = context.clock.now();
+  return {};
+}
+
+Result<MachineSnapshot> Backup::own_snapshot(const Job& job) {
+  SnapshotSource* source = TRY(site(job));
+  const auto names = TRY(source->snapshots(machine_id(job)));
+  for (const SnapshotName& snapshot : names) {
+    if (snapshot.name == snapshot_name(job)) return source->find_snapshot(machine_id(job), snapshot.id);
+  }
+  return error(ErrorCode::not_found, "the snapshot {} of {} does not exist", snapshot_name(job),
+               text(job.parameters, "machine"));
+}
+
+Result<> Backup::snapshot(StepContext& context) {
+  Job& job = context.job;
+  SnapshotSource* source = TRY(site(job));
+  LedgerEntry entry;
+  entry.token = snapshot_name(job);
+  entry.kind = ResourceKind::machine_snapshot;
+  entry.site = text(job.parameters, "datacenter");
+  entry.container = machine_id(job).str();
+  entry.job_id = job.id;
+  TRY(context.catalog.intend(entry));
+  crash_point("backup/snapshot/intended");
+  auto frozen = own_snapshot(job);  // an earlier attempt may have made it
+  if (!frozen.ok() && frozen.error().code() == ErrorCode::not_found) {
+    job.data["time"] = context.clock.now();
+    frozen = source->create_snapshot(machine_id(job), snapshot_name(job));
+    crash_point("backup/snapshot/made");
+  }
+  if (!frozen.ok()) return frozen.error();
+  job.data["snapshot_id"] = frozen->id;
+  return context.catalog.mark_exists(snapshot_name(job), frozen->id.str());
+}
+
+Result<> Backup::read_disks(StepContext& context, const MachineSnapshot& frozen, RecoveryPoint& point,
+                            PointWriter& writer, const std::optional<RecoveryPoint>& parent) {
+  SnapshotSource* source = TRY(site(context.job));
+  std::vector<DiskToRead> work;
+  for (const DiskSnapshot& disk : frozen.disks) {
+    work.push_back(TRY(plan_disk(*source, frozen, disk, parent), "disk {}", disk.disk));
+    context.progress.bytes_total += total_length(work.back().areas);
+    point.disks.push_back({disk.disk, disk.size_bytes, disk.change_id});
+    point.full = point.full || !work.back().incremental;
+  }
+  for (const DiskToRead& disk : work) {
+    TRY(read_disk(disk, writer, context.progress, context.stop), "disk {}", disk.disk);
+    point.bytes_changed += total_length(disk.areas);
+  }
+  return {};
+}
+
+// Starts the point in the vault. A parent that the vault cannot use (a disk shrank) is dropped, with a full
+// read.
+Result<std::unique_ptr<PointWriter>> begin(Vault& vault, const RecoveryPoint& point,
+                                           const MachineSnapshot& frozen,
+                                           std::optional<RecoveryPoint>& parent) {
+  NewPoint start;
+  start.id = point.id;
+  start.machine = point.machine.id;
+  if (parent) start.parent = parent->id;
+  for (const DiskSnapshot& disk : frozen.disks) start.disks.push_back({disk.disk, disk.size_bytes});
+  auto writer = vault.begin_point(start);
+  if (writer.ok() || !parent || writer.error().code() != ErrorCode::failed_precondition) return writer;
+  log::warn("{}: reading it whole: {}", point.machine.name, writer.error().message());
+  parent.reset();
+  start.parent.reset();
+  return vault.begin_point(start);
+}
+
+Result<> Backup::read(StepContext& context) {
+  Job& job = context.job;
+  SnapshotSource* source = TRY(site(job));
+  Vault* vault = TRY(vaults_.vault(text(job.parameters, "vault")));
+  const auto frozen =
+      TRY(source->find_snapshot(machine_id(job), MachineSnapshotId(text(job.data, "snapshot_id"))));
+  std::optional<RecoveryPoint> parent;
+  if (!job.parameters.value("full", false)) parent = TRY(newest_point(context.catalog, *vault, job));
+
+  RecoveryPoint point;
+  point.id = point_id(job);
+  point.vault = text(job.parameters, "vault");
+  point.datacenter = text(job.parameters, "datacenter");
+  point.machine = frozen.machine;
+  job.data.at("time").get_to(point.time);
+  auto writer = TRY(begin(*vault, point, frozen, parent));
+  TRY(read_disks(context, frozen, point, *writer, parent));
+  crash_point("backup/read/written");
+  const VaultPoint stored = TRY(writer->commit(point.time, nlohmann::json(point).dump()));
+  crash_point("backup/read/committed");
+  point.bytes_read = stored.stats.bytes_read;
+  point.bytes_stored = stored.stats.bytes_new_stored;
+  job.data["point"] = point;
+  return {};
+}
+
+Result<> Backup::record(StepContext& context) {
+  RecoveryPoint point;
+  context.job.data.at("point").get_to(point);
+  return context.catalog.transaction([&]() -> Result<> {
+    TRY(context.catalog.put(point));
+    ProtectedMachine machine;
+    machine.name = text(context.job.parameters, "machine");
+    machine.id = point.machine.id;
+    machine.datacenter = point.datacenter;
+    machine.vault = point.vault;
+    return context.catalog.put(machine);
+  });
+}
+
+Result<> Backup::remove_snapshot(StepContext& context) {
+  const Job& job = context.job;
+  SnapshotSource* source = TRY(site(job));
+  TRY(source->remove_snapshot(machine_id(job), MachineSnapshotId(text(job.data, "snapshot_id"))));
+  return context.catalog.mark_released(snapshot_name(job));
+}
+
+}  // namespace
+
+JobProcedure backup_procedure(Sites& sites, Vaults& vaults) {
+  auto backup = std::make_shared<Backup>(sites, vaults);
+  auto step = [&](Result<> (Backup::*method)(StepContext&)) {
+    return [backup, method](StepContext& context) { return (*backup.*method)(context); };
+  };
+  JobProcedure procedure;
+  procedure.kind = JobKind::backup;
+  procedure.steps = {
+      {"prepare", "backup proxy", "preparing the machine", step(&Backup::prepare)},
+      {"snapshot", "backup proxy", "freezing the machine", step(&Backup::snapshot)},
+      {"read", "backup proxy", "reading into the vault", step(&Backup::read)},
+      {"record", "control plane", "recording the recovery point", step(&Backup::record)},
+      {"remove_snapshot", "backup proxy", "thawing the machine", step(&Backup::remove_snapshot)},
+  };
+  procedure.clean_up = [&sites](StepContext& context) {
+    return sweep_job(context.catalog, sites, context.clock, context.job.id);
+  };
+  return procedure;
+}
+
+}  // namespace rekindle

@@ -1,0 +1,32 @@
+// From a recovery point's disk into an image, and the proof that it arrived.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <vector>
+
+#include "disk/block_device.h"
+#include "jobs/job_runner.h"
+#include "site/recovery_target.h"
+
+namespace rekindle {
+
+// The indexes of the image's blocks that `areas` of a disk touch, ascending.
+std::vector<std::uint64_t> blocks_of(const Extents& areas);
+
+// The block's content: of the disk, and zeros beyond its end.
+Result<Bytes> read_block(BlockSource& disk, std::uint64_t index);
+
+// Puts the blocks, several at a time, in windows in rising order. `done` blocks of an earlier process are not
+// put again: only their digests are told to the writer. After each window `checkpoint` is told how many are
+// done.
+Result<> put_blocks(BlockSource& disk, const std::vector<std::uint64_t>& blocks, std::size_t done,
+                    ImageWriter& writer, Progress& progress, std::stop_token stop,
+                    const std::function<Result<>(std::size_t done)>& checkpoint);
+
+// Reads the blocks back and compares them with the disk. `corrupt` names the first that differs.
+Result<> compare_blocks(BlockSource& disk, BlockSource& image, const std::vector<std::uint64_t>& blocks,
+                        Progress& progress, std::stop_token stop);
+
+}  // namespace rekindle

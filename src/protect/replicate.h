@@ -1,0 +1,31 @@
+// Replication: the newest recovery point of a machine becomes its DR copy at the account. The whole machine
+// the first time, later only the blocks that differ from the present copy.
+//
+//   choose        the recovery point, the copy it replaces
+//   start_images  one image per disk, child of the present copy's (ledger first)
+//   write         differing blocks -> images; completed with their checksum
+//   verify        what was written is read back and compared with the recovery point
+//   switch        the new copy is the current one
+//   remove_old    the replaced copy's images go
+//
+// At every instant the machine has its last complete, verified DR copy.
+#pragma once
+
+#include <string>
+
+#include "jobs/job_runner.h"
+#include "protect/vaults.h"
+#include "site/sites.h"
+
+namespace rekindle {
+
+struct ReplicateRequest {
+  std::string plan;
+  std::string machine;
+};
+
+nlohmann::json parameters_of(const ReplicateRequest& request);
+
+JobProcedure replicate_procedure(Sites& sites, Vaults& vaults);
+
+}  // namespace rekindle

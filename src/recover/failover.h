@@ -1,0 +1,48 @@
+// Failover: one machine of a DR plan, from its DR copy to an instance that answers.
+//
+//   check         the settings are accepted there, nothing else runs the machine
+//   convert       the boot disk's drivers and settings for the new hardware, as a child image of the DR copy:
+//                 only the few blocks that conversion changes are written
+//   register      a template of the converted boot disk and the copy's data disks
+//   launch        the instance: its volumes are made from the images
+//   wait_running  until the site says that it runs
+//   wait_service  until its service answers
+//   record        the failover into the catalog; a production failover moves the machine to the account
+//   tidy          template and converted image go; instance and volumes stay
+//
+// A failed failover leaves nothing but the DR copy, untouched.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "jobs/job_runner.h"
+#include "model/dr_plan.h"
+#include "net/http.h"
+#include "site/sites.h"
+
+namespace rekindle {
+
+struct FailoverRequest {
+  std::string plan;
+  std::string machine;
+  FailoverKind kind = FailoverKind::production;
+};
+
+nlohmann::json parameters_of(const FailoverRequest& request);
+
+// What failover works with; all outlive the procedure.
+struct FailoverParts {
+  Sites& sites;
+  HttpTransport& http;  // for health checks
+  // The site that must not run the machine any more. Errors mean that it cannot be reached: a disaster.
+  std::function<Result<PowerState>(const std::string& machine)> power_at_datacenter;
+};
+
+JobProcedure failover_procedure(FailoverParts parts);
+
+// Ends a failover: the instance is terminated with its volumes; a production failover gives the machine back
+// to the datacenter as it was before. Parameters: {"failover_id": ...}.
+JobProcedure failover_cleanup_procedure(Sites& sites);
+
+}  // namespace rekindle
