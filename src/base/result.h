@@ -147,11 +147,11 @@ class [[nodiscard]] Result<void> {
 // The name of the local is unique, so that a TRY may hold a lambda that holds another.
 #define REKINDLE_JOIN(a, b) REKINDLE_JOIN_EXPANDED(a, b)
 #define REKINDLE_JOIN_EXPANDED(a, b) a##b
-#define REKINDLE_TRY(result, expression, ...)                   \
-  __extension__({                                               \
-    auto result = (expression);                                 \
-    if (!result.ok()) {                                         \
-      return std::move(result).error().context(__VA_ARGS__);    \
-    }                                                           \
-    std::move(result).value();                                  \
+#define REKINDLE_TRY(result, expression, ...)                \
+  __extension__({                                            \
+    auto result = (expression);                              \
+    if (!result.ok()) {                                      \
+      return std::move(result).error().context(__VA_ARGS__); \
+    }                                                        \
+    std::move(result).value();                               \
   })
