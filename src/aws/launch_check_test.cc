@@ -1,0 +1,157 @@
+#include "aws/launch_check.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "aws/canned_transport.h"
+
+namespace rekindle {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr std::string_view subnet =
+    "<R xmlns='urn:ec2'><subnetSet><item><subnetId>subnet-1</subnetId><vpcId>vpc-1</vpcId>"
+    "<cidrBlock>10.0.1.0/24</cidrBlock><availabilityZone>eu-central-1a</availabilityZone>"
+    "<availableIpAddressCount>12</availableIpAddressCount></item></subnetSet></R>";
+constexpr std::string_view full_subnet =
+    "<R xmlns='urn:ec2'><subnetSet><item><subnetId>subnet-1</subnetId><vpcId>vpc-1</vpcId>"
+    "<cidrBlock>10.0.1.0/24</cidrBlock><availabilityZone>eu-central-1a</availabilityZone>"
+    "<availableIpAddressCount>0</availableIpAddressCount></item></subnetSet></R>";
+constexpr std::string_view offered =
+    "<R xmlns='urn:ec2'><instanceTypeOfferingSet><item><location>eu-central-1a</location></item>"
+    "</instanceTypeOfferingSet></R>";
+constexpr std::string_view offered_elsewhere =
+    "<R xmlns='urn:ec2'><instanceTypeOfferingSet><item><location>eu-central-1c</location></item>"
+    "</instanceTypeOfferingSet></R>";
+constexpr std::string_view group =
+    "<R xmlns='urn:ec2'><securityGroupInfo><item><groupId>sg-1</groupId><vpcId>vpc-1</vpcId></item>"
+    "</securityGroupInfo></R>";
+constexpr std::string_view nothing = "<R xmlns='urn:ec2'/>";
+
+std::string fault_xml(std::string_view code) {
+  return fmt::format(
+      "<Response><Errors><Error><Code>{}</Code><Message>m</Message></Error></Errors></Response>", code);
+}
+
+class LaunchCheckTest : public testing::Test {
+ protected:
+  Error refusal() {
+    const auto checked = check_launch_settings(ec2_, spec_);
+    return checked.ok() ? Error(ErrorCode::internal, "it was accepted") : checked.error();
+  }
+  Error explained(std::string code, std::string message = "m") {
+    return explain_launch_fault({400, std::move(code), std::move(message), ""}, spec_,
+                                {"eu-central-1", "eu-central-1a"}, ec2_.service());
+  }
+
+  LaunchSpec spec_ = [] {
+    LaunchSpec spec;
+    spec.instance_type = "m6i.huge";
+    spec.subnet_id = "subnet-1";
+    spec.security_group_ids = {"sg-1"};
+    spec.private_ip = "10.0.1.20";
+    return spec;
+  }();
+  CannedTransport transport_;
+  ManualClock clock_{*from_iso8601("2026-11-22T12:00:00Z")};
+  SeededRandom random_{1};
+  Ec2Client ec2_{std::make_unique<QueryClient>(
+      *ServiceClient::make({"ec2", "eu-central-1", "http://127.0.0.1:1", {"AKID", "secret", ""}}, transport_,
+                           clock_, random_),
+      "2016-11-15", clock_)};
+};
+
+TEST_F(LaunchCheckTest, AcceptsSettingsThatFit) {
+  for (const auto& answer : {subnet, offered, group, nothing}) transport_.answer(200, answer);
+  const auto checked = check_launch_settings(ec2_, spec_);
+  ASSERT_TRUE(checked.ok()) << checked.error().message();
+  EXPECT_EQ(checked->availability_zone, "eu-central-1a");
+  EXPECT_EQ(transport_.form(3, "Action"), "DescribeNetworkInterfaces");
+  EXPECT_EQ(transport_.form(3, "Filter.2.Value.1"), "10.0.1.20");
+}
+
+TEST_F(LaunchCheckTest, NamesASubnetThatDoesNotExist) {
+  transport_.answer(400, fault_xml("InvalidSubnetID.NotFound"));
+  const Error error = refusal();
+  EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+  EXPECT_THAT(error.message(), AllOf(HasSubstr("'subnet-1'"), HasSubstr("aws ec2 describe-subnets")));
+}
+
+TEST_F(LaunchCheckTest, NamesATypeThatDoesNotExist) {
+  for (const auto& answer : {subnet, nothing}) transport_.answer(200, answer);
+  const Error error = refusal();
+  EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+  EXPECT_THAT(error.message(), AllOf(HasSubstr("'m6i.huge'"), HasSubstr("zone eu-central-1a"),
+                                     HasSubstr("describe-instance-type-offerings")));
+}
+
+TEST_F(LaunchCheckTest, NamesTheZonesWhereTheTypeIsOffered) {
+  for (const auto& answer : {subnet, offered_elsewhere}) transport_.answer(200, answer);
+  const Error error = refusal();
+  EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+  EXPECT_THAT(error.message(), HasSubstr("only in eu-central-1c"));
+}
+
+TEST_F(LaunchCheckTest, NamesASecurityGroupThatIsMissing) {
+  for (const auto& answer : {subnet, offered}) transport_.answer(200, answer);
+  transport_.answer(400, fault_xml("InvalidGroup.NotFound"));
+  const Error error = refusal();
+  EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+  EXPECT_THAT(error.message(), HasSubstr("sg-1"));
+}
+
+TEST_F(LaunchCheckTest, SaysWhenTheSubnetIsFull) {
+  spec_.private_ip.clear();
+  for (const auto& answer : {full_subnet, offered, group}) transport_.answer(200, answer);
+  const Error error = refusal();
+  EXPECT_EQ(error.code(), ErrorCode::exhausted);
+  EXPECT_THAT(error.message(), HasSubstr("'subnet-1' has no free address"));
+}
+
+TEST_F(LaunchCheckTest, SaysWhoHoldsTheAddress) {
+  for (const auto& answer : {subnet, offered, group}) transport_.answer(200, answer);
+  transport_.answer(
+      200,
+      "<R xmlns='urn:ec2'><networkInterfaceSet><item><networkInterfaceId>eni-9</networkInterfaceId></item>"
+      "</networkInterfaceSet></R>");
+  const Error error = refusal();
+  EXPECT_EQ(error.code(), ErrorCode::failed_precondition);
+  EXPECT_THAT(error.message(), AllOf(HasSubstr("10.0.1.20"), HasSubstr("eni-9")));
+}
+
+TEST_F(LaunchCheckTest, LeavesOutALookThatIsNotAllowed) {
+  for (const auto& answer : {subnet, offered, group}) transport_.answer(200, answer);
+  transport_.answer(403, fault_xml("UnauthorizedOperation"));
+  EXPECT_TRUE(check_launch_settings(ec2_, spec_).ok());
+}
+
+TEST_F(LaunchCheckTest, ExplainsWhatRunInstancesRefuses) {
+  EXPECT_EQ(explained("InvalidSubnetID.NotFound").code(), ErrorCode::invalid_argument);
+  EXPECT_EQ(explained("InvalidGroup.NotFound").code(), ErrorCode::invalid_argument);
+  EXPECT_THAT(explained("InvalidParameterValue", "Invalid value 'm6i.huge' for InstanceType.").message(),
+              AllOf(HasSubstr("'m6i.huge'"), HasSubstr("zone eu-central-1a")));
+  EXPECT_THAT(explained("Unsupported", "not supported in your requested Availability Zone").message(),
+              HasSubstr("list the types with"));
+  EXPECT_EQ(explained("InsufficientFreeAddressesInSubnet").code(), ErrorCode::exhausted);
+  EXPECT_EQ(explained("InvalidIPAddress.InUse").code(), ErrorCode::failed_precondition);
+  EXPECT_EQ(explained("InsufficientInstanceCapacity").code(), ErrorCode::exhausted);
+  EXPECT_EQ(explained("VcpuLimitExceeded").code(), ErrorCode::exhausted);
+  EXPECT_EQ(explained("InvalidParameterValue", "Value for parameter 'tags' is wrong").code(),
+            ErrorCode::invalid_argument);
+}
+
+TEST(CheckAddress, AcceptsOnlyWhatAwsGivesAway) {
+  EXPECT_TRUE(check_address("10.0.1.4", "subnet-1", "10.0.1.0/24").ok());
+  EXPECT_TRUE(check_address("10.0.1.254", "subnet-1", "10.0.1.0/24").ok());
+  for (const char* wrong :
+       {"10.0.1.3", "10.0.1.255", "10.0.2.4", "10.0.0.255", "10.0.1", "10.0.1.256", "::1", ""}) {
+    EXPECT_EQ(check_address(wrong, "subnet-1", "10.0.1.0/24").error().code(), ErrorCode::invalid_argument)
+        << wrong;
+  }
+  EXPECT_EQ(check_address("10.0.1.4", "subnet-1", "nonsense").error().code(), ErrorCode::internal);
+}
+
+}  // namespace
+}  // namespace rekindle
