@@ -1,0 +1,52 @@
+// One function per noun: adds its verbs to the root command.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+#include "cli/cli.h"
+#include "cli/output.h"
+#include "cli/workplace.h"
+#include "jobs/job_runner.h"
+
+namespace rekindle {
+
+// What a command can use while it runs; lives as long as the program.
+struct Session {
+  Output output;
+  std::function<Result<>()> chosen;  // the command that was named
+  std::function<Result<Workplace*>()> workplace;
+  std::stop_token interrupted;  // by Ctrl-C or SIGTERM
+};
+
+// A verb: `action` runs when it was named. Options are added to the returned command.
+CLI::App* add_verb(CLI::App& noun, const std::string& verb, const std::string& help, Session& session,
+                   std::function<Result<>(Workplace&)> action);
+
+void add_datacenter_commands(CLI::App& root, Session& session);
+void add_account_commands(CLI::App& root, Session& session);
+void add_vault_commands(CLI::App& root, Session& session);
+void add_machine_commands(CLI::App& root, Session& session);
+void add_policy_commands(CLI::App& root, Session& session);
+void add_plan_commands(CLI::App& root, Session& session);
+void add_backup_commands(CLI::App& root, Session& session);
+void add_replicate_commands(CLI::App& root, Session& session);
+void add_failover_commands(CLI::App& root, Session& session);
+void add_job_commands(CLI::App& root, Session& session);
+
+// A secret from, in this order: the file (if `file` is not empty), the environment variable, a prompt on the
+// terminal.
+Result<std::string> read_secret(const std::string& file, const char* variable, const std::string& prompt);
+
+// `list` and `remove` of a kind of record.
+template <typename T>
+void add_list_verb(CLI::App& noun, Session& session, const std::string& help, std::vector<Column> columns);
+template <typename T>
+void add_remove_verb(CLI::App& noun, Session& session, const std::string& help);
+
+}  // namespace rekindle
+
+#include "cli/record_verbs.h"  // IWYU pragma: export

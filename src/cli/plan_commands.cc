@@ -1,0 +1,90 @@
+// plan: which machines start where, and how.
+#include <algorithm>
+
+#include "cli/commands.h"
+
+namespace rekindle {
+
+namespace {
+
+struct PlanInput {
+  DrPlan plan;
+  std::vector<std::string> machines;
+  FailoverSettings settings;
+  std::vector<std::string> tags;         // NAME=VALUE
+  std::vector<std::string> private_ips;  // MACHINE=ADDRESS, or one address for a plan of one machine
+};
+
+Result<std::pair<std::string, std::string>> split_pair(const std::string& text, const char* what) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    return error(ErrorCode::invalid_argument, "'{}' is not of the form {}", text, what);
+  }
+  return std::pair(text.substr(0, equals), text.substr(equals + 1));
+}
+
+Result<DrPlan> plan_of(const PlanInput& input) {
+  DrPlan plan = input.plan;
+  FailoverSettings settings = input.settings;
+  for (const std::string& tag : input.tags) settings.tags.insert(TRY(split_pair(tag, "NAME=VALUE")));
+  for (const std::string& machine : input.machines) plan.machines.push_back({machine, settings});
+  for (const std::string& text : input.private_ips) {
+    if (text.find('=') == std::string::npos && plan.machines.size() == 1) {
+      plan.machines[0].settings.private_ip = text;
+      continue;
+    }
+    const auto [machine, address] = TRY(split_pair(text, "MACHINE=ADDRESS"));
+    const auto found =
+        std::find_if(plan.machines.begin(), plan.machines.end(),
+                     [&, name = machine](const PlanMachine& candidate) { return candidate.machine == name; });
+    if (found == plan.machines.end()) {
+      return error(ErrorCode::invalid_argument, "--private-ip names {}, which the plan does not hold",
+                   machine);
+    }
+    found->settings.private_ip = address;
+  }
+  return plan;
+}
+
+void add_plan_create(CLI::App& noun, Session& session) {
+  auto input = std::make_shared<PlanInput>();
+  CLI::App* verb = add_verb(noun, "create", "Make or replace a DR plan", session,
+                            [&session, input](Workplace& workplace) -> Result<> {
+                              const DrPlan plan = TRY(plan_of(*input));
+                              Catalog* catalog = TRY(workplace.catalog());
+                              TRY(catalog->get<Account>(plan.account));
+                              TRY(catalog->put(plan));
+                              session.output.say(
+                                  fmt::format("The plan {} holds {} machines. Make their DR copies with "
+                                              "'rekindle replicate run {}'.",
+                                              plan.name, plan.machines.size(), plan.name));
+                              if (session.output.json) session.output.record(shown(plan));
+                              return {};
+                            });
+  verb->add_option("name", input->plan.name, "How you call it")->required();
+  verb->add_option("--account", input->plan.account, "The AWS account")->required();
+  verb->add_option("--machine", input->machines, "A machine; may be given many times")->required();
+  verb->add_option("--subnet", input->settings.subnet_id, "Subnet of the instances")->required();
+  verb->add_option("--security-group", input->settings.security_group_ids,
+                   "Security group; may be given many times")
+      ->required();
+  verb->add_option("--instance-type", input->settings.instance_type, "t3.small, ...")->required();
+  verb->add_option("--private-ip", input->private_ips, "ADDRESS, or MACHINE=ADDRESS; else any free one");
+  verb->add_option("--tag", input->tags, "NAME=VALUE for instances and volumes; may be given many times");
+  verb->add_option("--health-check", input->settings.health_check,
+                   "URL that answers when the service works; {private_ip} and {public_ip} are filled in");
+  verb->add_option("--health-check-seconds", input->plan.health_check_seconds, "How long it may take")
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void add_plan_commands(CLI::App& root, Session& session) {
+  CLI::App* noun = root.add_subcommand("plan", "DR plans");
+  add_plan_create(*noun, session);
+  add_list_verb<DrPlan>(*noun, session, "List them", {{"name", "NAME"}, {"account", "ACCOUNT"}});
+  add_show_verb<DrPlan>(*noun, session, "Show one");
+  add_remove_verb<DrPlan>(*noun, session, "Forget one; end its failovers and DR copies first");
+}
+
+}  // namespace rekindle

@@ -1,0 +1,164 @@
+// backup and replicate.
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "cli/job_control.h"
+#include "protect/backup.h"
+#include "protect/replicate.h"
+
+namespace rekindle {
+
+namespace {
+
+struct BackupInput {
+  std::vector<std::string> machines;
+  std::string policy;
+  bool full = false;
+};
+
+bool holds(const BackupPolicy& policy, const std::string& machine) {
+  return std::find(policy.machines.begin(), policy.machines.end(), machine) != policy.machines.end();
+}
+
+Result<BackupPolicy> policy_of(Catalog& catalog, const std::string& machine) {
+  const auto policies = TRY(catalog.list<BackupPolicy>());
+  for (const BackupPolicy& policy : policies) {
+    if (holds(policy, machine)) return policy;
+  }
+  return error(ErrorCode::not_found,
+               "no policy holds the machine '{}'; make one with 'rekindle policy create'", machine);
+}
+
+// By the id it had when it was first backed up, so that a renamed machine stays the same one; else by its
+// name now.
+Result<MachineId> find_machine_id(Workplace& workplace, const BackupPolicy& policy, const std::string& name) {
+  Catalog* catalog = TRY(workplace.catalog());
+  const auto known = catalog->get<ProtectedMachine>(name);
+  if (known.ok() && known->datacenter == policy.datacenter) return known->id;
+  SnapshotSource* site = TRY(workplace.sites().datacenter(policy.datacenter));
+  const auto machines = TRY(site->machines());
+  std::string names;
+  for (const Machine& machine : machines) {
+    if (machine.name == name || machine.id.str() == name) return machine.id;
+    names += (names.empty() ? "" : ", ") + machine.name;
+  }
+  return error(ErrorCode::not_found, "{} has no machine '{}'; it has: {}", policy.datacenter, name,
+               names.empty() ? "none" : names);
+}
+
+Result<> back_up(Session& session, Workplace& workplace, const BackupPolicy& policy,
+                 const std::string& machine, bool full) {
+  BackupRequest request;
+  request.datacenter = policy.datacenter;
+  request.vault = policy.vault;
+  request.machine = machine;
+  request.full = full;
+  request.machine_id = TRY(find_machine_id(workplace, policy, machine));
+  const Job job = TRY(
+      perform_job(session, workplace, JobKind::backup, machine, parameters_of(request), Unfinished::finish));
+  if (session.output.json) session.output.record(job);
+  TRY(outcome(job));
+  const auto point = job.data.at("point").get<RecoveryPoint>();
+  session.output.say(
+      fmt::format("{}: {} backup in {}: {} read, {} added to the vault. Recovery point {} of {}.", machine,
+                  point.full ? "full" : "incremental", duration_of(job), human_bytes(point.bytes_read),
+                  human_bytes(point.bytes_stored), point.id, to_iso8601(point.time)));
+  return {};
+}
+
+// All are tried; the first error is returned.
+Result<> for_all(const std::vector<std::string>& machines,
+                 const std::function<Result<>(const std::string&)>& work) {
+  Result<> first;
+  for (const std::string& machine : machines) {
+    Result<> result = work(machine);
+    if (!result.ok() && first.ok()) first = std::move(result).error().context("{}", machine);
+  }
+  return first;
+}
+
+void add_backup_run(CLI::App& noun, Session& session) {
+  auto input = std::make_shared<BackupInput>();
+  CLI::App* verb = add_verb(
+      noun, "run", "Back machines up now", session, [&session, input](Workplace& workplace) -> Result<> {
+        Catalog* catalog = TRY(workplace.catalog());
+        std::vector<std::string> machines = input->machines;
+        if (!input->policy.empty()) {
+          const auto policy = TRY(catalog->get<BackupPolicy>(input->policy));
+          machines.insert(machines.end(), policy.machines.begin(), policy.machines.end());
+        }
+        if (machines.empty())
+          return error(ErrorCode::invalid_argument, "name a machine, or a policy with --policy");
+        return for_all(machines, [&](const std::string& machine) -> Result<> {
+          const BackupPolicy policy = TRY(policy_of(*catalog, machine));
+          return back_up(session, workplace, policy, machine, input->full);
+        });
+      });
+  verb->add_option("machine", input->machines, "Machines");
+  verb->add_option("--policy", input->policy, "All machines of this policy");
+  verb->add_flag("--full", input->full, "Read everything, whatever is tracked");
+}
+
+Result<> replicate(Session& session, Workplace& workplace, const DrPlan& plan, const std::string& machine) {
+  const ReplicateRequest request{plan.name, machine};
+  const Job job = TRY(perform_job(session, workplace, JobKind::replicate, machine, parameters_of(request),
+                                  Unfinished::finish));
+  if (session.output.json) session.output.record(job);
+  TRY(outcome(job));
+  if (job.data.value("up_to_date", false)) {
+    session.output.say(fmt::format("{}: its DR copy is up to date.", machine));
+    return {};
+  }
+  const auto copy = job.data.at("copy").get<DrCopy>();
+  std::uint64_t blocks = 0;
+  for (std::size_t i = 0; i < copy.disks.size(); ++i) {
+    blocks += job.data.value(fmt::format("blocks_put_{}", i), std::uint64_t{0});
+  }
+  session.output.say(fmt::format("{}: DR copy of {} in {}: {} written and read back.", machine,
+                                 to_iso8601(copy.recovery_point_time), duration_of(job),
+                                 human_bytes(blocks * image_block_bytes)));
+  return {};
+}
+
+void add_replicate_run(CLI::App& noun, Session& session) {
+  auto name = std::make_shared<std::string>();
+  add_verb(noun, "run", "Bring a plan's DR copies up to the newest recovery points", session,
+           [&session, name](Workplace& workplace) -> Result<> {
+             Catalog* catalog = TRY(workplace.catalog());
+             const auto plan = TRY(catalog->get<DrPlan>(*name));
+             std::vector<std::string> machines;
+             for (const PlanMachine& machine : plan.machines) machines.push_back(machine.machine);
+             return for_all(machines, [&](const std::string& machine) {
+               return replicate(session, workplace, plan, machine);
+             });
+           })
+      ->add_option("plan", *name, "Its name")
+      ->required();
+}
+
+}  // namespace
+
+void add_backup_commands(CLI::App& root, Session& session) {
+  CLI::App* noun = root.add_subcommand("backup", "Recovery points");
+  add_backup_run(*noun, session);
+  add_list_verb<RecoveryPoint>(*noun, session, "List the recovery points",
+                               {{"id", "RECOVERY POINT"},
+                                {"machine.name", "MACHINE"},
+                                {"time", "TIME"},
+                                {"full", "FULL"},
+                                {"bytes_read", "BYTES READ"},
+                                {"bytes_stored", "BYTES STORED"}});
+}
+
+void add_replicate_commands(CLI::App& root, Session& session) {
+  CLI::App* noun = root.add_subcommand("replicate", "DR copies");
+  add_replicate_run(*noun, session);
+  add_list_verb<DrCopy>(*noun, session, "List the DR copies",
+                        {{"machine", "MACHINE"},
+                         {"plan", "PLAN"},
+                         {"recovery_point_time", "AS OF"},
+                         {"recovery_point_id", "RECOVERY POINT"},
+                         {"state", "STATE"}});
+}
+
+}  // namespace rekindle

@@ -1,0 +1,62 @@
+// The verbs that are the same for every kind of record.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+#include "model/json.h"
+
+namespace rekindle {
+
+// Records as people may see them: sealed secrets are left out.
+template <typename T>
+nlohmann::json shown(const T& record) {
+  nlohmann::json body = record;
+  for (const char* secret : {"sealed_password", "sealed_secret_access_key", "sealed_passphrase"})
+    body.erase(secret);
+  return body;
+}
+
+template <typename T>
+void add_list_verb(CLI::App& noun, Session& session, const std::string& help, std::vector<Column> columns) {
+  add_verb(noun, "list", help, session,
+           [&session, columns = std::move(columns)](Workplace& workplace) -> Result<> {
+             Catalog* catalog = TRY(workplace.catalog());
+             const auto records = TRY(catalog->list<T>());
+             std::vector<nlohmann::json> bodies;
+             for (const T& record : records) bodies.push_back(shown(record));
+             session.output.records(bodies, columns);
+             return {};
+           });
+}
+
+template <typename T>
+void add_remove_verb(CLI::App& noun, Session& session, const std::string& help) {
+  auto name = std::make_shared<std::string>();
+  add_verb(noun, "remove", help, session,
+           [&session, name](Workplace& workplace) -> Result<> {
+             Catalog* catalog = TRY(workplace.catalog());
+             TRY(catalog->remove<T>(*name));
+             session.output.say(fmt::format("Removed {} {}.", RecordTraits<T>::kind, *name));
+             return {};
+           })
+      ->add_option("name", *name, "Its name")
+      ->required();
+}
+
+template <typename T>
+void add_show_verb(CLI::App& noun, Session& session, const std::string& help) {
+  auto name = std::make_shared<std::string>();
+  add_verb(noun, "show", help, session,
+           [&session, name](Workplace& workplace) -> Result<> {
+             Catalog* catalog = TRY(workplace.catalog());
+             session.output.record(shown(TRY(catalog->get<T>(*name))));
+             return {};
+           })
+      ->add_option("name", *name, "Its name")
+      ->required();
+}
+
+}  // namespace rekindle

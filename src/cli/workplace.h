@@ -1,0 +1,43 @@
+// What the commands work with. src/app builds it; it alone knows which implementations are used.
+#pragma once
+
+#include <string>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "catalog/catalog.h"
+#include "model/settings.h"
+#include "net/http.h"
+#include "protect/vaults.h"
+#include "site/sites.h"
+
+namespace rekindle {
+
+class Workplace {
+ public:
+  virtual ~Workplace() = default;
+
+  virtual Clock& clock() = 0;
+  virtual Random& random() = 0;
+  virtual HttpTransport& http() = 0;
+  // Opened at the first call.
+  virtual Result<Catalog*> catalog() = 0;
+  virtual Sites& sites() = 0;
+  virtual Vaults& vaults() = 0;
+
+  // Secrets are kept sealed with this home's key.
+  virtual Result<std::string> seal(const std::string& secret) = 0;
+
+  // Connects with what is to be registered. Fills in the thumbprint if it is empty. Returns what the other
+  // side says it is.
+  virtual Result<std::string> probe_datacenter(Datacenter& datacenter) = 0;
+  virtual Result<std::string> probe_account(const Account& account) = 0;
+  // Makes the vault, or opens the one that is there with the same passphrase.
+  virtual Result<> prepare_vault(const VaultSettings& vault) = 0;
+  // Whether the machine runs in its datacenter; an error when that cannot be asked. Answers within a few
+  // seconds.
+  virtual Result<PowerState> power_at_datacenter(const std::string& machine) = 0;
+};
+
+}  // namespace rekindle
