@@ -34,6 +34,12 @@ TEST(Result, TryYieldsTheValueOrReturnsTheErrorWithItsContext) {
   EXPECT_EQ(failed.error().code(), ErrorCode::invalid_argument);
 }
 
+TEST(Result, AnEmptyOptionalIsAValue) {
+  const auto nothing = []() -> Result<std::optional<int>> { return std::nullopt; }();
+  ASSERT_TRUE(nothing.ok());
+  EXPECT_FALSE(nothing->has_value());
+}
+
 TEST(Bytes, TextFormsComeBack) {
   SeededRandom random(3);
   for (std::size_t length = 0; length < 20; ++length) {

@@ -72,13 +72,13 @@ class [[nodiscard]] Result {
  public:
   using value_type = T;
   // NOLINTNEXTLINE(google-explicit-constructor): "return value;" and "return error(...)" are the point
-  Result(T value) : value_(std::move(value)) {}
+  Result(T value) : value_(std::in_place, std::move(value)) {}
   Result(Error error) : error_(std::move(error)) {}  // NOLINT(google-explicit-constructor)
   template <typename U>
     requires(std::is_convertible_v<U &&, T> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
              !std::is_same_v<std::remove_cvref_t<U>, Error> &&
              !std::is_same_v<std::remove_cvref_t<U>, Result>)
-  Result(U&& value) : value_(std::forward<U>(value)) {}  // NOLINT
+  Result(U&& value) : value_(std::in_place, std::forward<U>(value)) {}  // NOLINT
 
   bool ok() const { return value_.has_value(); }
   explicit operator bool() const { return ok(); }
