@@ -1,0 +1,239 @@
+#include "sandbox/datacenter/host.h"
+
+#include <algorithm>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "sandbox/datacenter/disk_images.h"
+#include "sandbox/datacenter/guest_image.h"
+
+namespace rekindle::sandbox {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+constexpr auto watch_interval = std::chrono::milliseconds(200);
+constexpr auto ovmf_variables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+
+fs::path lost_mark(const fs::path& directory) {
+  return directory / "lost";
+}
+
+// A name becomes a folder of the datastore.
+Result<> check_name(const std::string& name) {
+  const bool good = !name.empty() && name.size() <= 60 && name[0] != '.' &&
+                    std::all_of(name.begin(), name.end(), [](unsigned char c) {
+                      return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+                    });
+  if (good) return {};
+  return error(ErrorCode::invalid_argument,
+               "'{}' is no name for a machine: use letters, digits, '-', '_' and '.'", name);
+}
+
+void name_anew(MachineRecord& record, Random& random) {
+  record.uuid = random.uuid();
+  record.instance_uuid = random.uuid();
+  // 00:50:56:00-3f is what VMware leaves to manual addresses.
+  record.mac = fmt::format("00:50:56:00:{:02x}:{:02x}", record.number / 256, record.number % 256);
+  for (DiskRecord& disk : record.disks) {
+    const std::string hex = random.hex(16);
+    disk.uuid = fmt::format("6000C29{}-{}-{}-{}-{}", hex.substr(0, 1), hex.substr(1, 4), hex.substr(5, 4),
+                            hex.substr(9, 4), hex.substr(13, 12));
+  }
+}
+
+Result<> make_empty_disks(const MachineRecord& record, const MachinePlaces& places) {
+  for (const DiskRecord& disk : record.disks) {
+    File flat = TRY(File::open(places.flat(record, disk.unit()), File::Mode::create));
+    TRY(flat.resize(disk.capacity_bytes));
+  }
+  return {};
+}
+
+// The disk as the guest left it when it was suspended, and its memory, in which the NIC has that address.
+Result<> take_saved_state(const fs::path& saved, MachineRecord& record, const MachinePlaces& places) {
+  const std::string text = TRY(read_text_file(saved / "saved.json"));
+  const json description = json::parse(text, nullptr, false);
+  if (!description.is_object()) return error(ErrorCode::corrupt, "{} is damaged; delete it", saved.string());
+  record.mac = description.value("mac", record.mac);
+  record.power = PowerState::suspended;
+  TRY(copy_sparse(saved / "disk.raw", places.flat(record, 0)));
+  TRY(copy_sparse(saved / "memory", places.memory()));
+  if (record.firmware == "uefi") TRY(copy_sparse(saved / "nvram", places.nvram(record)));
+  return {};
+}
+
+Result<> take_image(const fs::path& guest, const MachineRecord& record, const MachinePlaces& places) {
+  TRY(copy_sparse(guest / "disk.raw", places.flat(record, 0)));
+  if (record.firmware == "uefi") TRY(copy_sparse(ovmf_variables, places.nvram(record)));
+  return {};
+}
+
+Result<MachineRecord> new_record(const MachineSpec& spec, int number) {
+  MachineRecord record;
+  if (!spec.guest_directory.empty()) record = TRY(read_guest(spec.guest_directory));
+  for (const std::uint64_t bytes : spec.empty_disks_bytes) {
+    record.disks.push_back({2000 + static_cast<int>(record.disks.size()), bytes, "", {}});
+  }
+  if (record.disks.empty() || record.disks.size() > 6) {
+    return error(ErrorCode::invalid_argument, "a machine has 1 to 6 disks, not {}", record.disks.size());
+  }
+  if (spec.guest_directory.empty()) record.memory_mib = 32;
+  record.number = number;
+  record.name = spec.name;
+  record.run_cpus = spec.run_cpus;
+  SystemRandom random;
+  name_anew(record, random);
+  return record;
+}
+
+Result<> fill_disks(const MachineSpec& spec, MachineRecord& record, const MachinePlaces& places) {
+  TRY(make_directories(places.home(record)));
+  TRY(make_directories(places.state));
+  TRY(make_empty_disks(record, places));
+  if (spec.guest_directory.empty()) return {};
+  MachineRecord hardware = record;
+  hardware.disks.resize(1);
+  const auto saved = spec.use_saved_state && record.disks.size() == 1
+                         ? find_saved_state(spec.guest_directory, hardware)
+                         : std::nullopt;
+  if (saved) return take_saved_state(*saved, record, places);
+  return take_image(spec.guest_directory, record, places);
+}
+
+}  // namespace
+
+void ChangeSignal::raise() {
+  const std::lock_guard lock(mutex_);
+  ++count_;
+  raised_.notify_all();
+}
+std::uint64_t ChangeSignal::count() const {
+  const std::lock_guard lock(mutex_);
+  return count_;
+}
+void ChangeSignal::wait(std::uint64_t seen, std::chrono::steady_clock::time_point deadline) const {
+  std::unique_lock lock(mutex_);
+  raised_.wait_until(lock, deadline, [&] { return count_ > seen || stopped_; });
+}
+void ChangeSignal::stop() {
+  const std::lock_guard lock(mutex_);
+  stopped_ = true;
+  raised_.notify_all();
+}
+bool ChangeSignal::stopped() const {
+  const std::lock_guard lock(mutex_);
+  return stopped_;
+}
+
+Host::Host(fs::path directory, FileLock lock) : directory_(std::move(directory)), lock_(std::move(lock)) {}
+Host::~Host() {
+  changes_.stop();
+}
+
+Result<std::unique_ptr<Host>> Host::open(const fs::path& directory) {
+  std::error_code failure;
+  if (fs::exists(lost_mark(directory), failure)) {
+    return error(ErrorCode::failed_precondition,
+                 "the datacenter in {} was lost in a disaster; revive it first", directory.string());
+  }
+  TRY(make_directories(directory / "datastore1"));
+  TRY(make_directories(directory / "vms"));
+  FileLock lock = TRY(FileLock::try_acquire(directory / "lock"), "another server has this datacenter");
+  std::unique_ptr<Host> host(new Host(directory, std::move(lock)));
+  TRY(host->load_all());
+  host->watcher_ = std::jthread([raw = host.get()](const std::stop_token& stop) { raw->watch(stop); });
+  return host;
+}
+
+MachinePlaces Host::places_of(int number) const {
+  return {datastore(), directory_ / "vms" / std::to_string(number)};
+}
+
+Result<> Host::load_all() {
+  std::error_code failure;
+  for (const fs::directory_entry& entry : fs::directory_iterator(directory_ / "vms", failure)) {
+    const int number = std::atoi(entry.path().filename().c_str());
+    last_number_ = std::max(last_number_, number);
+    // Without a record it never was a machine: making it was cut short.
+    if (number == 0 || !fs::exists(places_of(number).record())) continue;
+    machines_[number] = TRY(Machine::load(places_of(number), [this] { changes_.raise(); }));
+  }
+  return {};
+}
+
+void Host::watch(const std::stop_token& stop) {
+  SystemClock clock;
+  while (clock.sleep(watch_interval, stop)) {
+    for (const auto& machine : machines()) machine->look_after();
+  }
+}
+
+Result<std::shared_ptr<Machine>> Host::add(const MachineSpec& spec) {
+  const std::lock_guard lock(adding_);
+  TRY(check_name(spec.name));
+  if (find_by_name(spec.name))
+    return error(ErrorCode::already_exists, "there is a machine {} already", spec.name);
+  const int number = last_number_ + 1;
+  MachineRecord record = TRY(new_record(spec, number));
+  const MachinePlaces places = places_of(number);
+  TRY(fill_disks(spec, record, places), "making {}", spec.name);
+  std::shared_ptr<Machine> machine =
+      TRY(Machine::create(std::move(record), places, [this] { changes_.raise(); }));
+  {
+    const std::lock_guard list_lock(mutex_);
+    last_number_ = number;
+    machines_[number] = machine;
+  }
+  changes_.raise();
+  if (spec.start) TRY(machine->power_on());
+  return machine;
+}
+
+std::vector<std::shared_ptr<Machine>> Host::machines() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<Machine>> list;
+  for (const auto& [number, machine] : machines_) list.push_back(machine);
+  return list;
+}
+
+std::shared_ptr<Machine> Host::find(const std::string& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::find_if(machines_.begin(), machines_.end(),
+                                  [&](const auto& entry) { return std::to_string(entry.first) == id; });
+  return found == machines_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<Machine> Host::find_by_name(const std::string& name) const {
+  for (const auto& machine : machines()) {
+    if (machine->record().name == name) return machine;
+  }
+  return nullptr;
+}
+
+Result<> Host::remove(const std::string& id, bool destroy) {
+  const std::shared_ptr<Machine> machine = find(id);
+  if (!machine) return error(ErrorCode::not_found, "there is no machine {}", id);
+  {
+    const std::lock_guard lock(mutex_);
+    machines_.erase(machine->record().number);
+  }
+  changes_.raise();
+  if (destroy) return machine->destroy();
+  return remove_file(machine->places().record());
+}
+
+// Marked first: a server that starts while they die must not call it a restart.
+Result<> Host::strike() {
+  TRY(write_file_atomically(lost_mark(directory_), "killed by a disaster\n"));
+  for (const auto& machine : machines()) machine->kill();
+  return {};
+}
+
+Result<> Host::revive(const fs::path& directory) {
+  return remove_file(lost_mark(directory));
+}
+
+}  // namespace rekindle::sandbox
