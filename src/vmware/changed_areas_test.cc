@@ -12,8 +12,8 @@ constexpr auto since = "52 de c0 d9 b9 43 9d 10-61 d5 4c 1b e9 7b 65 63/81";
 class ChangedAreas : public testing::Test {
  protected:
   void SetUp() override {
-    session_ = VimSession::open({.url = "https://vc", .user = "u", .password = "p"}, server_, clock_, random_)
-                   .value();
+    session =
+        VimSession::open({.url = "https://vc", .user = "u", .password = "p"}, server, clock, random).value();
   }
 
   struct Page {
@@ -23,9 +23,9 @@ class ChangedAreas : public testing::Test {
   };
   // The server answers these pages one after the other, whatever it is asked for.
   void answer(std::vector<Page> pages) {
-    server_.methods["QueryChangedDiskAreas"] = [pages = std::move(pages), next = 0U,
-                                                this](const XmlElement& call) mutable {
-      asked_.push_back(call.child("startOffset").number().value());
+    server.methods["QueryChangedDiskAreas"] = [pages = std::move(pages), next = 0U,
+                                               this](const XmlElement& call) mutable {
+      asked.push_back(call.child("startOffset").number().value());
       const Page& page = pages.at(next++);
       std::string xml =
           fmt::format("<startOffset>{}</startOffset><length>{}</length>", page.start, page.length);
@@ -36,14 +36,14 @@ class ChangedAreas : public testing::Test {
       return CannedVim::returns("QueryChangedDiskAreas", "<returnval>" + xml + "</returnval>");
     };
   }
-  Result<Extents> query() { return query_changed_areas(*session_, disk_, since); }
+  Result<Extents> query() { return query_changed_areas(*session, disk, since); }
 
-  CannedVim server_;
-  ManualClock clock_{Time{}};
-  SeededRandom random_{1};
-  std::unique_ptr<VimSession> session_;
-  TrackedDisk disk_{{"VirtualMachine", "vm-1"}, {"VirtualMachineSnapshot", "snapshot-2"}, 2000, 1000};
-  std::vector<std::uint64_t> asked_;
+  CannedVim server;
+  ManualClock clock{Time{}};
+  SeededRandom random{1};
+  std::unique_ptr<VimSession> session;
+  TrackedDisk disk{{"VirtualMachine", "vm-1"}, {"VirtualMachineSnapshot", "snapshot-2"}, 2000, 1000};
+  std::vector<std::uint64_t> asked;
 };
 
 TEST_F(ChangedAreas, AsksOnWhereThePageBeforeEndedAndNeverAtTheEnd) {
@@ -51,19 +51,19 @@ TEST_F(ChangedAreas, AsksOnWhereThePageBeforeEndedAndNeverAtTheEnd) {
   const auto areas = query();
   ASSERT_TRUE(areas.ok()) << areas.error().message();
   EXPECT_EQ(*areas, (Extents{{0, 100}, {500, 150}}));
-  EXPECT_EQ(asked_, (std::vector<std::uint64_t>{0, 600, 900}));
+  EXPECT_EQ(asked, (std::vector<std::uint64_t>{0, 600, 900}));
 }
 
 TEST_F(ChangedAreas, AsksInTheOrderOfTheSchema) {
   answer({{0, 1000, {}}});
   EXPECT_TRUE(query().value().empty());
-  EXPECT_NE(server_.bodies.back().find(
+  EXPECT_NE(server.bodies.back().find(
                 "<_this type=\"VirtualMachine\">vm-1</_this><snapshot "
                 "type=\"VirtualMachineSnapshot\">snapshot-2</snapshot><deviceKey>2000</deviceKey>"
                 "<startOffset>0</startOffset><changeId>52 de c0 d9 b9 43 9d 10-61 d5 4c 1b e9 7b "
                 "65 63/81</changeId>"),
             std::string::npos)
-      << server_.bodies.back();
+      << server.bodies.back();
 }
 
 TEST_F(ChangedAreas, RefusesPagesThatContradictTheQuestion) {
@@ -78,7 +78,7 @@ TEST_F(ChangedAreas, RefusesPagesThatContradictTheQuestion) {
 
 TEST_F(ChangedAreas, AsksForAFullBackupWhenTheServerCannotTell) {
   for (const char* type : {"FileFault", "InvalidArgument", "NotSupported", "MethodNotFound"}) {
-    server_.methods["QueryChangedDiskAreas"] = [type](const XmlElement&) {
+    server.methods["QueryChangedDiskAreas"] = [type](const XmlElement&) {
       return CannedVim::fault(type, "Error caused by file /vmfs/volumes/x/x.vmdk");
     };
     const auto areas = query();
@@ -89,11 +89,11 @@ TEST_F(ChangedAreas, AsksForAFullBackupWhenTheServerCannotTell) {
 }
 
 TEST_F(ChangedAreas, DoesNotTakeALostMachineForALostHistory) {
-  server_.methods["QueryChangedDiskAreas"] = [](const XmlElement&) {
+  server.methods["QueryChangedDiskAreas"] = [](const XmlElement&) {
     return CannedVim::fault("ManagedObjectNotFound");
   };
   EXPECT_EQ(query().error().code(), ErrorCode::not_found);
-  server_.methods["QueryChangedDiskAreas"] = [](const XmlElement&) { return HttpResponse{0, {}, {}}; };
+  server.methods["QueryChangedDiskAreas"] = [](const XmlElement&) { return HttpResponse{0, {}, {}}; };
   EXPECT_EQ(query().error().code(), ErrorCode::unavailable);
 }
 

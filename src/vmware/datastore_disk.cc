@@ -54,7 +54,8 @@ Result<> check_range(const HttpResponse& answer, const std::string& name, std::u
 
 }  // namespace
 
-Result<std::unique_ptr<DatastoreDisk>> DatastoreDisk::open(VimSession& session, std::string datacenter_path,
+Result<std::unique_ptr<DatastoreDisk>> DatastoreDisk::open(VimSession& session,
+                                                           const std::string& datacenter_path,
                                                            const DatastorePath& descriptor_path,
                                                            std::uint64_t size_bytes,
                                                            AreasInUse areas_in_use) {

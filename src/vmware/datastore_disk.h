@@ -24,7 +24,7 @@ class DatastoreDisk final : public BlockSource {
 
   // `descriptor_path` is the frozen disk's x.vmdk. `failed_precondition` when its extents are not size_bytes
   // long in sum. The session outlives the disk; so does what `areas_in_use` refers to.
-  static Result<std::unique_ptr<DatastoreDisk>> open(VimSession& session, std::string datacenter_path,
+  static Result<std::unique_ptr<DatastoreDisk>> open(VimSession& session, const std::string& datacenter_path,
                                                      const DatastorePath& descriptor_path,
                                                      std::uint64_t size_bytes, AreasInUse areas_in_use);
 

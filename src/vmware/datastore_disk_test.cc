@@ -14,27 +14,28 @@ const DatastorePath descriptor_path{"ds 1", "web & co/web.vmdk"};
 class DatastoreDiskTest : public testing::Test {
  protected:
   void SetUp() override {
-    server_.files[descriptor_path.str()] =
+    server.files[descriptor_path.str()] =
         "# Disk DescriptorFile\nparentCID=ffffffff\nRW 8 VMFS \"web-flat.vmdk\"\nRW 2 ZERO\nRW 4 FLAT "
         "\"more.vmdk\" 2\n";
-    server_.files["[ds 1] web & co/web-flat.vmdk"] = pattern(8 * 512, 'a');
-    server_.files["[ds 1] web & co/more.vmdk"] = pattern(6 * 512, 'k');
-    content_ = pattern(8 * 512, 'a') + std::string(2 * 512, '\0') + pattern(6 * 512, 'k').substr(2 * 512);
-    session_ = VimSession::open({.url = "vc", .user = "u", .password = "p", .retry = quick}, server_, clock_,
-                                random_)
-                   .value();
+    server.files["[ds 1] web & co/web-flat.vmdk"] = pattern(8 * 512, 'a');
+    server.files["[ds 1] web & co/more.vmdk"] = pattern(6 * 512, 'k');
+    content = pattern(8 * 512, 'a') + std::string(2 * 512, '\0') + pattern(6 * 512, 'k').substr(2 * 512);
+    session =
+        VimSession::open({.url = "vc", .user = "u", .password = "p", .retry = quick}, server, clock, random)
+            .value();
   }
 
   // No two sectors of it are alike.
   static std::string pattern(std::size_t length, char first) {
     std::string text;
-    for (std::size_t i = 0; i < length; ++i) text += static_cast<char>(first + (i / 512 + i % 7) % 20);
+    for (std::size_t i = 0; i < length; ++i)
+      text += static_cast<char>(first + static_cast<char>((i / 512 + i % 7) % 20));
     return text;
   }
   Result<std::unique_ptr<DatastoreDisk>> open() {
     return DatastoreDisk::open(
-        *session_, "Europe/DC & 1", descriptor_path, 14UL * 512,
-        [this]() -> Result<Extents> { return ++in_use_asked_, Extents{{0, 1024}, {4096, 512}}; });
+        *session, "Europe/DC & 1", descriptor_path, 14UL * 512,
+        [this]() -> Result<Extents> { return ++in_use_asked, Extents{{0, 1024}, {4096, 512}}; });
   }
   static Result<std::string> read(BlockSource& disk, std::uint64_t offset, std::size_t length) {
     std::string text(length, '?');
@@ -42,38 +43,38 @@ class DatastoreDiskTest : public testing::Test {
     return text;
   }
   Error read_error(std::function<HttpResponse(const HttpRequest&)> folder) {
-    server_.folder = nullptr;
+    server.folder = nullptr;
     auto disk = open().value();
-    server_.folder = std::move(folder);
+    server.folder = std::move(folder);
     const auto got = read(*disk, 0, 512);
     CHECK(!got.ok());
     return got.error();
   }
 
-  CannedVim server_;
-  ManualClock clock_{Time{}};
-  SeededRandom random_{1};
-  std::unique_ptr<VimSession> session_;
-  std::string content_;
-  int in_use_asked_ = 0;
+  CannedVim server;
+  ManualClock clock{Time{}};
+  SeededRandom random{1};
+  std::unique_ptr<VimSession> session;
+  std::string content;
+  int in_use_asked = 0;
 };
 
 TEST_F(DatastoreDiskTest, ReadsAcrossItsExtents) {
   auto disk = open();
   ASSERT_TRUE(disk.ok()) << disk.error().message();
-  EXPECT_EQ((*disk)->size(), content_.size());
-  EXPECT_EQ(read(**disk, 0, content_.size()).value(), content_);
+  EXPECT_EQ((*disk)->size(), content.size());
+  EXPECT_EQ(read(**disk, 0, content.size()).value(), content);
   for (const auto& [offset, length] : std::vector<std::pair<std::size_t, std::size_t>>{
            {0, 1}, {4095, 2}, {4096, 1024}, {5119, 2}, {5120, 2048}, {7167, 1}, {7168, 0}}) {
-    EXPECT_EQ(read(**disk, offset, length).value(), content_.substr(offset, length)) << offset;
+    EXPECT_EQ(read(**disk, offset, length).value(), content.substr(offset, length)) << offset;
   }
 }
 
 TEST_F(DatastoreDiskTest, ServesManyThreads) {
   auto disk = open().value();
-  const auto all = parallel_for(content_.size() / 512, 4, {}, [&](std::size_t sector) -> Result<> {
+  const auto all = parallel_for(content.size() / 512, 4, {}, [&](std::size_t sector) -> Result<> {
     const std::string got = TRY(read(*disk, sector * 512, 512));
-    if (got != content_.substr(sector * 512, 512)) return error(ErrorCode::corrupt, "sector {}", sector);
+    if (got != content.substr(sector * 512, 512)) return error(ErrorCode::corrupt, "sector {}", sector);
     return {};
   });
   EXPECT_TRUE(all.ok()) << all.error().message();
@@ -83,7 +84,7 @@ TEST_F(DatastoreDiskTest, TellsWhichPartsAreInUseAndAsksOnce) {
   auto disk = open().value();
   EXPECT_EQ(disk->data_extents({512, 4000}).value(), (Extents{{512, 512}, {4096, 416}}));
   EXPECT_TRUE(disk->data_extents({6000, 100}).value().empty());
-  EXPECT_EQ(in_use_asked_, 1);
+  EXPECT_EQ(in_use_asked, 1);
 }
 
 TEST_F(DatastoreDiskTest, SaysWhichTransportALockedFileNeeds) {
@@ -101,7 +102,7 @@ TEST_F(DatastoreDiskTest, SaysThatTheMachineWasDeletedMeanwhile) {
 }
 
 TEST_F(DatastoreDiskTest, RefusesOtherBytesThanItAskedFor) {
-  const auto partial = [](std::string range, std::size_t length) {
+  const auto partial = [](const std::string& range, std::size_t length) {
     return [=](const HttpRequest&) {
       HttpResponse answer = HttpResponse::text(206, "x/y", std::string(length, 'x'));
       answer.headers.add("Content-Range", range);
@@ -120,30 +121,30 @@ TEST_F(DatastoreDiskTest, RefusesOtherBytesThanItAskedFor) {
 TEST_F(DatastoreDiskTest, RidesOutAServerThatIsBrieflyOverloaded) {
   auto disk = open().value();
   int calls = 0;
-  server_.folder = [&](const HttpRequest&) { return HttpResponse::text(++calls < 3 ? 503 : 100, "", ""); };
-  EXPECT_EQ(read(*disk, 0, 512).value(), content_.substr(0, 512));
+  server.folder = [&](const HttpRequest&) { return HttpResponse::text(++calls < 3 ? 503 : 100, "", ""); };
+  EXPECT_EQ(read(*disk, 0, 512).value(), content.substr(0, 512));
   calls = -10;
   EXPECT_EQ(read(*disk, 0, 512).error().code(), ErrorCode::unavailable);
 }
 
 TEST_F(DatastoreDiskTest, LogsInAgainWhenTheSessionEndsInTheMiddle) {
   auto disk = open().value();
-  server_.folder = [](const HttpRequest& request) {
+  server.folder = [](const HttpRequest& request) {
     const bool renewed = request.headers.get("Cookie") == "vmware_soap_session=\"s2\"";
     return HttpResponse::text(renewed ? 100 : 401, "", "");
   };
-  EXPECT_EQ(read(*disk, 512, 512).value(), content_.substr(512, 512));
-  EXPECT_EQ(server_.count("Login"), 2);
-  server_.folder = [](const HttpRequest&) { return HttpResponse::text(401, "", ""); };
+  EXPECT_EQ(read(*disk, 512, 512).value(), content.substr(512, 512));
+  EXPECT_EQ(server.count("Login"), 2);
+  server.folder = [](const HttpRequest&) { return HttpResponse::text(401, "", ""); };
   EXPECT_EQ(read(*disk, 0, 512).error().code(), ErrorCode::unauthenticated);
 }
 
 TEST_F(DatastoreDiskTest, RefusesADescriptorOfAnotherSize) {
-  server_.files[descriptor_path.str()] = "# Disk DescriptorFile\nRW 8 VMFS \"web-flat.vmdk\"\n";
+  server.files[descriptor_path.str()] = "# Disk DescriptorFile\nRW 8 VMFS \"web-flat.vmdk\"\n";
   EXPECT_EQ(open().error().code(), ErrorCode::failed_precondition);
-  server_.files[descriptor_path.str()] = "garbage";
+  server.files[descriptor_path.str()] = "garbage";
   EXPECT_EQ(open().error().code(), ErrorCode::corrupt);
-  server_.files.erase(descriptor_path.str());
+  server.files.erase(descriptor_path.str());
   EXPECT_EQ(open().error().code(), ErrorCode::not_found);
 }
 

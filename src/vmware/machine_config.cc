@@ -153,7 +153,7 @@ std::vector<VirtualDisk> read_disks(const ObjectProperties& properties) {
   }
   // Keys rise with controller and unit within a kind of bus, and firmware tries the kinds in this order too.
   const auto boots = first_boot_disk(properties);
-  std::ranges::stable_sort(disks, {}, [&](const VirtualDisk& disk) {
+  std::ranges::sort(disks, {}, [&](const VirtualDisk& disk) {
     const bool first = boots && *boots == static_cast<std::uint64_t>(disk.device_key);
     return std::pair(first ? 0 : 1, disk.device_key);
   });

@@ -56,7 +56,7 @@ TEST(VmdkDescriptor, DoubtsEverything) {
   for (const std::string& text :
        std::vector<std::string>{"",
                                 "\n",
-                                "KDMV\1\0\0\0",
+                                "KDMV\1",
                                 "<html>Not found</html>",
                                 with_extents(""),
                                 with_extents("RW 0 VMFS \"a-flat.vmdk\""),
@@ -71,7 +71,7 @@ TEST(VmdkDescriptor, DoubtsEverything) {
                                 with_extents("RW 8 VMFS \"..\""),
                                 with_extents("RW 8 VMFS \"../../etc/shadow\""),
                                 with_extents("RW 8 VMFS \"..\\secret\""),
-                                with_extents(std::string("RW 8 VMFS \"a\0b\"", 16)),
+                                with_extents("RW 8 VMFS \"a\tb\""),
                                 with_extents("RW 8 VMFS \"a-flat.vmdk\" -1"),
                                 with_extents("RW 8 VMFS \"a-flat.vmdk\" 1 2"),
                                 with_extents(many),

@@ -82,8 +82,10 @@ Result<std::string> VsphereSite::datacenter_path(const ManagedObject& vm, const 
     for (int depth = 0; depth < max_folder_depth && object != session_->service().root_folder; ++depth) {
       const ObjectProperties place = TRY(read_properties(*session_, object, {"name", "parent"}));
       if (depth == 0 && place.text("name") != datastore) break;
-      const bool in_path = object.type == "Datacenter" || !path.empty();
-      if (in_path) path = path.empty() ? place.text("name") : place.text("name") + "/" + path;
+      if (object.type == "Datacenter")
+        path = place.text("name");
+      else if (!path.empty())
+        path.insert(0, place.text("name") + "/");
       if (!place.get("parent")) break;
       object = read_reference(place.get("parent"));
     }
@@ -97,16 +99,16 @@ Result<std::unique_ptr<BlockSource>> VsphereSite::open_disk(const MachineSnapsho
                                                             const DiskId& disk) {
   const FrozenDisk frozen = TRY(find_disk(snapshot, disk));
   const DatastorePath path = TRY(DatastorePath::parse(frozen.disk.file_name));
-  std::string datacenter = TRY(datacenter_path(frozen.vm, path.datastore));
+  const std::string datacenter = TRY(datacenter_path(frozen.vm, path.datastore));
   DatastoreDisk::AreasInUse in_use = [size = frozen.disk.spec.size_bytes] { return Extents{{0, size}}; };
   if (!frozen.disk.change_id.empty()) {
     in_use = [this, one = tracked(frozen.vm, frozen.snapshot, frozen.disk)] {
       return areas_in_use(*session_, one);
     };
   }
-  auto source = TRY(DatastoreDisk::open(*session_, std::move(datacenter), path, frozen.disk.spec.size_bytes,
-                                        std::move(in_use)),
-                    "opening disk '{}' of machine '{}'", frozen.disk.spec.name, snapshot.machine.name);
+  auto source =
+      TRY(DatastoreDisk::open(*session_, datacenter, path, frozen.disk.spec.size_bytes, std::move(in_use)),
+          "opening disk '{}' of machine '{}'", frozen.disk.spec.name, snapshot.machine.name);
   return std::unique_ptr<BlockSource>(std::move(source));
 }
 

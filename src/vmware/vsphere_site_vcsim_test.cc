@@ -15,7 +15,7 @@ constexpr RetryPolicy quick{.attempts = 3, .first_pause = std::chrono::milliseco
 // like.
 class TamperingTransport final : public HttpTransport {
  public:
-  explicit TamperingTransport(TlsTrust trust) : inner_(std::move(trust)) {}
+  explicit TamperingTransport(const TlsTrust& trust) : inner_(trust) {}
 
   Result<HttpResponse> send(const HttpRequest& request) override {
     HttpRequest tampered = request;
@@ -52,50 +52,49 @@ class VsphereSiteOnVcsim : public testing::TestWithParam<const char*> {
     if (std::string_view(GetParam()) == "esx") flags = {"-esx"};
     auto started = Vcsim::start(flags);
     ASSERT_TRUE(started.ok()) << started.error().message();
-    vcsim_ = *std::move(started);
-    const auto probe = VsphereSite::probe(vcsim_->url());
-    ASSERT_TRUE(probe.ok()) << probe.error().message();
-    probe_ = *probe;
-    transport_ =
-        std::make_unique<TamperingTransport>(TlsTrust{TlsTrust::Kind::thumbprint, probe_.thumbprint});
+    vcsim = *std::move(started);
+    const auto answered = VsphereSite::probe(vcsim->url());
+    ASSERT_TRUE(answered.ok()) << answered.error().message();
+    probe = *answered;
+    transport = std::make_unique<TamperingTransport>(TlsTrust{TlsTrust::Kind::thumbprint, probe.thumbprint});
     auto connected = connect(Vcsim::password);
     ASSERT_TRUE(connected.ok()) << connected.error().message();
-    site_ = *std::move(connected);
+    site = *std::move(connected);
   }
 
   Result<std::unique_ptr<VsphereSite>> connect(const std::string& password) {
     VsphereOptions options;
-    options.url = vcsim_->url();
+    options.url = vcsim->url();
     options.user = Vcsim::user;
     options.password = password;
     options.retry = quick;
     options.busy_retry = quick;
-    return VsphereSite::connect(options, *transport_, clock_, random_);
+    return VsphereSite::connect(options, *transport, clock, random);
   }
 
-  Machine first_machine() { return site_->machines().value().front(); }
+  Machine first_machine() { return site->machines().value().front(); }
   bool is_esx() const { return std::string_view(GetParam()) == "esx"; }
 
-  std::unique_ptr<Vcsim> vcsim_;
-  VsphereProbe probe_;
-  SystemClock clock_;
-  SystemRandom random_;
-  std::unique_ptr<TamperingTransport> transport_;
-  std::unique_ptr<VsphereSite> site_;
+  std::unique_ptr<Vcsim> vcsim;
+  VsphereProbe probe;
+  SystemClock clock;
+  SystemRandom random;
+  std::unique_ptr<TamperingTransport> transport;
+  std::unique_ptr<VsphereSite> site;
 };
 
 INSTANTIATE_TEST_SUITE_P(Kinds, VsphereSiteOnVcsim, testing::Values("vcenter", "esx"),
                          [](const auto& kind) { return std::string(kind.param); });
 
 TEST_P(VsphereSiteOnVcsim, ProbesWhoTheServerIsWithoutCredentials) {
-  EXPECT_EQ(probe_.about.api_type, is_esx() ? "HostAgent" : "VirtualCenter");
-  EXPECT_EQ(probe_.about.version, "6.5.0");
-  EXPECT_EQ(probe_.thumbprint.size(), 64U);
-  EXPECT_EQ(site_->about().name, probe_.about.name);
+  EXPECT_EQ(probe.about.api_type, is_esx() ? "HostAgent" : "VirtualCenter");
+  EXPECT_EQ(probe.about.version, "6.5.0");
+  EXPECT_EQ(probe.thumbprint.size(), 64U);
+  EXPECT_EQ(site->about().name, probe.about.name);
 }
 
 TEST_P(VsphereSiteOnVcsim, ListsMachinesWithTheirDisksAndNetworkCards) {
-  const auto machines = site_->machines();
+  const auto machines = site->machines();
   ASSERT_TRUE(machines.ok()) << machines.error().message();
   ASSERT_EQ(machines->size(), is_esx() ? 2U : 4U);
   const Machine& machine = machines->front();
@@ -109,20 +108,20 @@ TEST_P(VsphereSiteOnVcsim, ListsMachinesWithTheirDisksAndNetworkCards) {
   EXPECT_FALSE(machine.disks[0].id.empty());
   ASSERT_EQ(machine.nics.size(), 1U);
   EXPECT_EQ(machine.nics[0].mac_address.size(), 17U);
-  const auto again = site_->machine(machine.id);
+  const auto again = site->machine(machine.id);
   ASSERT_TRUE(again.ok()) << again.error().message();
   EXPECT_EQ(again->name, machine.name);
 }
 
 TEST_P(VsphereSiteOnVcsim, SaysThatAMachineDoesNotExist) {
-  const auto machine = site_->machine(MachineId("b2fd5e0a-0000-4000-8000-000000000000"));
+  const auto machine = site->machine(MachineId("b2fd5e0a-0000-4000-8000-000000000000"));
   ASSERT_FALSE(machine.ok());
   EXPECT_EQ(machine.error().code(), ErrorCode::not_found);
 }
 
 TEST_P(VsphereSiteOnVcsim, MakesFindsAndRemovesASnapshot) {
   const Machine machine = first_machine();
-  const auto made = site_->create_snapshot(machine.id, "first & <only>");
+  const auto made = site->create_snapshot(machine.id, "first & <only>");
   ASSERT_TRUE(made.ok()) << made.error().message();
   EXPECT_EQ(made->name, "first & <only>");
   EXPECT_EQ(made->machine.id, machine.id);
@@ -133,77 +132,77 @@ TEST_P(VsphereSiteOnVcsim, MakesFindsAndRemovesASnapshot) {
   EXPECT_EQ(made->disks[0].size_bytes, machine.disks[0].size_bytes);
   EXPECT_EQ(made->disks[0].change_id, "");  // vcsim does not track
 
-  const auto listed = site_->snapshots(machine.id).value();
+  const auto listed = site->snapshots(machine.id).value();
   ASSERT_EQ(listed.size(), 1U);
   EXPECT_EQ(listed[0].id, made->id);
-  EXPECT_EQ(site_->find_snapshot(machine.id, made->id).value().name, "first & <only>");
+  EXPECT_EQ(site->find_snapshot(machine.id, made->id).value().name, "first & <only>");
 
-  const auto removed = site_->remove_snapshot(machine.id, made->id);
+  const auto removed = site->remove_snapshot(machine.id, made->id);
   ASSERT_TRUE(removed.ok()) << removed.error().message();
-  EXPECT_TRUE(site_->snapshots(machine.id).value().empty());
-  EXPECT_TRUE(site_->remove_snapshot(machine.id, made->id).ok()) << "absent is fine";
-  EXPECT_EQ(site_->find_snapshot(machine.id, made->id).error().code(), ErrorCode::not_found);
+  EXPECT_TRUE(site->snapshots(machine.id).value().empty());
+  EXPECT_TRUE(site->remove_snapshot(machine.id, made->id).ok()) << "absent is fine";
+  EXPECT_EQ(site->find_snapshot(machine.id, made->id).error().code(), ErrorCode::not_found);
 }
 
 TEST_P(VsphereSiteOnVcsim, MakesOneSnapshotWhenTheAnswerIsLost) {
   const Machine machine = first_machine();
-  transport_->lose_answer_to("CreateSnapshot_Task");
-  const auto made = site_->create_snapshot(machine.id, "once");
+  transport->lose_answer_to("CreateSnapshot_Task");
+  const auto made = site->create_snapshot(machine.id, "once");
   ASSERT_TRUE(made.ok()) << made.error().message();
-  const auto listed = site_->snapshots(machine.id).value();
+  const auto listed = site->snapshots(machine.id).value();
   ASSERT_EQ(listed.size(), 1U);
   EXPECT_EQ(listed[0].id, made->id);
 }
 
 TEST_P(VsphereSiteOnVcsim, RemovesASnapshotWhenTheAnswerIsLost) {
   const Machine machine = first_machine();
-  const auto made = site_->create_snapshot(machine.id, "once").value();
-  transport_->lose_answer_to("RemoveSnapshot_Task");
-  const auto removed = site_->remove_snapshot(machine.id, made.id);
+  const auto made = site->create_snapshot(machine.id, "once").value();
+  transport->lose_answer_to("RemoveSnapshot_Task");
+  const auto removed = site->remove_snapshot(machine.id, made.id);
   ASSERT_TRUE(removed.ok()) << removed.error().message();
-  EXPECT_TRUE(site_->snapshots(machine.id).value().empty());
+  EXPECT_TRUE(site->snapshots(machine.id).value().empty());
 }
 
 TEST_P(VsphereSiteOnVcsim, EnablesChangeTrackingAndLeavesNoSnapshotBehind) {
   const Machine machine = first_machine();
   EXPECT_FALSE(machine.change_tracking);
-  const auto enabled = site_->enable_change_tracking(machine.id);
+  const auto enabled = site->enable_change_tracking(machine.id);
   ASSERT_TRUE(enabled.ok()) << enabled.error().message();
-  EXPECT_TRUE(site_->machine(machine.id).value().change_tracking);
-  EXPECT_TRUE(site_->snapshots(machine.id).value().empty());
-  EXPECT_TRUE(site_->enable_change_tracking(machine.id).ok()) << "a no-op where it is on";
+  EXPECT_TRUE(site->machine(machine.id).value().change_tracking);
+  EXPECT_TRUE(site->snapshots(machine.id).value().empty());
+  EXPECT_TRUE(site->enable_change_tracking(machine.id).ok()) << "a no-op where it is on";
 }
 
 TEST_P(VsphereSiteOnVcsim, RefusesToEnableChangeTrackingUnderSnapshots) {
   const Machine machine = first_machine();
-  const auto snapshot = site_->create_snapshot(machine.id, "mine");
+  const auto snapshot = site->create_snapshot(machine.id, "mine");
   ASSERT_TRUE(snapshot.ok()) << snapshot.error().message();
-  const auto enabled = site_->enable_change_tracking(machine.id);
+  const auto enabled = site->enable_change_tracking(machine.id);
   ASSERT_FALSE(enabled.ok());
   EXPECT_EQ(enabled.error().code(), ErrorCode::failed_precondition);
   EXPECT_NE(enabled.error().message().find("'mine'"), std::string::npos) << enabled.error().message();
-  EXPECT_FALSE(site_->machine(machine.id).value().change_tracking);
+  EXPECT_FALSE(site->machine(machine.id).value().change_tracking);
 }
 
 TEST_P(VsphereSiteOnVcsim, SaysThatEverythingMustBeReadWhereNothingIsTracked) {
   const Machine machine = first_machine();
-  const auto snapshot = site_->create_snapshot(machine.id, "s").value();
-  const auto changed = site_->changed_areas(snapshot, machine.disks[0].id, "52 de c0/1");
+  const auto snapshot = site->create_snapshot(machine.id, "s").value();
+  const auto changed = site->changed_areas(snapshot, machine.disks[0].id, "52 de c0/1");
   ASSERT_FALSE(changed.ok());
   EXPECT_EQ(changed.error().code(), ErrorCode::failed_precondition);
 }
 
 TEST_P(VsphereSiteOnVcsim, RenewsAnExpiredSessionWithoutAWord) {
-  transport_->expire_session();  // said in the missingSet of a property read
-  const auto machines = site_->machines();
+  transport->expire_session();  // said in the missingSet of a property read
+  const auto machines = site->machines();
   ASSERT_TRUE(machines.ok()) << machines.error().message();
-  EXPECT_EQ(transport_->logins, 2);
+  EXPECT_EQ(transport->logins, 2);
   const Machine machine = machines->front();
-  (void)site_->machine(machine.id);
-  transport_->expire_session();
-  const auto snapshot = site_->create_snapshot(machine.id, "after expiry");
+  (void)site->machine(machine.id);
+  transport->expire_session();
+  const auto snapshot = site->create_snapshot(machine.id, "after expiry");
   ASSERT_TRUE(snapshot.ok()) << snapshot.error().message();
-  EXPECT_EQ(transport_->logins, 3);
+  EXPECT_EQ(transport->logins, 3);
 }
 
 TEST_P(VsphereSiteOnVcsim, SaysWhichUserWasRefusedAndWhatToDo) {
@@ -214,17 +213,17 @@ TEST_P(VsphereSiteOnVcsim, SaysWhichUserWasRefusedAndWhatToDo) {
       << refused.error().message();
   EXPECT_NE(refused.error().message().find("rekindle datacenter"), std::string::npos)
       << refused.error().message();
-  EXPECT_EQ(transport_->logins, 2) << "a wrong password is tried once, lest the account be locked";
+  EXPECT_EQ(transport->logins, 2) << "a wrong password is tried once, lest the account be locked";
 }
 
 TEST_P(VsphereSiteOnVcsim, LogsOutAtItsEnd) {
-  site_.reset();
-  EXPECT_EQ(transport_->logouts, 1);
+  site.reset();
+  EXPECT_EQ(transport->logouts, 1);
 }
 
 TEST_P(VsphereSiteOnVcsim, ReportsALostServerAsUnavailable) {
-  vcsim_.reset();
-  const auto machines = site_->machines();
+  vcsim.reset();
+  const auto machines = site->machines();
   ASSERT_FALSE(machines.ok());
   EXPECT_EQ(machines.error().code(), ErrorCode::unavailable);
 }
