@@ -1,0 +1,113 @@
+// The region's resources and the machinery behind them: what the handlers of the calls work on.
+// Nothing here locks: whoever calls holds `mutex` (the dispatcher of EC2 calls, the ticker, the EBS direct
+// handlers).
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "sandbox/region/block_holder.h"
+#include "sandbox/region/faults.h"
+#include "sandbox/region/layer_store.h"
+#include "sandbox/region/machine.h"
+#include "sandbox/region/outcome.h"
+#include "sandbox/region/region.h"
+#include "sandbox/region/state.h"
+#include "sandbox/region/volume_export.h"
+
+namespace rekindle::sandbox {
+
+class Cloud {
+ public:
+  static Result<std::unique_ptr<Cloud>> open(RegionOptions options);
+
+  const RegionOptions& options() const { return options_; }
+  State& state() { return *state_; }
+  LayerStore& layers() { return *layers_; }
+  Faults& faults() { return faults_; }
+  std::int64_t now_ms();
+  std::mutex& mutex() { return mutex_; }
+  std::string zone() const { return options_.name + "a"; }
+
+  // A new resource of that kind, with its id and time of birth; not yet in the state.
+  template <typename T>
+  T make() {
+    T resource;
+    resource.id = std::string(T::kind) + "-0" + random_.hex(8);
+    resource.created_ms = now_ms();
+    return resource;
+  }
+  // `resource` is in `passing` now and becomes `final` after the delay.
+  template <typename T>
+  void begin(T& resource, const char* passing, const char* final, std::chrono::milliseconds delay) {
+    resource.state = passing;
+    resource.next_state = final;
+    resource.due_ms = now_ms() + delay.count();
+  }
+  // The resource, or T::not_found (also while eventual consistency hides it).
+  template <typename T>
+  Outcome<T> require(const std::string& id) {
+    auto found = state_->find<T>(id);
+    if (!found || hidden(*found)) {
+      return refuse(T::not_found, "The {} '{}' does not exist", T::type_name, id);
+    }
+    return *std::move(found);
+  }
+  bool hidden(const Resource& resource);
+
+  // --- volumes (volume_layers.cc)
+  Outcome<Volume> make_volume(std::int64_t size_gib, const std::string& snapshot_id, const std::string& type);
+  // Freezes the volume's content: afterwards its former layer is nobody's to write, and it has a new one on
+  // top. Returns the id of the frozen layer. Commits the state on the way.
+  Outcome<std::string> freeze(const std::string& volume_id);
+  Outcome<> export_volume(const Volume& volume);
+  Outcome<> end_export(const Volume& volume);
+  // After a crash between the switch of layers and the commit: which of the two the holder writes.
+  Result<> settle_interrupted_freezes();
+  std::vector<Volume> volumes_of(const std::string& instance_id) const;
+  Result<> collect_garbage();
+
+  // --- instances (instance_life.cc)
+  std::filesystem::path instance_directory(const std::string& instance_id) const;
+  MachineDisk disk_of(const Volume& volume, const Instance& instance) const;
+  pid_t machine_pid(const std::string& instance_id);
+  void kill_machine(const std::string& instance_id);
+  Result<> release_instance(Instance instance);  // its volumes and processes; it is terminated then
+
+  // Does what time has brought: passes states on, starts and ends machines, notices dead ones.
+  Result<> tick();
+  // Exports and machines as the state says, after a restart of the server.
+  Result<> resume();
+
+ private:
+  explicit Cloud(RegionOptions options) : options_(std::move(options)) {}
+  template <typename T>
+  void pass_states_on();
+  void expire_direct_snapshots();
+  void tick_instance(Instance instance);
+  void start_instance(Instance instance);
+  void restart_instance(Instance instance);
+  void fail_start(Instance instance, const std::string& why);
+  void tick_pending(Instance instance);
+  Result<> start_machine_of(Instance& instance);
+  std::filesystem::path holder_socket(const Volume& volume) const;
+  VolumeExport export_of(const Volume& volume) const;
+
+  const RegionOptions options_;
+  std::mutex mutex_;
+  SystemClock clock_;
+  SystemRandom random_;
+  Faults faults_;
+  std::unique_ptr<FileLock> lock_;
+  std::unique_ptr<State> state_;
+  std::unique_ptr<LayerStore> layers_;
+  std::map<std::string, pid_t> machines_;  // as far as looked for
+  std::map<std::string, int> starts_;      // of instances that are pending
+};
+
+}  // namespace rekindle::sandbox

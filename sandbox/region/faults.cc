@@ -1,0 +1,158 @@
+#include "sandbox/region/faults.h"
+
+#include <algorithm>
+
+namespace rekindle::sandbox {
+
+namespace {
+
+NLOHMANN_JSON_SERIALIZE_ENUM(FaultRule::Kind, {{FaultRule::Kind::error, "error"},
+                                               {FaultRule::Kind::lose_request, "lose_request"},
+                                               {FaultRule::Kind::lose_response, "lose_response"},
+                                               {FaultRule::Kind::latency, "latency"},
+                                               {FaultRule::Kind::instance_dies, "instance_dies"}})
+
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html: server errors; all others are
+// 400.
+int usual_status(const std::string& code) {
+  static const std::map<std::string, int> statuses = {
+      {"InsufficientInstanceCapacity", 500},
+      {"InternalError", 500},
+      {"InternalFailure", 500},
+      {"InternalServerException", 500},
+      {"RequestLimitExceeded", 503},
+      {"EC2ThrottledException", 503},
+      {"ServiceUnavailable", 503},
+      {"Unavailable", 503},
+      {"AccessDeniedException", 403},
+      {"UnauthorizedOperation", 403},
+      {"AuthFailure", 401},
+      {"ResourceNotFoundException", 404},
+      {"ServiceQuotaExceededException", 402},
+      {"ConflictException", 409},
+  };
+  const auto found = statuses.find(code);
+  return found == statuses.end() ? 400 : found->second;
+}
+
+std::string usual_message(const FaultRule& rule) {
+  if (!rule.message.empty()) return rule.message;
+  if (rule.code == "RequestLimitExceeded") return "Request limit exceeded.";
+  if (rule.code == "InsufficientInstanceCapacity") {
+    return "We currently do not have sufficient capacity in the Availability Zone you requested.";
+  }
+  return "A fault that was asked for: " + rule.code;
+}
+
+std::string usual_reason(const std::string& code) {
+  if (code == "RequestThrottledException") return "RESOURCE_LEVEL_THROTTLE";
+  if (code == "ThrottlingException") return "ACCOUNT_THROTTLED";
+  return "";
+}
+
+}  // namespace
+
+Result<FaultRule> fault_rule_from_json(const nlohmann::json& json) {
+  static const std::vector<std::string> kinds = {"error", "lose_request", "lose_response", "latency",
+                                                 "instance_dies"};
+  if (!json.is_object()) return error(ErrorCode::invalid_argument, "a fault is a JSON object");
+  try {
+    FaultRule rule;
+    const std::string kind = json.value("kind", "error");
+    if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
+      return error(ErrorCode::invalid_argument, "'{}' is not a kind of fault; there are {}", kind,
+                   fmt::join(kinds, ", "));
+    }
+    rule.kind = json.value("kind", nlohmann::json("error")).get<FaultRule::Kind>();
+    rule.action = json.value("action", rule.action);
+    rule.code = json.value("code", rule.code);
+    rule.message = json.value("message", rule.message);
+    rule.status = json.value("status", rule.status);
+    rule.skip = json.value("skip", rule.skip);
+    rule.times = json.value("times", rule.times);
+    rule.delay_ms = json.value("delay_ms", rule.delay_ms);
+    const bool needs_code =
+        rule.kind == FaultRule::Kind::error || rule.kind == FaultRule::Kind::instance_dies;
+    if (needs_code && rule.code.empty())
+      return error(ErrorCode::invalid_argument, "this kind of fault needs a \"code\"");
+    return rule;
+  } catch (const nlohmann::json::exception& wrong) {
+    return error(ErrorCode::invalid_argument, "the fault is not readable: {}", wrong.what());
+  }
+}
+
+void Faults::add(FaultRule rule) {
+  const std::lock_guard lock(mutex_);
+  rules_.push_back(std::move(rule));
+}
+
+void Faults::clear() {
+  const std::lock_guard lock(mutex_);
+  rules_.clear();
+  not_found_window_ = {};
+}
+
+void Faults::set_not_found_window(std::chrono::milliseconds window) {
+  const std::lock_guard lock(mutex_);
+  not_found_window_ = window;
+}
+
+std::chrono::milliseconds Faults::not_found_window() const {
+  const std::lock_guard lock(mutex_);
+  return not_found_window_;
+}
+
+Faults::Verdict Faults::judge(const std::string& action) {
+  const std::lock_guard lock(mutex_);
+  Verdict verdict;
+  for (FaultRule& rule : rules_) {
+    if ((rule.action != "*" && rule.action != action) || rule.times == 0) continue;
+    if (rule.skip > 0) {
+      --rule.skip;
+      continue;
+    }
+    if (rule.times > 0) --rule.times;
+    switch (rule.kind) {
+      case FaultRule::Kind::error:
+        verdict.refusal =
+            Refusal{rule.code, usual_message(rule), rule.status != 0 ? rule.status : usual_status(rule.code),
+                    usual_reason(rule.code)};
+        break;
+      case FaultRule::Kind::lose_request:
+        verdict.lose_request = true;
+        break;
+      case FaultRule::Kind::lose_response:
+        verdict.lose_response = true;
+        break;
+      case FaultRule::Kind::latency:
+        verdict.delay_ms += rule.delay_ms;
+        break;
+      case FaultRule::Kind::instance_dies:
+        verdict.instances_die_of = rule.code;
+        break;
+    }
+  }
+  return verdict;
+}
+
+void AccessLog::count(const std::string& action, int status, std::uint64_t request_bytes,
+                      std::uint64_t response_bytes) {
+  const std::lock_guard lock(mutex_);
+  CallCount& entry = counts_[action];
+  ++entry.calls;
+  if (status < 200 || status >= 300) ++entry.refused;
+  entry.request_bytes += request_bytes;
+  entry.response_bytes += response_bytes;
+}
+
+std::map<std::string, CallCount> AccessLog::counts() const {
+  const std::lock_guard lock(mutex_);
+  return counts_;
+}
+
+void AccessLog::clear() {
+  const std::lock_guard lock(mutex_);
+  counts_.clear();
+}
+
+}  // namespace rekindle::sandbox

@@ -1,0 +1,206 @@
+// Describing instances, and what they print on the serial port.
+#include "base/file.h"
+#include "sandbox/region/ec2_call.h"
+
+namespace rekindle::sandbox {
+
+namespace {
+
+constexpr std::size_t console_bytes = 64 * kib;  // AWS keeps the newest 64 KB
+
+int state_code(const std::string& state) {
+  static const std::map<std::string, int> codes = {{"pending", 0},        {"running", 16},
+                                                   {"shutting-down", 32}, {"terminated", 48},
+                                                   {"stopping", 64},      {"stopped", 80}};
+  const auto code = codes.find(state);
+  return code == codes.end() ? 0 : code->second;
+}
+
+std::vector<SecurityGroup> groups_of(Cloud& cloud, const Instance& instance) {
+  std::vector<SecurityGroup> groups;
+  for (const std::string& id : instance.group_ids) {
+    if (auto group = cloud.state().find<SecurityGroup>(id)) groups.push_back(*std::move(group));
+  }
+  return groups;
+}
+
+void write_groups(Xml set, const std::vector<SecurityGroup>& groups) {
+  for (const SecurityGroup& group : groups) {
+    Xml item = set.item();
+    item.add("groupId", group.id);
+    item.add("groupName", group.name);
+  }
+}
+
+void write_network(Ec2Call& call, Xml out, const Instance& instance) {
+  Xml interfaces = out.child("networkInterfaceSet");
+  if (instance.subnet_id.empty()) return;
+  Xml interface = interfaces.item();
+  interface.add("networkInterfaceId", instance.network_interface_id);
+  interface.add("subnetId", instance.subnet_id);
+  interface.add("vpcId", instance.vpc_id);
+  interface.add("ownerId", call.account());
+  interface.add("status", "in-use");
+  interface.add("macAddress", instance.mac);
+  interface.add("privateIpAddress", instance.private_ip);
+  interface.add("sourceDestCheck", true);
+  write_groups(interface.child("groupSet"), groups_of(call.cloud, instance));
+  Xml attachment = interface.child("attachment");
+  attachment.add("attachmentId", "eni-attach-" + instance.id.substr(2));
+  attachment.add("deviceIndex", 0);
+  attachment.add("status", "attached");
+  attachment.add_time("attachTime", instance.launched_ms);
+  attachment.add("deleteOnTermination", true);
+  Xml address = interface.child("privateIpAddressesSet").item();
+  address.add("privateIpAddress", instance.private_ip);
+  address.add("primary", true);
+}
+
+void write_devices(Ec2Call& call, Xml out, const Instance& instance) {
+  Xml devices = out.child("blockDeviceMapping");
+  for (const Volume& volume : call.cloud.volumes_of(instance.id)) {
+    Xml item = devices.item();
+    item.add("deviceName", volume.attachment.device);
+    Xml ebs = item.child("ebs");
+    ebs.add("volumeId", volume.id);
+    ebs.add("status", volume.attachment.state);
+    ebs.add_time("attachTime", volume.attachment.attached_ms);
+    ebs.add("deleteOnTermination", volume.attachment.delete_on_termination);
+  }
+}
+
+void write_addresses(Xml out, const Instance& instance) {
+  if (instance.state == "terminated" || instance.proxy) return;
+  out.add("privateDnsName", fmt::format("ip-{}.ec2.internal", [&] {
+            std::string dashed = instance.private_ip;
+            std::replace(dashed.begin(), dashed.end(), '.', '-');
+            return dashed;
+          }()));
+  out.add("privateIpAddress", instance.private_ip);
+  out.add("subnetId", instance.subnet_id);
+  out.add("vpcId", instance.vpc_id);
+  // Where its port 80 is forwarded, see the tag rekindle-sandbox:http.
+  out.add("dnsName", "127.0.0.1");
+  out.add("ipAddress", "127.0.0.1");
+}
+
+void write_instance(Ec2Call& call, Xml out, const Instance& instance) {
+  out.add("instanceId", instance.id);
+  out.add("imageId", instance.image_id);
+  write_state(out, "instanceState", instance.state);
+  write_addresses(out, instance);
+  out.add_if("keyName", instance.key_name);
+  out.add("amiLaunchIndex", instance.launch_index);
+  out.add("instanceType", instance.instance_type);
+  out.add_time("launchTime", instance.launched_ms);
+  Xml placement = out.child("placement");
+  placement.add("availabilityZone", instance.zone);
+  placement.add("tenancy", "default");
+  out.child("monitoring").add("state", "disabled");
+  out.add("architecture", instance.architecture);
+  out.add("rootDeviceType", "ebs");
+  out.add_if("rootDeviceName", instance.root_device);
+  write_devices(call, out, instance);
+  out.add("virtualizationType", "hvm");
+  out.add("hypervisor", "xen");
+  out.add_if("clientToken", instance.client_token);
+  out.add_if("bootMode", instance.boot_mode);
+  if (!instance.iam_profile.empty()) out.child("iamInstanceProfile").add("arn", instance.iam_profile);
+  if (!instance.reason_code.empty()) {
+    Xml reason = out.child("stateReason");
+    reason.add("code", instance.reason_code);
+    reason.add("message", instance.reason_message);
+  }
+  out.add("ebsOptimized", false);
+  out.add("enaSupport", true);
+  write_groups(out.child("groupSet"), groups_of(call.cloud, instance));
+  write_network(call, out, instance);
+  out.add_tags(instance.tags);
+}
+
+const FilterTable<Instance>& filters() {
+  static const FilterTable<Instance> table = {
+      {"instance-id", [](const Instance& instance) { return std::vector{instance.id}; }},
+      {"image-id", [](const Instance& instance) { return std::vector{instance.image_id}; }},
+      {"instance-state-name", [](const Instance& instance) { return std::vector{instance.state}; }},
+      {"instance-state-code",
+       [](const Instance& instance) { return std::vector{std::to_string(state_code(instance.state))}; }},
+      {"instance-type", [](const Instance& instance) { return std::vector{instance.instance_type}; }},
+      {"client-token", [](const Instance& instance) { return std::vector{instance.client_token}; }},
+      {"private-ip-address", [](const Instance& instance) { return std::vector{instance.private_ip}; }},
+      {"subnet-id", [](const Instance& instance) { return std::vector{instance.subnet_id}; }},
+      {"vpc-id", [](const Instance& instance) { return std::vector{instance.vpc_id}; }},
+      {"availability-zone", [](const Instance& instance) { return std::vector{instance.zone}; }},
+      {"reservation-id", [](const Instance& instance) { return std::vector{instance.reservation_id}; }},
+      {"instance.group-id", [](const Instance& instance) { return instance.group_ids; }},
+      {"root-device-name", [](const Instance& instance) { return std::vector{instance.root_device}; }},
+  };
+  return table;
+}
+
+Outcome<> describe_instances(Ec2Call& call) {
+  const auto found = TRY(select(call, "InstanceId", filters()));
+  std::map<std::string, std::vector<Instance>> reservations;
+  for (const Instance& instance : found) reservations[instance.reservation_id].push_back(instance);
+  Xml set = call.out.child("reservationSet");
+  for (const auto& [id, instances] : reservations) write_reservation(call, set.item(), id, instances);
+  return {};
+}
+
+Outcome<> describe_status(Ec2Call& call) {
+  const bool all = TRY(call.in.flag("IncludeAllInstances", false));
+  const auto found = TRY(select(call, "InstanceId", filters()));
+  Xml set = call.out.child("instanceStatusSet");
+  for (const Instance& instance : found) {
+    if (!all && instance.state != "running") continue;
+    Xml item = set.item();
+    item.add("instanceId", instance.id);
+    item.add("availabilityZone", instance.zone);
+    write_state(item, "instanceState", instance.state);
+    for (const char* check : {"systemStatus", "instanceStatus"}) {
+      item.child(check).add("status", instance.state == "running" ? "ok" : "not-applicable");
+    }
+  }
+  return {};
+}
+
+Outcome<> console_output(Ec2Call& call) {
+  const std::string id = TRY(call.in.required("InstanceId"));
+  TRY(call.cloud.require<Instance>(id));
+  std::string text;
+  const auto console = read_text_file(machine_console(call.cloud.instance_directory(id)));
+  if (console.ok())
+    text = console->size() > console_bytes ? console->substr(console->size() - console_bytes) : *console;
+  call.out.add("instanceId", id);
+  call.out.add_time("timestamp", call.cloud.now_ms());
+  call.out.add("output", to_base64(as_bytes(text)));
+  return {};
+}
+
+}  // namespace
+
+void write_state(Xml out, const char* name, const std::string& state) {
+  Xml element = out.child(name);
+  element.add("code", state_code(state));
+  element.add("name", state);
+}
+
+void write_reservation(Ec2Call& call, Xml out, const std::string& reservation_id,
+                       const std::vector<Instance>& instances) {
+  out.add("reservationId", reservation_id);
+  out.add("ownerId", call.account());
+  out.child("groupSet");
+  Xml set = out.child("instancesSet");
+  for (const Instance& instance : instances) write_instance(call, set.item(), instance);
+}
+
+std::span<const Ec2Action> instance_view_actions() {
+  static constexpr Ec2Action actions[] = {
+      {"DescribeInstances", describe_instances},
+      {"DescribeInstanceStatus", describe_status},
+      {"GetConsoleOutput", console_output},
+  };
+  return actions;
+}
+
+}  // namespace rekindle::sandbox

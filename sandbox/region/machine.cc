@@ -1,0 +1,163 @@
+#include "sandbox/region/machine.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include <sstream>
+
+#include "base/file.h"
+#include "base/process.h"
+#include "sandbox/qemu/accelerator.h"
+#include "sandbox/qemu/qmp.h"
+#include "sandbox/region/block_holder.h"
+
+namespace rekindle::sandbox {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+constexpr const char* firmware_code = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+constexpr const char* firmware_variables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+
+void append(std::vector<std::string>& to, std::initializer_list<std::string> words) {
+  to.insert(to.end(), words);
+}
+
+// QEMU's options take a comma as the end of a value.
+std::string escaped(const fs::path& path) {
+  std::string text;
+  for (const char c : path.string()) text += c == ',' ? ",," : std::string(1, c);
+  return text;
+}
+
+// The variables of a UEFI machine are its own and stay over stop and start.
+Result<> add_firmware(std::vector<std::string>& arguments, const MachineSpec& spec) {
+  const fs::path variables = spec.directory / "uefi-variables.fd";
+  std::error_code failure;
+  if (!fs::exists(variables, failure)) fs::copy_file(firmware_variables, variables, failure);
+  if (failure) return errno_error(failure.value(), "copying the UEFI variables (package ovmf)");
+  append(arguments, {"-drive", fmt::format("if=pflash,unit=0,format=raw,readonly=on,file={}", firmware_code),
+                     "-drive", fmt::format("if=pflash,unit=1,format=raw,file={}", escaped(variables))});
+  return {};
+}
+
+// The network of the subnet, with AWS's places for router (.1) and DNS (.2); the guest gets its private
+// address. There is no ENA in QEMU: virtio-net stands in for it.
+void add_network(std::vector<std::string>& arguments, const MachineSpec& spec) {
+  append(
+      arguments,
+      {"-netdev",
+       fmt::format("user,id=net0,restrict=on,ipv6=off,net={},host={},dns={},dhcpstart={},hostfwd=tcp:127.0.0."
+                   "1:{}-{}:80",
+                   spec.network.text(), address_text(spec.network.base + 1),
+                   address_text(spec.network.base + 2), spec.private_ip, spec.http_port, spec.private_ip),
+       "-device", fmt::format("virtio-net-pci,netdev=net0,mac={},addr={:#x},romfile=", spec.mac, nic_slot)});
+}
+
+json nvme_device(const MachineDisk& disk) {
+  json device = {{"driver", "nvme"},       {"id", "nvme-" + disk.volume_id},
+                 {"drive", disk.layer_id}, {"serial", nvme_serial(disk.volume_id)},
+                 {"bus", "pci.0"},         {"addr", fmt::format("{:#x}", disk.slot)}};
+  if (disk.bootable) device["bootindex"] = 1;
+  return device;
+}
+
+Result<std::vector<std::string>> command_line(const MachineSpec& spec) {
+  std::vector<std::string> arguments = {"qemu-system-x86_64", "-name", spec.instance_id};
+  const std::vector<std::string> accelerator = accelerator_arguments();
+  arguments.insert(arguments.end(), accelerator.begin(), accelerator.end());
+  append(arguments,
+         {"-m", std::to_string(spec.memory_mib), "-smp", "1", "-nodefaults", "-display", "none", "-smbios",
+          fmt::format("type=1,manufacturer=Amazon EC2,product={}", spec.instance_type)});
+  if (spec.uefi) TRY(add_firmware(arguments, spec));
+  append(
+      arguments,
+      {"-chardev", fmt::format("file,id=console,append=on,path={}", escaped(machine_console(spec.directory))),
+       "-serial", "chardev:console", "-chardev",
+       fmt::format("socket,id=control,server=on,wait=off,path={}", escaped(machine_socket(spec.directory))),
+       "-mon", "chardev=control,mode=control"});
+  for (const MachineDisk& disk : spec.disks) {
+    append(arguments,
+           {"-blockdev", layer_node(disk.layer_file, disk.layer_id), "-device", nvme_device(disk).dump()});
+  }
+  add_network(arguments, spec);
+  return arguments;
+}
+
+Result<> with_qmp(const fs::path& directory, std::string_view command) {
+  const auto qmp = TRY(Qmp::connect(machine_socket(directory), std::chrono::seconds(2)));
+  TRY(qmp->execute(command));
+  return {};
+}
+
+}  // namespace
+
+std::string nvme_serial(const std::string& volume_id) {
+  std::string serial = volume_id;
+  std::erase(serial, '-');
+  return serial;
+}
+
+Result<pid_t> start_machine(const MachineSpec& spec) {
+  TRY(make_directories(spec.directory));
+  TRY(remove_file(machine_socket(spec.directory)));
+  TRY(remove_file(spec.directory / "qemu.log"));
+  const auto arguments = TRY(command_line(spec));
+  return start_daemon(arguments, {spec.directory / "qemu.log"});
+}
+
+std::string last_words(const fs::path& directory) {
+  const auto log = read_text_file(directory / "qemu.log");
+  if (!log.ok()) return "";
+  std::istringstream lines(*log);
+  std::string last;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find("warning:") == std::string::npos) last = line;
+  }
+  return last;
+}
+
+Result<> press_power_button(const fs::path& directory) {
+  return with_qmp(directory, "system_powerdown");
+}
+
+Result<> reset_machine(const fs::path& directory) {
+  return with_qmp(directory, "system_reset");
+}
+
+Result<> plug_disk(const fs::path& directory, const MachineDisk& disk) {
+  const auto qmp = TRY(Qmp::connect(machine_socket(directory)));
+  TRY(qmp->execute("blockdev-add", json::parse(layer_node(disk.layer_file, disk.layer_id))));
+  const auto plugged = qmp->execute("device_add", nvme_device(disk));
+  if (plugged.ok()) return {};
+  TRY(qmp->execute("blockdev-del", {{"node-name", disk.layer_id}}));
+  return plugged.error();
+}
+
+Result<> unplug_disk(const fs::path& directory, const MachineDisk& disk, std::chrono::milliseconds patience) {
+  const auto qmp = TRY(Qmp::connect(machine_socket(directory)));
+  const std::string device = "nvme-" + disk.volume_id;
+  TRY(qmp->execute("device_del", {{"id", device}}));
+  TRY(qmp->wait_event(
+          "DEVICE_DELETED", [&](const json& data) { return data.value("device", "") == device; }, patience),
+      "waiting for the guest to let go of {}", disk.volume_id);
+  TRY(qmp->execute("blockdev-del", {{"node-name", disk.layer_id}}));
+  return {};
+}
+
+Result<std::uint16_t> free_port() {
+  const FileDescriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket) return errno_error(errno, "making a socket");
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  auto* const plain = reinterpret_cast<sockaddr*>(&address);
+  if (::bind(socket.get(), plain, length) != 0) return errno_error(errno, "finding a free port");
+  if (::getsockname(socket.get(), plain, &length) != 0) return errno_error(errno, "finding a free port");
+  return ntohs(address.sin_port);
+}
+
+}  // namespace rekindle::sandbox

@@ -1,0 +1,66 @@
+// One running instance: a QEMU process with NVMe disks. It outlives the server.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "sandbox/region/addresses.h"
+
+namespace rekindle::sandbox {
+
+struct MachineDisk {
+  std::string volume_id;
+  std::string layer_id;
+  std::filesystem::path layer_file;
+  unsigned slot = 0;  // PCI slot of its NVMe controller
+  bool bootable = false;
+};
+
+struct MachineSpec {
+  std::string instance_id;
+  std::string instance_type;
+  std::filesystem::path directory;  // of this instance: console.log, qmp.sock, qemu.log, UEFI variables
+  std::int64_t memory_mib = 0;
+  bool uefi = false;
+  std::string mac;
+  Network network;
+  std::string private_ip;  // what the guest gets by DHCP
+  std::uint16_t http_port = 0;
+  std::vector<MachineDisk> disks;
+};
+
+constexpr unsigned root_slot = 0x4, nic_slot = 0x5, first_data_slot = 0x6, last_slot = 0x1f;
+
+inline std::filesystem::path machine_socket(const std::filesystem::path& directory) {
+  return directory / "qmp.sock";
+}
+inline std::filesystem::path machine_console(const std::filesystem::path& directory) {
+  return directory / "console.log";
+}
+
+// The serial number of the NVMe disk, as on EC2: the volume id without its dash.
+std::string nvme_serial(const std::string& volume_id);
+
+// Starts QEMU; that it starts is all: a guest that does not boot is a running instance, as on EC2.
+// An error quotes QEMU's last word.
+Result<pid_t> start_machine(const MachineSpec& spec);
+// What QEMU said last, for a machine that ended.
+std::string last_words(const std::filesystem::path& directory);
+
+Result<> press_power_button(const std::filesystem::path& directory);
+Result<> reset_machine(const std::filesystem::path& directory);
+Result<> plug_disk(const std::filesystem::path& directory, const MachineDisk& disk);
+// The guest must let go of the disk; `unavailable` when it has not after `patience`.
+Result<> unplug_disk(const std::filesystem::path& directory, const MachineDisk& disk,
+                     std::chrono::milliseconds patience);
+
+// A port of 127.0.0.1 that nobody uses at this moment.
+Result<std::uint16_t> free_port();
+
+}  // namespace rekindle::sandbox

@@ -1,0 +1,157 @@
+// What exists in the region, as plain structs. Every kind names its id prefix and the code AWS refuses an
+// unknown id with. Times are milliseconds since 1970; sizes of volumes and snapshots GiB, as in AWS.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace rekindle::sandbox {
+
+using Tags = std::map<std::string, std::string>;
+
+// A resource in `state` becomes `next_state` at `due_ms`, if that is not empty.
+struct Resource {
+  std::string id;
+  Tags tags;
+  std::int64_t created_ms = 0;
+  std::string state;
+  std::string next_state;
+  std::int64_t due_ms = 0;
+};
+#define REGION_RESOURCE_FIELDS id, tags, created_ms, state, next_state, due_ms
+
+struct Vpc : Resource {
+  static constexpr const char* kind = "vpc";
+  static constexpr const char* type_name = "vpc";
+  static constexpr const char* not_found = "InvalidVpcID.NotFound";
+  std::string cidr;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Vpc, REGION_RESOURCE_FIELDS, cidr)
+
+struct Subnet : Resource {
+  static constexpr const char* kind = "subnet";
+  static constexpr const char* type_name = "subnet";
+  static constexpr const char* not_found = "InvalidSubnetID.NotFound";
+  std::string vpc_id, cidr, zone;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Subnet, REGION_RESOURCE_FIELDS, vpc_id, cidr, zone)
+
+struct IngressRule {
+  std::string protocol;
+  std::int64_t from_port = -1, to_port = -1;
+  std::vector<std::string> cidrs;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(IngressRule, protocol, from_port, to_port, cidrs)
+
+struct SecurityGroup : Resource {
+  static constexpr const char* kind = "sg";
+  static constexpr const char* type_name = "security-group";
+  static constexpr const char* not_found = "InvalidGroup.NotFound";
+  std::string vpc_id, name, description;
+  std::vector<IngressRule> ingress;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SecurityGroup, REGION_RESOURCE_FIELDS, vpc_id, name,
+                                                description, ingress)
+
+struct Attachment {
+  std::string instance_id, device, state;  // attaching, attached, detaching
+  std::int64_t attached_ms = 0;
+  bool delete_on_termination = false;
+  unsigned slot = 0;  // PCI slot of the NVMe controller
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Attachment, instance_id, device, state, attached_ms,
+                                                delete_on_termination, slot)
+
+struct Volume : Resource {
+  static constexpr const char* kind = "vol";
+  static constexpr const char* type_name = "volume";
+  static constexpr const char* not_found = "InvalidVolume.NotFound";
+  std::int64_t size_gib = 0;
+  std::string zone, snapshot_id, volume_type, kms_key_id;
+  std::int64_t iops = 0, throughput = 0;
+  bool encrypted = false;
+  std::string layer_id;
+  // Written before the holder is told to switch to a new top layer; see Volumes::freeze.
+  std::string next_layer_id;
+  Attachment attachment;  // instance_id empty: none
+  bool attached() const { return !attachment.instance_id.empty(); }
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Volume, REGION_RESOURCE_FIELDS, size_gib, zone, snapshot_id,
+                                                volume_type, kms_key_id, iops, throughput, encrypted,
+                                                layer_id, next_layer_id, attachment)
+
+struct Snapshot : Resource {
+  static constexpr const char* kind = "snap";
+  static constexpr const char* type_name = "snapshot";
+  static constexpr const char* not_found = "InvalidSnapshot.NotFound";
+  std::string volume_id, parent_snapshot_id, description, kms_key_id, state_message;
+  std::int64_t size_gib = 0;
+  bool encrypted = false;
+  std::string layer_id;
+  // Written through the EBS direct APIs: open for blocks until it is completed, or idle for
+  // `timeout_minutes`.
+  bool direct = false, sealed = false;
+  std::int64_t timeout_minutes = 60, last_put_ms = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Snapshot, REGION_RESOURCE_FIELDS, volume_id,
+                                                parent_snapshot_id, description, kms_key_id, state_message,
+                                                size_gib, encrypted, layer_id, direct, sealed,
+                                                timeout_minutes, last_put_ms)
+
+struct DeviceMapping {
+  std::string device, snapshot_id, volume_type, kms_key_id;
+  std::int64_t size_gib = 0, iops = 0, throughput = 0;
+  bool encrypted = false, delete_on_termination = true, no_device = false;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DeviceMapping, device, snapshot_id, volume_type, kms_key_id,
+                                                size_gib, iops, throughput, encrypted, delete_on_termination,
+                                                no_device)
+
+struct Image : Resource {
+  static constexpr const char* kind = "ami";
+  static constexpr const char* type_name = "image";
+  static constexpr const char* not_found = "InvalidAMIID.NotFound";
+  std::string name, description, architecture, boot_mode, root_device, virtualization_type, tpm_support,
+      imds_support;
+  bool ena_support = false;
+  std::vector<DeviceMapping> devices;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Image, REGION_RESOURCE_FIELDS, name, description,
+                                                architecture, boot_mode, root_device, virtualization_type,
+                                                tpm_support, imds_support, ena_support, devices)
+
+struct Instance : Resource {
+  static constexpr const char* kind = "i";
+  static constexpr const char* type_name = "instance";
+  static constexpr const char* not_found = "InvalidInstanceID.NotFound";
+  std::string image_id, instance_type, subnet_id, vpc_id, zone, private_ip, mac, network_interface_id;
+  std::vector<std::string> group_ids;
+  std::string key_name, iam_profile, client_token, reservation_id, architecture, boot_mode, root_device;
+  std::int64_t launched_ms = 0, launch_index = 0;
+  std::uint16_t http_port = 0;              // of 127.0.0.1, forwarded to port 80 of the guest
+  std::string reason_code, reason_message;  // StateReason
+  std::string dies_of;                      // fault: goes from pending to terminated with this StateReason
+  bool ever_ran = false;
+  bool proxy = false;  // no QEMU: its volumes are files (see region.h)
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Instance, REGION_RESOURCE_FIELDS, image_id, instance_type,
+                                                subnet_id, vpc_id, zone, private_ip, mac,
+                                                network_interface_id, group_ids, key_name, iam_profile,
+                                                client_token, reservation_id, architecture, boot_mode,
+                                                root_device, launched_ms, launch_index, http_port,
+                                                reason_code, reason_message, dies_of, ever_ran, proxy)
+
+// A call with a client token, so that its repetition gives the same answer. id = "Action:token".
+struct Replay : Resource {
+  static constexpr const char* kind = "replay";
+  std::string fingerprint;
+  std::vector<std::string> result_ids;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Replay, REGION_RESOURCE_FIELDS, fingerprint, result_ids)
+
+#undef REGION_RESOURCE_FIELDS
+
+}  // namespace rekindle::sandbox

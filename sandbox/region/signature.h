@@ -1,0 +1,29 @@
+// AWS Signature Version 4, the verifying side, header form
+// (https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html).
+#pragma once
+
+#include <string>
+
+#include "base/clock.h"
+#include "net/http.h"
+#include "sandbox/region/outcome.h"
+
+namespace rekindle::sandbox {
+
+struct Credentials {
+  std::string access_key;
+  std::string secret_key;
+};
+
+// The service ("ec2", "ebs", "sts", "s3") that the request's credential scope names, or "" if it is unsigned
+// or not readable. Not verified: only to choose the form of an error.
+std::string claimed_service(const HttpRequest& request);
+
+// Checks the signature over the bytes as they came. Refusals carry the codes that the claimed service uses:
+//   EC2  AuthFailure (401), RequestExpired; EBS UnrecognizedClientException, InvalidSignatureException (403);
+//   STS  InvalidClientTokenId, SignatureDoesNotMatch (403).
+// The request's time may differ from `now` by five minutes. Any session token is accepted, if it is signed.
+Outcome<> verify_signature(const HttpRequest& request, const Credentials& credentials,
+                           const std::string& region, Time now);
+
+}  // namespace rekindle::sandbox
