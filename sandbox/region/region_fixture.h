@@ -100,7 +100,8 @@ class RegionTest : public testing::Test {
     start();
   }
   void TearDown() override {
-    if (region_) EXPECT_TRUE(region_->terminate_everything().ok());
+    if (!region_) return;
+    EXPECT_TRUE(region_->terminate_everything().ok());
   }
 
   void start() {
