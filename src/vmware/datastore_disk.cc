@@ -24,13 +24,11 @@ Error refused(int status, const std::string& name) {
     case 416:
       return error(ErrorCode::corrupt, "'{}' is shorter than the disk's descriptor says", name);
     case 500:
-      return error(
-          ErrorCode::failed_precondition,
-          "the host keeps '{}' locked (HTTP 500), as it does on VMFS while the machine runs: shut the "
-          "machine "
-          "down for this backup, or move it to an NFS datastore, or use a proxy with the nbd or hotadd "
-          "transport",
-          name);
+      return error(ErrorCode::failed_precondition,
+                   "the host keeps '{}' locked (HTTP 500), as it does on VMFS while the machine runs: shut "
+                   "the machine down for this backup or move it to an NFS datastore (as it is, it would need "
+                   "the nbd or hotadd transport, which Rekindle does not have yet)",
+                   name);
     default:
       return error(ErrorCode::internal, "downloading '{}': unexpected HTTP {}", name, status);
   }
