@@ -22,9 +22,11 @@ class Qmp {
   ~Qmp();
 
   // The "return" of the command; an error carries QEMU's class and description.
-  Result<nlohmann::json> execute(std::string_view command, nlohmann::json arguments = nlohmann::json::object());
+  Result<nlohmann::json> execute(std::string_view command,
+                                 nlohmann::json arguments = nlohmann::json::object());
   // The next event (also one that came before this call) of that name for which `matches` is true.
-  Result<nlohmann::json> wait_event(std::string_view name, const std::function<bool(const nlohmann::json& data)>& matches,
+  Result<nlohmann::json> wait_event(std::string_view name,
+                                    const std::function<bool(const nlohmann::json& data)>& matches,
                                     std::chrono::milliseconds patience);
 
  private:
