@@ -83,4 +83,8 @@ bool Ext4Superblock::has_quota() const {
   return (field32(ro_compat_at) & EXT4_FEATURE_RO_COMPAT_QUOTA) != 0;
 }
 
+bool Ext4Superblock::has_inline_data() const {
+  return (field32(incompat_at) & EXT4_FEATURE_INCOMPAT_INLINE_DATA) != 0;
+}
+
 }  // namespace rekindle

@@ -24,6 +24,7 @@ class Ext4Superblock {
   bool has_external_journal() const;
   bool recorded_errors() const;
   bool has_quota() const;
+  bool has_inline_data() const;
 
  private:
   Result<> check(std::uint64_t volume_bytes) const;

@@ -47,6 +47,10 @@ Result<std::unique_ptr<Ext4Volume>> Ext4Volume::open(BlockTarget& volume) {
   if (superblock.needs_recovery()) {
     return error(ErrorCode::failed_precondition, "the journal of the file system must be replayed first");
   }
+  if (superblock.has_inline_data()) {
+    return error(ErrorCode::failed_precondition,
+                 "the file system keeps small files in their inodes (inline_data), which is not supported");
+  }
   std::unique_ptr<Ext4Volume> opened(new Ext4Volume(volume));
   opened->filesystem_ = TRY(open_filesystem(opened->device_, true));
   // The same input gives the same bytes: new files carry the time of the last mount or write, not of the
@@ -114,13 +118,27 @@ Result<std::uint64_t> Ext4Volume::size_of(const std::string& path) {
   return EXT2_I_SIZE(&inode);
 }
 
+namespace {
+
+Result<> check_accessible(const ext2_inode& inode) {
+  if ((inode.i_mode & LINUX_S_IFMT) != LINUX_S_IFREG)
+    return error(ErrorCode::not_found, "this is not a regular file");
+  if ((inode.i_flags & EXT4_ENCRYPT_FL) != 0)
+    return error(ErrorCode::failed_precondition, "the file is encrypted");
+  // libext2fs 1.47.0 copies what is written to such a file into one block's buffer, however long it is.
+  if ((inode.i_flags & EXT4_INLINE_DATA_FL) != 0) {
+    return error(ErrorCode::failed_precondition,
+                 "the file's content lies in its inode, which is not supported");
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<Bytes> Ext4Volume::read(const std::string& path, std::uint64_t offset, std::uint64_t length) {
   const ext2_ino_t number = TRY(lookup(path));
   const ext2_inode inode = TRY(inode_of(number), "{}", path);
-  if ((inode.i_mode & LINUX_S_IFMT) != LINUX_S_IFREG)
-    return error(ErrorCode::not_found, "{}: this is not a regular file", path);
-  if ((inode.i_flags & EXT4_ENCRYPT_FL) != 0)
-    return error(ErrorCode::failed_precondition, "{}: the file is encrypted", path);
+  TRY(check_accessible(inode), "{}", path);
   ext2_file_t handle = nullptr;
   TRY(check(ext2fs_file_open(filesystem_, number, 0, &handle)), "{}", path);
   const OpenFile file(handle);
@@ -160,11 +178,10 @@ Result<ext2_ino_t> Ext4Volume::writable_file(const std::string& path) {
   TRY(load_bitmaps());
   const ext2_ino_t number = TRY(lookup(path));
   const ext2_inode inode = TRY(inode_of(number), "{}", path);
-  if ((inode.i_mode & LINUX_S_IFMT) != LINUX_S_IFREG)
-    return error(ErrorCode::failed_precondition, "{}: this is not a regular file", path);
-  if ((inode.i_flags & (EXT4_ENCRYPT_FL | EXT4_VERITY_FL)) != 0) {
+  TRY(check_accessible(inode), "{}", path);
+  if ((inode.i_flags & EXT4_VERITY_FL) != 0) {
     return error(ErrorCode::failed_precondition,
-                 "{}: the file is protected by encryption or fs-verity and cannot be changed", path);
+                 "{}: the file is protected by fs-verity and cannot be changed", path);
   }
   return number;
 }
