@@ -92,7 +92,7 @@ int run_command_line(int argc, const char* const* argv, const OpenWorkplace& ope
     return workplace.get();
   };
   add_nouns(root, session);
-  extra(root, session.chosen, session.output.json);
+  extra(root, {session.chosen, session.output.json, session.interrupted});
   for (CLI::App* noun : root.get_subcommands({})) noun->require_subcommand(1);
 
   try {

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,13 @@ class App;
 
 namespace rekindle {
 
-// Adds commands of other modules (the sandbox) to the root command. Their callback sets `chosen`.
-using ExtraCommands =
-    std::function<void(CLI::App& root, std::function<Result<>()>& chosen, const bool& json)>;
+// What commands of other modules (the sandbox) need: their callback sets `chosen`.
+struct ExtraSession {
+  std::function<Result<>()>& chosen;
+  const bool& json;
+  std::stop_token interrupted;  // by Ctrl-C or SIGTERM
+};
+using ExtraCommands = std::function<void(CLI::App& root, ExtraSession session)>;
 // Makes the workplace of a home directory.
 using OpenWorkplace = std::function<Result<std::unique_ptr<Workplace>>(const std::string& home)>;
 

@@ -1,0 +1,189 @@
+#include "app/home_workplace.h"
+
+#include <sys/stat.h>
+
+#include <map>
+#include <mutex>
+
+#include "app/secret_box.h"
+#include "aws/aws_site.h"
+#include "base/file.h"
+#include "net/curl_transport.h"
+#include "store/local_store.h"
+#include "vault/vault.h"
+#include "vmware/vsphere_site.h"
+
+namespace rekindle {
+
+namespace {
+
+// For the question that must not delay a failover: is the datacenter still there?
+class ImpatientTransport final : public HttpTransport {
+ public:
+  explicit ImpatientTransport(TlsTrust trust) : transport_(std::move(trust)) {}
+  Result<HttpResponse> send(const HttpRequest& request) override {
+    HttpRequest hurried = request;
+    hurried.connect_timeout = std::min<std::chrono::milliseconds>(hurried.connect_timeout, std::chrono::seconds(2));
+    hurried.timeout = std::min<std::chrono::milliseconds>(hurried.timeout, std::chrono::seconds(5));
+    return transport_.send(hurried);
+  }
+
+ private:
+  CurlTransport transport_;
+};
+
+struct OpenVault {
+  std::unique_ptr<ObjectStore> store;
+  std::unique_ptr<Vault> vault;
+};
+
+class HomeWorkplace final : public Workplace, public Sites, public Vaults {
+ public:
+  HomeWorkplace(std::filesystem::path home, SecretBox secrets) : home_(std::move(home)), secrets_(std::move(secrets)) {}
+
+  Clock& clock() override { return clock_; }
+  Random& random() override { return random_; }
+  HttpTransport& http() override { return http_; }
+  Sites& sites() override { return *this; }
+  Vaults& vaults() override { return *this; }
+
+  Result<Catalog*> catalog() override {
+    const std::lock_guard lock(mutex_);
+    if (!catalog_) catalog_ = TRY(Catalog::open(home_ / "catalog.db", clock_));
+    return catalog_.get();
+  }
+
+  Result<std::string> seal(const std::string& secret) override { return secrets_.seal(secret, random_); }
+
+  Result<SnapshotSource*> datacenter(const std::string& name) override;
+  Result<RecoveryTarget*> account(const std::string& name) override;
+  Result<Vault*> vault(const std::string& name) override;
+  Result<std::string> probe_datacenter(Datacenter& datacenter) override;
+  Result<std::string> probe_account(const Account& account) override;
+  Result<> prepare_vault(const VaultSettings& settings) override;
+  Result<PowerState> power_at_datacenter(const std::string& machine) override;
+
+ private:
+  Result<VsphereOptions> options_of(const Datacenter& datacenter);
+  Result<std::unique_ptr<AwsSite>> make_site(const Account& account);
+  Result<OpenVault> open_vault(const VaultSettings& settings, bool make);
+
+  const std::filesystem::path home_;
+  const SecretBox secrets_;
+  SystemClock clock_;
+  SystemRandom random_;
+  CurlTransport http_;
+  std::recursive_mutex mutex_;
+  std::unique_ptr<Catalog> catalog_;
+  std::map<std::string, std::unique_ptr<VsphereSite>> datacenters_;
+  std::map<std::string, std::unique_ptr<AwsSite>> accounts_;
+  std::map<std::string, OpenVault> vaults_;
+};
+
+TlsTrust trust_of(const std::string& thumbprint) {
+  return thumbprint.empty() ? TlsTrust{} : TlsTrust{TlsTrust::Kind::thumbprint, thumbprint};
+}
+
+Result<VsphereOptions> HomeWorkplace::options_of(const Datacenter& datacenter) {
+  VsphereOptions options;
+  options.url = datacenter.url;
+  options.user = datacenter.user;
+  options.password = TRY(secrets_.unseal(datacenter.sealed_password), "datacenter {}", datacenter.name);
+  options.thumbprint = datacenter.thumbprint;
+  return options;
+}
+
+Result<SnapshotSource*> HomeWorkplace::datacenter(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  auto& site = datacenters_[name];
+  if (!site) {
+    const auto settings = TRY(TRY(catalog())->get<Datacenter>(name));
+    const VsphereOptions options = TRY(options_of(settings));
+    site = TRY(VsphereSite::connect(options, clock_, random_), "datacenter {}", name);
+  }
+  return site.get();
+}
+
+Result<std::unique_ptr<AwsSite>> HomeWorkplace::make_site(const Account& account) {
+  AwsSiteOptions options;
+  options.region = account.region;
+  options.endpoint = account.endpoint;
+  options.credentials.access_key_id = account.access_key_id;
+  options.credentials.secret_access_key =
+      TRY(secrets_.unseal(account.sealed_secret_access_key), "account {}", account.name);
+  return AwsSite::make(options, http_, clock_, random_);
+}
+
+Result<RecoveryTarget*> HomeWorkplace::account(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  auto& site = accounts_[name];
+  if (!site) {
+    const auto settings = TRY(TRY(catalog())->get<Account>(name));
+    site = TRY(make_site(settings), "account {}", name);
+  }
+  return site.get();
+}
+
+Result<OpenVault> HomeWorkplace::open_vault(const VaultSettings& settings, bool make) {
+  const std::string passphrase = TRY(secrets_.unseal(settings.sealed_passphrase), "vault {}", settings.name);
+  const VaultSecret secret = VaultSecret::passphrase(passphrase);
+  OpenVault open;
+  open.store = TRY(LocalStore::open(settings.directory));
+  auto vault = Vault::open(*open.store, secret);
+  if (make && !vault.ok() && vault.error().code() == ErrorCode::not_found) vault = Vault::create(*open.store, secret);
+  if (!vault.ok()) return std::move(vault).error();
+  open.vault = std::move(vault).value();
+  return open;
+}
+
+Result<Vault*> HomeWorkplace::vault(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  auto& open = vaults_[name];
+  if (!open.vault) {
+    const auto settings = TRY(TRY(catalog())->get<VaultSettings>(name));
+    open = TRY(open_vault(settings, false), "vault {}", name);
+  }
+  return open.vault.get();
+}
+
+Result<std::string> HomeWorkplace::probe_datacenter(Datacenter& datacenter) {
+  if (datacenter.thumbprint.empty()) datacenter.thumbprint = TRY(VsphereSite::probe(datacenter.url)).thumbprint;
+  const VsphereOptions options = TRY(options_of(datacenter));
+  const auto site = TRY(VsphereSite::connect(options, clock_, random_));
+  return fmt::format("{} {}", site->about().name, site->about().version);
+}
+
+Result<std::string> HomeWorkplace::probe_account(const Account& account) {
+  const auto site = TRY(make_site(account));
+  return site->identity();
+}
+
+Result<> HomeWorkplace::prepare_vault(const VaultSettings& settings) {
+  TRY(make_directories(settings.directory));
+  TRY(open_vault(settings, true));
+  return {};
+}
+
+Result<PowerState> HomeWorkplace::power_at_datacenter(const std::string& machine) {
+  Catalog* known = TRY(catalog());
+  const auto protected_machine = TRY(known->get<ProtectedMachine>(machine));
+  const auto settings = TRY(known->get<Datacenter>(protected_machine.datacenter));
+  VsphereOptions options = TRY(options_of(settings));
+  options.retry.attempts = 1;
+  ImpatientTransport transport(trust_of(settings.thumbprint));
+  const auto site = TRY(VsphereSite::connect(options, transport, clock_, random_));
+  return TRY(site->machine(protected_machine.id)).power;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Workplace>> open_home(const std::string& home) {
+  const std::filesystem::path path(home);
+  TRY(make_directories(path));
+  ::chmod(path.c_str(), 0700);
+  SystemRandom random;
+  SecretBox secrets = TRY(SecretBox::open(path, random));
+  return std::unique_ptr<Workplace>(std::make_unique<HomeWorkplace>(path, std::move(secrets)));
+}
+
+}  // namespace rekindle
