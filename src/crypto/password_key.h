@@ -17,8 +17,9 @@ struct PasswordCost {
 
 using PasswordSalt = std::array<std::byte, 16>;
 
-// `exhausted` if the memory cannot be had; `invalid_argument` for a cost that Argon2id does not allow, or above 4 GiB
-// or 64 passes, which nobody chose in earnest (the cost may come from a stored object).
-Result<AeadKey> key_from_password(std::string_view password, const PasswordSalt& salt, const PasswordCost& cost);
+// `exhausted` if the memory cannot be had; `invalid_argument` for a cost that Argon2id does not allow, or
+// above 4 GiB or 64 passes, which nobody chose in earnest (the cost may come from a stored object).
+Result<AeadKey> key_from_password(std::string_view password, const PasswordSalt& salt,
+                                  const PasswordCost& cost);
 
 }  // namespace rekindle

@@ -87,7 +87,8 @@ TYPED_TEST_P(ObjectStoreConformance, LetsExactlyOneOfSeveralWritersHaveAName) {
     std::vector<std::jthread> writers;
     for (int i = 0; i < 8; ++i) {
       writers.emplace_back([&, i] {
-        const auto result = this->store().put("points/one", as_bytes(std::string(50000, static_cast<char>('a' + i))));
+        const auto result =
+            this->store().put("points/one", as_bytes(std::string(50000, static_cast<char>('a' + i))));
         result.ok() ? ++wins : ++losses;
         EXPECT_TRUE(result.ok() || result.error().code() == ErrorCode::already_exists);
       });
@@ -100,8 +101,8 @@ TYPED_TEST_P(ObjectStoreConformance, LetsExactlyOneOfSeveralWritersHaveAName) {
   EXPECT_EQ(std::count(content.begin(), content.end(), content.front()), 50000);
 }
 
-REGISTER_TYPED_TEST_SUITE_P(ObjectStoreConformance, GivesBackWhatWasPut, ReadsRangesExactly, RefusesANameThatIsTaken,
-                            ListsByPrefixInOrder, RemovesAndDoesNotMindTheAbsent,
+REGISTER_TYPED_TEST_SUITE_P(ObjectStoreConformance, GivesBackWhatWasPut, ReadsRangesExactly,
+                            RefusesANameThatIsTaken, ListsByPrefixInOrder, RemovesAndDoesNotMindTheAbsent,
                             RefusesNamesThatCouldLeaveTheStore, LetsExactlyOneOfSeveralWritersHaveAName);
 
 }  // namespace rekindle

@@ -3,8 +3,8 @@
 namespace rekindle {
 
 template <typename Call>
-auto FaultyStore::perform(StoreCall kind, Call&& call) -> decltype(call()) {
-  const StoreFault fault = plan_(calls_++, kind);
+auto FaultyStore::perform(StoreCall kind, std::string_view name, Call&& call) -> decltype(call()) {
+  const StoreFault fault = plan_(calls_++, kind, name);
   if (fault == StoreFault::dead) dead_ = true;
   // Not `unavailable`: a dead process does not try again.
   if (dead_) return error(ErrorCode::cancelled, "the store's user is dead (injected)");
@@ -18,27 +18,27 @@ auto FaultyStore::perform(StoreCall kind, Call&& call) -> decltype(call()) {
 }
 
 Result<> FaultyStore::put(const std::string& name, ByteView content) {
-  return perform(StoreCall::put, [&] { return inner_.put(name, content); });
+  return perform(StoreCall::put, name, [&] { return inner_.put(name, content); });
 }
 
 Result<Bytes> FaultyStore::get(const std::string& name) {
-  return perform(StoreCall::get, [&] { return inner_.get(name); });
+  return perform(StoreCall::get, name, [&] { return inner_.get(name); });
 }
 
 Result<> FaultyStore::read_at(const std::string& name, std::uint64_t offset, ByteSpan bytes) {
-  return perform(StoreCall::read_at, [&] { return inner_.read_at(name, offset, bytes); });
+  return perform(StoreCall::read_at, name, [&] { return inner_.read_at(name, offset, bytes); });
 }
 
 Result<std::uint64_t> FaultyStore::size(const std::string& name) {
-  return perform(StoreCall::size, [&] { return inner_.size(name); });
+  return perform(StoreCall::size, name, [&] { return inner_.size(name); });
 }
 
 Result<std::vector<ObjectInfo>> FaultyStore::list(std::string_view prefix) {
-  return perform(StoreCall::list, [&] { return inner_.list(prefix); });
+  return perform(StoreCall::list, prefix, [&] { return inner_.list(prefix); });
 }
 
 Result<> FaultyStore::remove(const std::string& name) {
-  return perform(StoreCall::remove, [&] { return inner_.remove(name); });
+  return perform(StoreCall::remove, name, [&] { return inner_.remove(name); });
 }
 
 }  // namespace rekindle

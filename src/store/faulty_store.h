@@ -20,8 +20,9 @@ enum class StoreCall { put, get, read_at, size, list, remove };
 
 class FaultyStore final : public ObjectStore {
  public:
-  // Asked before every call, by any thread; `number` counts the calls from 0.
-  using Plan = std::function<StoreFault(std::uint64_t number, StoreCall call)>;
+  // Asked before every call, by any thread; `number` counts the calls from 0; of a list, `name` is the
+  // prefix.
+  using Plan = std::function<StoreFault(std::uint64_t number, StoreCall call, std::string_view name)>;
 
   // `inner` outlives this.
   FaultyStore(ObjectStore& inner, Plan plan) : inner_(inner), plan_(std::move(plan)) {}
@@ -37,7 +38,7 @@ class FaultyStore final : public ObjectStore {
 
  private:
   template <typename Call>
-  auto perform(StoreCall kind, Call&& call) -> decltype(call());
+  auto perform(StoreCall kind, std::string_view name, Call&& call) -> decltype(call());
 
   ObjectStore& inner_;
   const Plan plan_;

@@ -29,7 +29,8 @@ class IncomingFile {
     if (::flock(fd.get(), LOCK_EX) != 0) return errno_error(errno, fmt::format("locking {}", path));
     return IncomingFile(std::move(fd), path);
   }
-  IncomingFile(IncomingFile&& other) noexcept : fd_(std::move(other.fd_)), path_(std::exchange(other.path_, {})) {}
+  IncomingFile(IncomingFile&& other) noexcept
+      : fd_(std::move(other.fd_)), path_(std::exchange(other.path_, {})) {}
   IncomingFile& operator=(IncomingFile&&) = delete;
   ~IncomingFile() {
     if (!path_.empty()) ::unlink(path_.c_str());
@@ -66,7 +67,8 @@ Error explain(Error cause, const std::string& name, const fs::path& directory) {
   }
   if (cause.code() == ErrorCode::exhausted) {
     return error(ErrorCode::exhausted,
-                 "the vault directory {} is full ({}): free space on it or move it to a larger disk, then run it again; "
+                 "the vault directory {} is full ({}): free space on it or move it to a larger disk, then "
+                 "run it again; "
                  "nothing half-made was left",
                  directory.string(), cause.message());
   }
@@ -88,7 +90,8 @@ Result<> LocalStore::remove_what_the_dead_left() {
     const FileDescriptor fd(::open(entry.path().c_str(), O_RDWR | O_CLOEXEC));
     if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) TRY(remove_file(entry.path()));
   }
-  if (failure) return errno_error(failure.value(), fmt::format("listing {}", (directory_ / incoming).string()));
+  if (failure)
+    return errno_error(failure.value(), fmt::format("listing {}", (directory_ / incoming).string()));
   return {};
 }
 
@@ -133,12 +136,14 @@ Result<std::uint64_t> LocalStore::size(const std::string& name) {
   TRY(check_object_name(name));
   std::error_code failure;
   const std::uintmax_t size = fs::file_size(directory_ / name, failure);
-  if (failure) return errno_error(failure.value(), fmt::format("reading the size of {}", (directory_ / name).string()));
+  if (failure)
+    return errno_error(failure.value(), fmt::format("reading the size of {}", (directory_ / name).string()));
   return size;
 }
 
 Result<std::vector<ObjectInfo>> LocalStore::list(std::string_view prefix) {
-  const std::string folder(prefix.substr(0, prefix.rfind('/') == std::string_view::npos ? 0 : prefix.rfind('/')));
+  const std::string folder(
+      prefix.substr(0, prefix.rfind('/') == std::string_view::npos ? 0 : prefix.rfind('/')));
   if (!folder.empty()) TRY(check_object_name(folder));
   std::vector<ObjectInfo> found;
   std::error_code failure;

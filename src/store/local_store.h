@@ -8,9 +8,9 @@
 
 namespace rekindle {
 
-// An object is a file of the same name. It is written in `.incoming`, synced, then linked under its name: link()
-// refuses a name that is taken, which rename() would not. The writer holds a lock on its file in `.incoming`, so
-// that opening the store can tell what a dead writer left there and remove it.
+// An object is a file of the same name. It is written in `.incoming`, synced, then linked under its name:
+// link() refuses a name that is taken, which rename() would not. The writer holds a lock on its file in
+// `.incoming`, so that opening the store can tell what a dead writer left there and remove it.
 class LocalStore final : public ObjectStore {
  public:
   // Makes the directory if it is absent; its parent must exist.

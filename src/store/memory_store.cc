@@ -8,7 +8,8 @@ Result<> MemoryStore::put(const std::string& name, ByteView content) {
   const std::lock_guard lock(mutex_);
   if (objects_.contains(name)) return error(ErrorCode::already_exists, "object {} exists", name);
   if (content.size() > capacity_bytes_ || used_bytes_ > capacity_bytes_ - content.size()) {
-    return error(ErrorCode::exhausted, "the store is full ({} used): free space or add some, then run it again",
+    return error(ErrorCode::exhausted,
+                 "the store is full ({} used): free space or add some, then run it again",
                  human_bytes(used_bytes_));
   }
   used_bytes_ += content.size();
@@ -32,8 +33,8 @@ Result<Bytes> MemoryStore::get(const std::string& name) {
 Result<> MemoryStore::read_at(const std::string& name, std::uint64_t offset, ByteSpan bytes) {
   const Content content = TRY(find(name));
   if (offset > content->size() || bytes.size() > content->size() - offset) {
-    return error(ErrorCode::corrupt, "object {} has {} bytes, too few to read {} at {}", name, content->size(),
-                 bytes.size(), offset);
+    return error(ErrorCode::corrupt, "object {} has {} bytes, too few to read {} at {}", name,
+                 content->size(), bytes.size(), offset);
   }
   std::copy_n(content->begin() + static_cast<std::ptrdiff_t>(offset), bytes.size(), bytes.begin());
   return {};

@@ -19,11 +19,12 @@ struct ObjectInfo {
 };
 
 // Any number of threads and processes may call any method. Errors common to all: `invalid_argument` (see
-// check_object_name), `permission_denied`, `unavailable` (the same call may work later; it may also have been done:
-// a lost answer), `exhausted` (the store is full).
+// check_object_name), `permission_denied`, `unavailable` (the same call may work later; it may also have been
+// done: a lost answer), `exhausted` (the store is full).
 //
 // 1. Objects are immutable: put refuses a name that is taken.
-// 2. put is atomic and durable: once it returned, the object survives a power cut; before, nobody sees any of it.
+// 2. put is atomic and durable: once it returned, the object survives a power cut; before, nobody sees any of
+// it.
 class ObjectStore {
  public:
   virtual ~ObjectStore() = default;
@@ -36,14 +37,15 @@ class ObjectStore {
   virtual Result<> read_at(const std::string& name, std::uint64_t offset, ByteSpan bytes) = 0;
   // `not_found`.
   virtual Result<std::uint64_t> size(const std::string& name) = 0;
-  // All objects whose name starts with `prefix`, ascending by name; what is put or removed meanwhile may be missing.
+  // All objects whose name starts with `prefix`, ascending by name; what is put or removed meanwhile may be
+  // missing.
   virtual Result<std::vector<ObjectInfo>> list(std::string_view prefix) = 0;
   // Absent is fine.
   virtual Result<> remove(const std::string& name) = 0;
 };
 
-// Names are parts of lower-case letters, digits, '-' and '_', divided by '/': "data/3f/3f0c...", at most 200 bytes. They
-// fit every file system and need no escaping in a URL. `invalid_argument` for others.
+// Names are parts of lower-case letters, digits, '-' and '_', divided by '/': "data/3f/3f0c...", at most 200
+// bytes. They fit every file system and need no escaping in a URL. `invalid_argument` for others.
 Result<> check_object_name(std::string_view name);
 
 }  // namespace rekindle

@@ -27,7 +27,7 @@ struct LocalStoreFixture {
 // Every second call fails, half of the failures after the work was done.
 struct UnreliableStoreFixture {
   ObjectStore& store() { return retrying; }
-  static StoreFault plan(std::uint64_t number, StoreCall /*call*/) {
+  static StoreFault plan(std::uint64_t number, StoreCall /*call*/, std::string_view /*name*/) {
     constexpr StoreFault faults[] = {StoreFault::lost_response, StoreFault::none, StoreFault::lost_request,
                                      StoreFault::none};
     return faults[number % 4];
@@ -60,7 +60,7 @@ TEST(RetryingStore, DoesEverythingThroughAStoreThatFailsEverySecondTime) {
 TEST(RetryingStore, DoesNotTakeAnotherWritersObjectForItsOwnLostPut) {
   MemoryStore memory;
   ASSERT_TRUE(memory.put("points/a", as_bytes("theirs")).ok());
-  FaultyStore faulty(memory, [](std::uint64_t number, StoreCall) {
+  FaultyStore faulty(memory, [](std::uint64_t number, StoreCall, std::string_view) {
     return number == 0 ? StoreFault::lost_request : StoreFault::none;
   });
   ManualClock clock{Time{}};
@@ -72,7 +72,8 @@ TEST(RetryingStore, DoesNotTakeAnotherWritersObjectForItsOwnLostPut) {
 
 TEST(RetryingStore, GivesUpAfterTheAttemptsOfItsPolicy) {
   MemoryStore memory;
-  FaultyStore faulty(memory, [](std::uint64_t, StoreCall) { return StoreFault::lost_request; });
+  FaultyStore faulty(memory,
+                     [](std::uint64_t, StoreCall, std::string_view) { return StoreFault::lost_request; });
   ManualClock clock{Time{}};
   SeededRandom random(1);
   RetryingStore store(faulty, RetryPolicy{.attempts = 3}, clock, random);
@@ -82,7 +83,7 @@ TEST(RetryingStore, GivesUpAfterTheAttemptsOfItsPolicy) {
 
 TEST(FaultyStore, DoesNothingMoreOnceDead) {
   MemoryStore memory;
-  FaultyStore store(memory, [](std::uint64_t number, StoreCall) {
+  FaultyStore store(memory, [](std::uint64_t number, StoreCall, std::string_view) {
     return number == 1 ? StoreFault::dead : StoreFault::none;
   });
   ASSERT_TRUE(store.put("a", {}).ok());
@@ -101,7 +102,9 @@ TEST(MemoryStore, RefusesMoreThanItsCapacityAndTakesMoreOnceThereIsRoom) {
 
 TEST(LocalStore, RemovesWhatADeadWriterLeftButNotWhatALivingOneHolds) {
   const auto directory = TemporaryDirectory::make().value();
-  { auto made = LocalStore::open(directory.path()).value(); }
+  {
+    auto made = LocalStore::open(directory.path()).value();
+  }
   const auto dead = directory.path() / ".incoming" / "dead";
   const auto alive = directory.path() / ".incoming" / "alive";
   ASSERT_TRUE(write_file_atomically(dead, std::string_view("half")).ok());
@@ -115,7 +118,8 @@ TEST(LocalStore, RemovesWhatADeadWriterLeftButNotWhatALivingOneHolds) {
 TEST(LocalStore, SaysWhatToDoWhenTheDiskIsFull) {
   // On a real, small file system, where one can be mounted.
   const auto directory = TemporaryDirectory::make().value();
-  const auto mounted = run_process({"mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", directory.path().string()});
+  const auto mounted =
+      run_process({"mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", directory.path().string()});
   if (!mounted.ok() || mounted->exit_status != 0) GTEST_SKIP() << "cannot mount a tmpfs here";
   {
     auto store = LocalStore::open(directory.path()).value();

@@ -21,8 +21,10 @@ bool parse_pack_object_name(std::string_view name, ObjectKind& kind, PackName& p
 
 Error damaged(std::string_view object_name, std::string_view detail) {
   return error(ErrorCode::corrupt,
-               "vault object {} is damaged ({}): check the disk or bucket that holds the vault, run a check of the vault to "
-               "see which recovery points need this object, and restore it from a copy of the vault or use another point",
+               "vault object {} is damaged ({}): check the disk or bucket that holds the vault, run a check "
+               "of the vault to "
+               "see which recovery points need this object, and restore it from a copy of the vault or use "
+               "another point",
                object_name, detail);
 }
 

@@ -33,7 +33,8 @@ Bytes encode_frame(ByteView payload, std::size_t contents, int compression_level
   Bytes frame(frame_header_bytes + payload.size());
   const ByteSpan body = ByteSpan(frame).subspan(frame_header_bytes);
   const std::size_t worth_it = payload.size() - payload.size() / 16;
-  const std::size_t compressed = compression_level > 0 ? compress(payload, body.first(worth_it), compression_level) : 0;
+  const std::size_t compressed =
+      compression_level > 0 ? compress(payload, body.first(worth_it), compression_level) : 0;
   frame[0] = static_cast<std::byte>(compressed > 0 ? Encoding::zstd : Encoding::plain);
   frame[1] = static_cast<std::byte>(contents);
   store_le<std::uint32_t>(frame.data() + 4, static_cast<std::uint32_t>(payload.size()));
@@ -46,7 +47,8 @@ Bytes encode_frame(ByteView payload, std::size_t contents, int compression_level
 }
 
 Result<Bytes> decode_frame(ByteView frame) {
-  if (frame.size() < frame_header_bytes) return error(ErrorCode::corrupt, "a frame of {} bytes", frame.size());
+  if (frame.size() < frame_header_bytes)
+    return error(ErrorCode::corrupt, "a frame of {} bytes", frame.size());
   const auto encoding = static_cast<Encoding>(frame[0]);
   const auto length = load_le<std::uint32_t>(frame.data() + 4);
   const ByteView body = frame.subspan(frame_header_bytes);
@@ -60,7 +62,8 @@ Result<Bytes> decode_frame(ByteView frame) {
   Bytes payload(length);
   const std::size_t size =
       ZSTD_decompressDCtx(context.get(), payload.data(), payload.size(), body.data(), body.size());
-  if (ZSTD_isError(size) != 0 || size != length) return error(ErrorCode::corrupt, "a frame that does not decompress");
+  if (ZSTD_isError(size) != 0 || size != length)
+    return error(ErrorCode::corrupt, "a frame that does not decompress");
   return payload;
 }
 

@@ -13,10 +13,11 @@ namespace rekindle {
 class Index {
  public:
   // All outlive this.
-  Index(ObjectStore& store, const VaultKeys& keys, PackReader& packs) : store_(store), keys_(keys), packs_(packs) {}
+  Index(ObjectStore& store, const VaultKeys& keys, PackReader& packs)
+      : store_(store), keys_(keys), packs_(packs) {}
 
-  // Learns of segments and packs that appeared or disappeared. A damaged segment or orphan is left out, with a warning
-  // in the log: then content is stored a second time, and nothing is lost.
+  // Learns of segments and packs that appeared or disappeared. A damaged segment or orphan is left out, with
+  // a warning in the log: then content is stored a second time, and nothing is lost.
   Result<> refresh();
 
   // Only places in packs that existed at the last refresh, or were added since.

@@ -15,7 +15,9 @@ constexpr std::uint32_t bloom_probe_count = 7;  // best for 10 bits an entry: 0.
 constexpr std::uint64_t bloom_bits_per_entry = 10;
 constexpr std::size_t full_page_bytes = index_page_entries * index_entry_bytes + aead_tag_bytes;
 
-std::uint64_t fence_of(const std::byte* id) { return load_be<std::uint64_t>(id); }
+std::uint64_t fence_of(const std::byte* id) {
+  return load_be<std::uint64_t>(id);
+}
 
 std::uint64_t bloom_bit(const ContentId& id, std::uint32_t probe, std::uint64_t bits) {
   const auto a = load_le<std::uint64_t>(id.data());
@@ -150,7 +152,8 @@ Result<> IndexSegment::parse_footer(ByteView footer, std::uint64_t footer_offset
   for (Pack& pack : packs_) {
     pack.name = in.array<16>();
     pack.kind = static_cast<ObjectKind>(in.number<std::uint8_t>());
-    if (pack.kind != ObjectKind::data && pack.kind != ObjectKind::tree) return damaged(name(), "its packs do not parse");
+    if (pack.kind != ObjectKind::data && pack.kind != ObjectKind::tree)
+      return damaged(name(), "its packs do not parse");
   }
   const auto fence_count = in.number<std::uint32_t>();
   if (in.fits(fence_count, 8)) fences_.resize(fence_count);
@@ -158,7 +161,8 @@ Result<> IndexSegment::parse_footer(ByteView footer, std::uint64_t footer_offset
   bloom_probes_ = in.number<std::uint32_t>();
   const ByteView bloom = in.bytes(in.number<std::uint64_t>());
   bloom_ = to_bytes(bloom);
-  const std::uint64_t pages = entry_count_ / index_page_entries + (entry_count_ % index_page_entries != 0 ? 1 : 0);
+  const std::uint64_t pages =
+      entry_count_ / index_page_entries + (entry_count_ % index_page_entries != 0 ? 1 : 0);
   if (!in.complete() || bloom_.empty() || bloom_probes_ > 32 || pages != fences_.size() ||
       footer_offset != header_bytes + entry_count_ * index_entry_bytes + pages * aead_tag_bytes) {
     return damaged(name(), "its footer does not parse");
@@ -188,7 +192,8 @@ Result<std::shared_ptr<const IndexPage>> IndexSegment::load_page(std::size_t num
   const std::string key = fmt::format("{}#{}", name(), number);
   if (auto known = cache_.find(key)) return known;
   const std::uint64_t offset = header_bytes + number * full_page_bytes;
-  const std::uint64_t count = std::min<std::uint64_t>(index_page_entries, entry_count_ - number * index_page_entries);
+  const std::uint64_t count =
+      std::min<std::uint64_t>(index_page_entries, entry_count_ - number * index_page_entries);
   Bytes sealed(count * index_entry_bytes + aead_tag_bytes);
   Result<> read = store_.read_at(name(), offset, sealed);
   if (!read.ok()) return missing_is_damaged(std::move(read).error(), name());
@@ -211,7 +216,8 @@ Result<std::optional<IndexEntry>> IndexSegment::find(const ContentId& id) const 
     const std::uint64_t bit = bloom_bit(id, probe, bloom_.size() * 8);
     if ((std::to_integer<unsigned>(bloom_[bit / 8]) >> (bit % 8) & 1U) == 0) return std::nullopt;
   }
-  // Fences are cut to 8 bytes, so pages that begin with equal ones may all hold it: begin before the first of them.
+  // Fences are cut to 8 bytes, so pages that begin with equal ones may all hold it: begin before the first of
+  // them.
   const std::uint64_t fence = fence_of(id.data());
   const auto after = std::ranges::upper_bound(fences_, fence);
   auto first = std::ranges::lower_bound(fences_, fence);

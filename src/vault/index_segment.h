@@ -1,4 +1,5 @@
-// A sorted, immutable piece of the index: content id -> place. Only the fences and the Bloom filter are held in memory.
+// A sorted, immutable piece of the index: content id -> place. Only the fences and the Bloom filter are held
+// in memory.
 #pragma once
 
 #include <memory>
@@ -18,7 +19,8 @@ struct IndexEntry {
   Place place;
 };
 
-// A new segment with these entries, put under a new name, which is returned. Of several entries with one id one is kept.
+// A new segment with these entries, put under a new name, which is returned. Of several entries with one id
+// one is kept.
 struct PutSegment {
   std::string name;
   std::uint64_t size_bytes = 0;
@@ -37,8 +39,8 @@ using PackNames = std::unordered_set<PackName, UniformHash>;
 class IndexSegment {
  public:
   // Reads the footer. `corrupt`. `store`, `keys` and `cache` outlive this.
-  static Result<std::shared_ptr<IndexSegment>> open(ObjectStore& store, const VaultKeys& keys, IndexPageCache& cache,
-                                                    const std::string& name);
+  static Result<std::shared_ptr<IndexSegment>> open(ObjectStore& store, const VaultKeys& keys,
+                                                    IndexPageCache& cache, const std::string& name);
 
   Result<std::optional<IndexEntry>> find(const ContentId& id) const;
   // Every entry, page by page: for checking.
@@ -53,6 +55,10 @@ class IndexSegment {
   // Marks the packs that are not among these.
   void keep_alive_only(const PackNames& present);
   const std::string& name() const { return cipher_.name(); }
+  // Held as long as the segment is open.
+  std::size_t memory_bytes() const {
+    return bloom_.size() + fences_.size() * sizeof(fences_[0]) + packs_.size() * sizeof(packs_[0]);
+  }
 
  private:
   IndexSegment(ObjectStore& store, IndexPageCache& cache, ObjectCipher cipher)

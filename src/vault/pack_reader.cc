@@ -13,7 +13,8 @@ Error missing_is_damaged(Error error, std::string_view object_name) {
 
 namespace {
 
-Result<Bytes> read_part(ObjectStore& store, const std::string& name, std::uint64_t offset, std::uint64_t length) {
+Result<Bytes> read_part(ObjectStore& store, const std::string& name, std::uint64_t offset,
+                        std::uint64_t length) {
   Bytes part(length);
   Result<> read = store.read_at(name, offset, part);
   if (!read.ok()) return missing_is_damaged(std::move(read).error(), name);
@@ -47,7 +48,8 @@ Result<PackReader::CipherPointer> PackReader::cipher(ObjectKind kind, const Pack
 
 Result<Bytes> PackReader::frame(ObjectKind kind, const Place& place) {
   const CipherPointer cipher = TRY(this->cipher(kind, place.pack));
-  if (place.length > longest_payload + 64 * kib) return damaged(cipher->name(), "a reference into it is too long");
+  if (place.length > longest_payload + 64 * kib)
+    return damaged(cipher->name(), "a reference into it is too long");
   const Bytes sealed = TRY(read_part(store_, cipher->name(), place.offset, place.length));
   const Bytes opened = TRY(cipher->open(Section::frame, place.offset, sealed));
   Result<Bytes> payload = decode_frame(opened);

@@ -12,7 +12,9 @@ PackWriter::PackWriter(ObjectStore& store, const VaultKeys& keys, Random& random
   for (std::size_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { put_packs(); });
 }
 
-PackWriter::~PackWriter() { full_.abandon(); }
+PackWriter::~PackWriter() {
+  full_.abandon();
+}
 
 PackWriter::PackPointer PackWriter::new_pack() {
   PackName name{};

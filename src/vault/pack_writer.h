@@ -38,8 +38,8 @@ class PackWriter {
   // What was not flushed is given up.
   ~PackWriter();
 
-  // `frame` from encode_frame. Waits while too many packs wait to be put. Slot of the place: 0. Any error is one of a
-  // put; after it all calls fail.
+  // `frame` from encode_frame. Waits while too many packs wait to be put. Slot of the place: 0. Any error is
+  // one of a put; after it all calls fail.
   Result<Place> append(ByteView frame, std::vector<ContentId> ids);
   // Puts what is open; returns when everything appended is durable. No appends after it.
   Result<> flush();

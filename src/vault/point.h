@@ -21,12 +21,12 @@ struct PointDisk {
 };
 
 struct PointStats {
-  std::uint64_t bytes_read = 0;          // that were written to the point's writer
-  std::uint64_t bytes_new_stored = 0;    // by which the vault grew: packs, index, and the point itself
-  std::uint64_t chunks_new = 0;          // of 64 KiB
-  std::uint64_t chunks_deduplicated = 0; // the vault had them
-  std::uint64_t chunks_unchanged = 0;    // the parent had them at the same position (of those written)
-  std::uint64_t chunks_zero = 0;         // of those written
+  std::uint64_t bytes_read = 0;           // that were written to the point's writer
+  std::uint64_t bytes_new_stored = 0;     // by which the vault grew: packs, index, and the point itself
+  std::uint64_t chunks_new = 0;           // of 64 KiB
+  std::uint64_t chunks_deduplicated = 0;  // the vault had them
+  std::uint64_t chunks_unchanged = 0;     // the parent had them at the same position (of those written)
+  std::uint64_t chunks_zero = 0;          // of those written
 };
 
 struct VaultPoint {
@@ -35,7 +35,7 @@ struct VaultPoint {
   Time time;
   RecoveryPointId parent;  // empty: written without one. The point does not depend on it
   std::vector<PointDisk> disks;
-  std::string metadata;    // opaque, as given (JSON)
+  std::string metadata;  // opaque, as given (JSON)
   PointStats stats;
 };
 

@@ -77,7 +77,8 @@ Result<PointWriter::Disk*> PointWriter::find_disk(const DiskId& id) {
 Result<> PointWriter::check_range(const Disk& disk, Extent range) const {
   const std::uint64_t size = disk.spec.size_bytes;
   const bool inside = range.offset <= size && range.length <= size - range.offset;
-  const bool aligned = range.offset % chunk_bytes == 0 && (range.length % chunk_bytes == 0 || range.end() == size);
+  const bool aligned =
+      range.offset % chunk_bytes == 0 && (range.length % chunk_bytes == 0 || range.end() == size);
   if (inside && aligned) return {};
   return error(ErrorCode::invalid_argument,
                "bytes {} to {} of disk {} are not whole chunks of {} bytes within its {} bytes", range.offset,
@@ -131,13 +132,13 @@ Result<> PointWriter::copy(const DiskId& id, BlockSource& source, const Extents&
       at = end;
     }
   }
-  Result<> copied =
-      parallel_for(windows.size(), options_.readers, stop, [&](std::size_t index) -> Result<> {
-        TRY(copy_window(*disk, source, windows[index]), "copying disk {}", id);
-        if (progress) progress(windows[index].length);
-        return {};
-      });
-  // Some of the areas are written now: neither can they be written again, nor may a commit leave the others out.
+  Result<> copied = parallel_for(windows.size(), options_.readers, stop, [&](std::size_t index) -> Result<> {
+    TRY(copy_window(*disk, source, windows[index]), "copying disk {}", id);
+    if (progress) progress(windows[index].length);
+    return {};
+  });
+  // Some of the areas are written now: neither can they be written again, nor may a commit leave the others
+  // out.
   if (!copied.ok()) fail(copied.error());
   return copied;
 }
@@ -189,7 +190,8 @@ Result<> PointWriter::classify(const Job& job, std::vector<Chunk>& chunks) {
       continue;
     }
     chunk.ref.id = services_.keys.chunk_id(content);
-    const Ref* before = parent_leaf ? &parent_leaf->children[(job.first_chunk + slot) % page_children] : nullptr;
+    const Ref* before =
+        parent_leaf ? &parent_leaf->children[(job.first_chunk + slot) % page_children] : nullptr;
     if (before != nullptr && before->id == chunk.ref.id) {
       ++chunks_unchanged_;
       chunk.ref = *before;
@@ -228,14 +230,16 @@ Result<> PointWriter::store_new(const Job& job, std::vector<Chunk>& chunks) {
 
 Result<Ref> PointWriter::store_page(const TreePage& page) {
   Ref ref{page_id(services_.keys, page), {}};
-  const RunIndex::Answer answer = TRY(run_index_.claim(ref.id));
-  ref.place = answer.place;
-  if (answer.claim == RunIndex::Claim::pending) ref.place = TRY(run_index_.wait(ref.id));
-  if (answer.claim == RunIndex::Claim::claimed) {
-    const Bytes frame = encode_frame(encode_page(page), 1, options_.compression_level);
-    ref.place = TRY(tree_packs_.append(frame, {ref.id}));
-    run_index_.fulfil(ref.id, ref.place);
+  const auto known = TRY(services_.index.find(ref.id));
+  if (known) {
+    ref.place = known->place;
+    // The same chunks at the same places: ours were found alive, the page's may have been lost since it was
+    // written.
+    const auto stored = services_.trees.load(ref, page.level);
+    if (stored.ok() && encode_page(**stored) == encode_page(page)) return ref;
   }
+  const Bytes frame = encode_frame(encode_page(page), 1, options_.compression_level);
+  ref.place = TRY(tree_packs_.append(frame, {ref.id}));
   return ref;
 }
 
@@ -258,8 +262,8 @@ Result<VaultPoint> PointWriter::commit(Time time, std::string metadata) {
   jobs_.close();
   workers_.clear();  // joins
   TRY(failure());
-  VaultPoint point{point_.id, point_.machine, time, point_.parent.value_or(RecoveryPointId()), {}, std::move(metadata),
-                   {}};
+  VaultPoint point{point_.id, point_.machine,      time, point_.parent.value_or(RecoveryPointId()),
+                   {},        std::move(metadata), {}};
   for (const auto& disk : disks_) {
     const Ref root = TRY(disk->tree.finish());
     point.disks.push_back({disk->spec.id, disk->spec.size_bytes, root});
@@ -267,8 +271,10 @@ Result<VaultPoint> PointWriter::commit(Time time, std::string metadata) {
   TRY(data_packs_.flush());
   TRY(tree_packs_.flush());
   TRY(run_index_.finish());
-  point.stats = {bytes_read_, data_packs_.bytes_put() + tree_packs_.bytes_put() + run_index_.bytes_put(), chunks_new_,
-                 chunks_deduplicated_, chunks_unchanged_, chunks_zero_};
+  point.stats = {
+      bytes_read_,       data_packs_.bytes_put() + tree_packs_.bytes_put() + run_index_.bytes_put(),
+      chunks_new_,       chunks_deduplicated_,
+      chunks_unchanged_, chunks_zero_};
   TRY(put_point(point));
   return point;
 }
@@ -285,9 +291,10 @@ Result<> PointWriter::put_point(VaultPoint& point) {
   const Bytes body = TRY(open_object(services_.keys, ObjectKind::point, name, existing));
   const VaultPoint there = TRY(decode_point(body), "reading vault object {}", name);
   if (same_content(there, point)) return {};
-  return error(ErrorCode::already_exists,
-               "recovery point {} exists with other content (of {}): look at it before making another under its id",
-               point.id, to_iso8601(there.time));
+  return error(
+      ErrorCode::already_exists,
+      "recovery point {} exists with other content (of {}): look at it before making another under its id",
+      point.id, to_iso8601(there.time));
 }
 
 }  // namespace rekindle

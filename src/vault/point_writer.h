@@ -23,7 +23,8 @@ struct NewDisk {
 };
 
 struct NewPoint {
-  RecoveryPointId id;  // chosen by the caller, e.g. from the job: committing the same content again is a success
+  RecoveryPointId
+      id;  // chosen by the caller, e.g. from the job: committing the same content again is a success
   MachineId machine;
   // What is not written is as in this point of the same machine; without it, zeros.
   std::optional<RecoveryPointId> parent;
@@ -31,16 +32,16 @@ struct NewPoint {
 };
 
 struct WriterOptions {
-  std::size_t threads = 0;  // that hash, compress and encrypt; 0: one per core
-  std::size_t readers = 4;  // of copy()
+  std::size_t threads = 0;    // that hash, compress and encrypt; 0: one per core
+  std::size_t readers = 4;    // of copy()
   int compression_level = 1;  // of zstd; 0 stores plain
   std::size_t pack_bytes = 32 * mib;
 };
 
-// Hash, deduplicate, compress, encrypt, pack and put, on threads of its own behind bounded queues: about 130 MiB for
-// packs, the rest is small. Any number of threads may write; each range at most once. After an error the writer is of no
-// use: drop it; nothing of it is visible, and what it had stored is used by the next writer. `exhausted`: the store is
-// full. `unavailable`: the store is away.
+// Hash, deduplicate, compress, encrypt, pack and put, on threads of its own behind bounded queues: about 130
+// MiB for packs, the rest is small. Any number of threads may write; each range at most once. After an error
+// the writer is of no use: drop it; nothing of it is visible, and what it had stored is used by the next
+// writer. `exhausted`: the store is full. `unavailable`: the store is away.
 class PointWriter {
  public:
   struct Services {  // of the vault; all outlive the writer
@@ -51,21 +52,23 @@ class PointWriter {
     TreeReader& trees;
   };
   // See Vault::begin_point, which makes it.
-  PointWriter(const Services& services, NewPoint point, const std::optional<VaultPoint>& parent, WriterOptions options);
+  PointWriter(const Services& services, NewPoint point, const std::optional<VaultPoint>& parent,
+              WriterOptions options);
   ~PointWriter();
 
-  // `offset` is a multiple of 64 KiB, and so is the length, unless the bytes reach the end of the disk. What equals the
-  // parent, is known to the vault, or is zero, is not stored.
+  // `offset` is a multiple of 64 KiB, and so is the length, unless the bytes reach the end of the disk. What
+  // equals the parent, is known to the vault, or is zero, is not stored.
   Result<> write(const DiskId& disk, std::uint64_t offset, ByteView bytes);
   // The range holds zeros; aligned as for write().
   Result<> zero(const DiskId& disk, Extent range);
-  // Reads `areas` of `source` (any alignment: whole chunks are read) on several threads and writes them; holes of the
-  // source are not read. `progress` is told how many more bytes of the areas are done, from any thread.
+  // Reads `areas` of `source` (any alignment: whole chunks are read) on several threads and writes them;
+  // holes of the source are not read. `progress` is told how many more bytes of the areas are done, from any
+  // thread.
   Result<> copy(const DiskId& disk, BlockSource& source, const Extents& areas, std::stop_token stop = {},
                 const std::function<void(std::uint64_t bytes)>& progress = {});
 
-  // Makes the point visible, atomically: after success it is durable and whole. `already_exists` if there is another
-  // point with this id and other content. Once.
+  // Makes the point visible, atomically: after success it is durable and whole. `already_exists` if there is
+  // another point with this id and other content. Once.
   Result<VaultPoint> commit(Time time, std::string metadata);
 
  private:

@@ -15,8 +15,8 @@ Result<RunIndex::Answer> RunIndex::claim(const ContentId& id) {
     if (!added && found->second) return Answer{Claim::known, *found->second};
     if (!added) return Answer{Claim::pending, {}};
   }
-  // Claimed; unless the index, which may have to read, knows it. Then the claim is withdrawn, so that memory is
-  // needed for what is new only.
+  // Claimed; unless the index, which may have to read, knows it. Then the claim is withdrawn, so that memory
+  // is needed for what is new only.
   const auto known = TRY(index_.find(id));
   if (!known) return Answer{Claim::claimed, {}};
   const std::lock_guard lock(mutex_);

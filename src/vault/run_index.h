@@ -10,8 +10,9 @@
 
 namespace rekindle {
 
-// Any number of threads. Of several threads with the same new content one claims and stores it; the others wait for
-// its place. To wait for nothing while holding a claim is the caller's duty: claim, fulfil, then wait.
+// Any number of threads. Of several threads with the same new content one claims and stores it; the others
+// wait for its place. To wait for nothing while holding a claim is the caller's duty: claim, fulfil, then
+// wait.
 class RunIndex {
  public:
   // All outlive this.

@@ -20,7 +20,9 @@ Bitmap bitmap_of(const TreePage& page) {
   return bitmap;
 }
 
-bool has(const Bitmap& bitmap, std::size_t i) { return (std::to_integer<unsigned>(bitmap[i / 8]) >> (i % 8) & 1U) != 0; }
+bool has(const Bitmap& bitmap, std::size_t i) {
+  return (std::to_integer<unsigned>(bitmap[i / 8]) >> (i % 8) & 1U) != 0;
+}
 
 // The packs of the children, each once, and for each child which one.
 struct PackColumn {

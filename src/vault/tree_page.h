@@ -26,6 +26,8 @@ constexpr std::uint64_t chunks_per_child(int level) {
   for (int i = 0; i < level; ++i) chunks *= page_children;
   return chunks;
 }
-constexpr std::uint64_t chunk_count(std::uint64_t size_bytes) { return (size_bytes + chunk_bytes - 1) / chunk_bytes; }
+constexpr std::uint64_t chunk_count(std::uint64_t size_bytes) {
+  return (size_bytes + chunk_bytes - 1) / chunk_bytes;
+}
 
 }  // namespace rekindle

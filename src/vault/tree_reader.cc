@@ -2,16 +2,24 @@
 
 namespace rekindle {
 
+namespace {
+Error not_the_one(const Ref& ref) {
+  return damaged(pack_object_name(ObjectKind::tree, ref.place.pack),
+                 fmt::format("the tree page at byte {} is not the one that was asked for", ref.place.offset));
+}
+}  // namespace
+
 Result<TreeReader::PagePointer> TreeReader::load(const Ref& ref, int level) {
   if (ref.is_hole()) return PagePointer();
-  if (auto known = pages_.find(ref.id)) return known;
-  const Bytes payload = TRY(packs_.frame(ObjectKind::tree, ref.place));
-  auto page = decode_page(payload);
-  if (!page.ok() || page->level != level || page_id(keys_, *page) != ref.id) {
-    return damaged(pack_object_name(ObjectKind::tree, ref.place.pack),
-                   fmt::format("the tree page at byte {} is not the one that was asked for", ref.place.offset));
+  auto loaded = pages_.find(ref.place);
+  if (!loaded) {
+    const Bytes payload = TRY(packs_.frame(ObjectKind::tree, ref.place));
+    const auto page = decode_page(payload);
+    if (!page.ok()) return not_the_one(ref);
+    loaded = pages_.insert(ref.place, std::make_shared<const Loaded>(Loaded{page_id(keys_, *page), *page}));
   }
-  return pages_.insert(ref.id, std::make_shared<const TreePage>(*page));
+  if (loaded->page.level != level || loaded->id != ref.id) return not_the_one(ref);
+  return PagePointer(loaded, &loaded->page);
 }
 
 Result<Ref> TreeReader::child_at(const Ref& root, int level, std::uint64_t chunk) {
@@ -28,8 +36,8 @@ Result<TreeReader::PagePointer> TreeReader::leaf_at(const Ref& root, std::uint64
   return load(leaf, 0);
 }
 
-Result<> TreeReader::visit_data(const Ref& ref, int level, std::uint64_t first, std::uint64_t begin, std::uint64_t end,
-                                const Visit& visit) {
+Result<> TreeReader::visit_data(const Ref& ref, int level, std::uint64_t first, std::uint64_t begin,
+                                std::uint64_t end, const Visit& visit) {
   if (ref.is_hole()) return {};
   const PagePointer page = TRY(load(ref, level));
   const std::uint64_t step = chunks_per_child(level);
@@ -53,7 +61,8 @@ Result<Extents> TreeReader::data_extents(const Ref& root, Extent range) {
   return intersect(normalize(std::move(found)), {range});
 }
 
-Result<> TreeReader::visit_differences(const Ref& a, const Ref& b, int level, std::uint64_t first, const Visit& visit) {
+Result<> TreeReader::visit_differences(const Ref& a, const Ref& b, int level, std::uint64_t first,
+                                       const Visit& visit) {
   if (a.id == b.id) return {};
   if (level < 0) return visit(first, 1);
   static const auto empty = std::make_shared<const TreePage>();

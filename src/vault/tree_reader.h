@@ -39,7 +39,16 @@ class TreeReader {
 
   PackReader& packs_;
   const VaultKeys& keys_;
-  LruCache<ContentId, const TreePage, UniformHash> pages_{4096};  // of 8 KiB: 32 MiB
+  // By place, not by id: pages with the same id may name different places of the same chunks, some of them
+  // lost.
+  struct PlaceHash {
+    std::size_t operator()(const Place& place) const { return UniformHash()(place.pack) + place.offset; }
+  };
+  struct Loaded {
+    ContentId id;
+    TreePage page;
+  };
+  LruCache<Place, const Loaded, PlaceHash> pages_{4096};  // of 10 KiB: 40 MiB
 };
 
 }  // namespace rekindle

@@ -61,7 +61,8 @@ Result<> TreeWriter::complete(int level, std::uint64_t index, const TreePage& pa
   if (is_empty(page)) return record_child(level + 1, index, Ref{});
   // The page may be the parent's: then nothing is stored, wherever else it may lie.
   Ref ref = parent_;
-  if (level < root_level) ref = TRY(reader_.child_at(parent_, level + 1, index * chunks_per_child(level + 1)));
+  if (level < root_level)
+    ref = TRY(reader_.child_at(parent_, level + 1, index * chunks_per_child(level + 1)));
   if (ref.id != page_id(keys_, page)) ref = TRY(store_(page));
   return record_child(level + 1, index, ref);
 }
@@ -84,7 +85,8 @@ Result<> TreeWriter::record_hole(std::uint64_t first, std::uint64_t end) {
 
 Result<> TreeWriter::inherit_undecided(int level, std::uint64_t index, Node& node) {
   Ref ref = parent_;
-  if (level < root_level) ref = TRY(reader_.child_at(parent_, level + 1, index * chunks_per_child(level + 1)));
+  if (level < root_level)
+    ref = TRY(reader_.child_at(parent_, level + 1, index * chunks_per_child(level + 1)));
   const auto page = TRY(reader_.load(ref, level));
   if (!page) return {};
   for (std::size_t i = 0; i < page_children; ++i) {

@@ -10,16 +10,21 @@
 
 namespace rekindle {
 
-// Any number of threads may record, each chunk at most once (`invalid_argument`). A page whose children are all decided is stored at once; the memory is that of the
-// pages that are begun (8 KiB each).
+// Any number of threads may record, each chunk at most once (`invalid_argument`). A page whose children are
+// all decided is stored at once; the memory is that of the pages that are begun (8 KiB each).
 class TreeWriter {
  public:
   // Stores a page, or finds it stored; the result's id is the page's id.
   using StorePage = std::function<Result<Ref>(const TreePage& page)>;
 
   // `reader` outlives this. `parent`: the root to inherit from; a hole if there is none.
-  TreeWriter(TreeReader& reader, const VaultKeys& keys, std::uint64_t size_bytes, const Ref& parent, StorePage store)
-      : reader_(reader), keys_(keys), chunks_(chunk_count(size_bytes)), parent_(parent), store_(std::move(store)) {}
+  TreeWriter(TreeReader& reader, const VaultKeys& keys, std::uint64_t size_bytes, const Ref& parent,
+             StorePage store)
+      : reader_(reader),
+        keys_(keys),
+        chunks_(chunk_count(size_bytes)),
+        parent_(parent),
+        store_(std::move(store)) {}
 
   std::uint64_t chunks() const { return chunks_; }
   const Ref& parent() const { return parent_; }

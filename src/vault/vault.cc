@@ -26,7 +26,8 @@ Result<> check_vault_object(const AeadKey& master, ByteView object) {
   const auto size = in.number<std::uint32_t>();
   if (in.complete() && size == chunk_bytes) return {};
   return error(ErrorCode::failed_precondition,
-               "this vault has chunks of {} bytes, this program knows {}: use a newer rekindle", size, chunk_bytes);
+               "this vault has chunks of {} bytes, this program knows {}: use a newer rekindle", size,
+               chunk_bytes);
 }
 
 Result<> check_new_point(const NewPoint& point) {
@@ -47,14 +48,14 @@ Result<> check_new_point(const NewPoint& point) {
 
 Result<> check_parent(const NewPoint& point, const VaultPoint& parent) {
   if (parent.machine != point.machine) {
-    return error(ErrorCode::failed_precondition, "recovery point {} is of machine {}, not {}", parent.id, parent.machine,
-                 point.machine);
+    return error(ErrorCode::failed_precondition, "recovery point {} is of machine {}, not {}", parent.id,
+                 parent.machine, point.machine);
   }
   for (const NewDisk& disk : point.disks) {
     const auto before = std::ranges::find(parent.disks, disk.id, &PointDisk::id);
     if (before != parent.disks.end() && before->size_bytes > disk.size_bytes) {
-      return error(ErrorCode::failed_precondition, "disk {} shrank from {} to {} bytes: make a full backup", disk.id,
-                   before->size_bytes, disk.size_bytes);
+      return error(ErrorCode::failed_precondition, "disk {} shrank from {} to {} bytes: make a full backup",
+                   disk.id, before->size_bytes, disk.size_bytes);
     }
   }
   return {};
@@ -97,7 +98,8 @@ Result<std::unique_ptr<Vault>> Vault::open(ObjectStore& store, const VaultSecret
                  object.error().message());
   }
   if (!object.ok()) return std::move(object).error().context("opening the vault");
-  Error last = error(ErrorCode::corrupt, "the vault has lost its keys (keys/*): restore them from a copy of the vault");
+  Error last = error(ErrorCode::corrupt,
+                     "the vault has lost its keys (keys/*): restore them from a copy of the vault");
   const auto keys = TRY(store.list("keys/"), "opening the vault");
   for (const ObjectInfo& key : keys) {
     const Bytes wrapped = TRY(store.get(key.name), "opening the vault");
@@ -112,7 +114,9 @@ Result<std::unique_ptr<Vault>> Vault::open(ObjectStore& store, const VaultSecret
   return last;
 }
 
-Result<> Vault::add_secret(const VaultSecret& secret) { return put_key(store_, secret, master_, random_); }
+Result<> Vault::add_secret(const VaultSecret& secret) {
+  return put_key(store_, secret, master_, random_);
+}
 
 Result<std::unique_ptr<PointWriter>> Vault::begin_point(const NewPoint& point, WriterOptions options) {
   TRY(check_new_point(point));

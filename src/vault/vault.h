@@ -12,8 +12,9 @@
 
 namespace rekindle {
 
-// Any number of threads, processes and machines may use one vault at once; nobody waits for anybody. Errors common to all:
-// `corrupt` (names the damaged object), and those of the store (`unavailable`: wrap it in a RetryingStore).
+// Any number of threads, processes and machines may use one vault at once; nobody waits for anybody. Errors
+// common to all: `corrupt` (names the damaged object), and those of the store (`unavailable`: wrap it in a
+// RetryingStore).
 class Vault {
  public:
   // `already_exists` if the store holds a vault. `store` outlives the vault.
@@ -24,8 +25,9 @@ class Vault {
   // Another secret that opens the vault from now on.
   Result<> add_secret(const VaultSecret& secret);
 
-  // `not_found` if there is no such parent; `failed_precondition` if it is of another machine or one of its disks was
-  // larger: then begin without a parent. `invalid_argument`: a disk that cannot be. Must not outlive the vault.
+  // `not_found` if there is no such parent; `failed_precondition` if it is of another machine or one of its
+  // disks was larger: then begin without a parent. `invalid_argument`: a disk that cannot be. Must not
+  // outlive the vault.
   Result<std::unique_ptr<PointWriter>> begin_point(const NewPoint& point, WriterOptions options = {});
 
   // Of all machines, or of one; by time. A damaged point is an error that names it.
@@ -36,8 +38,8 @@ class Vault {
 
   // Must not outlive the vault. `not_found`.
   Result<std::unique_ptr<BlockSource>> open_disk(const RecoveryPointId& point, const DiskId& disk);
-  // Where the disk differs in `to` from what it was in `from`, in bytes of `to`, by whole chunks; reads no data. A disk
-  // that `from` does not have differs where it is not zero.
+  // Where the disk differs in `to` from what it was in `from`, in bytes of `to`, by whole chunks; reads no
+  // data. A disk that `from` does not have differs where it is not zero.
   Result<Extents> diff(const RecoveryPointId& from, const RecoveryPointId& to, const DiskId& disk);
 
   // Looks for damage; see vault_check.h.

@@ -21,7 +21,8 @@ class Checker {
     TRY(check_packs());
     TRY(check_index());
     TRY(check_points());
-    for (const auto& [what, points] : problems_) report_.problems.push_back({what, {points.begin(), points.end()}});
+    for (const auto& [what, points] : problems_)
+      report_.problems.push_back({what, {points.begin(), points.end()}});
     return report_;
   }
 
@@ -109,7 +110,8 @@ Result<> Checker::check_frame(ObjectKind kind, const PackName& name, Pack& pack,
   } else {
     right = payload->size() == frame.ids.size() * chunk_bytes;
     for (std::size_t slot = 0; right && slot < frame.ids.size(); ++slot) {
-      right = vault_.keys.chunk_id(ByteView(*payload).subspan(slot * chunk_bytes, chunk_bytes)) == frame.ids[slot];
+      right = vault_.keys.chunk_id(ByteView(*payload).subspan(slot * chunk_bytes, chunk_bytes)) ==
+              frame.ids[slot];
     }
   }
   const std::lock_guard lock(mutex_);

@@ -11,7 +11,8 @@
 namespace rekindle {
 
 enum class CheckLevel {
-  structure,  // every point, every page of its trees, and that every chunk is where the trees and the index say
+  structure,  // every point, every page of its trees, and that every chunk is where the trees and the index
+              // say
   data,       // and every chunk is read, authenticated and compared with its id
 };
 
@@ -37,8 +38,8 @@ struct CheckedVault {  // all outlive the call
   TreeReader& trees;
 };
 
-// Damage is in the report; an error means that the check itself could not go on (`unavailable`, `cancelled`). Holds the
-// directories of all packs in memory: about 1 GiB per TiB of unique data.
+// Damage is in the report; an error means that the check itself could not go on (`unavailable`, `cancelled`).
+// Holds the directories of all packs in memory: about 1 GiB per TiB of unique data.
 Result<CheckReport> check_vault(const CheckedVault& vault, CheckLevel level, std::stop_token stop);
 
 }  // namespace rekindle

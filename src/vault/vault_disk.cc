@@ -58,8 +58,8 @@ Result<> VaultDisk::read_chunk(const Ref& ref, std::uint64_t skip, ByteSpan byte
 
 Result<Extents> VaultDisk::data_extents(Extent range) {
   if (range.offset > disk_.size_bytes || range.length > disk_.size_bytes - range.offset) {
-    return error(ErrorCode::invalid_argument, "bytes {} to {} of disk {}, which has {}", range.offset, range.end(),
-                 disk_.id, disk_.size_bytes);
+    return error(ErrorCode::invalid_argument, "bytes {} to {} of disk {}, which has {}", range.offset,
+                 range.end(), disk_.id, disk_.size_bytes);
   }
   return trees_.data_extents(disk_.root, range);
 }

@@ -7,8 +7,8 @@
 
 namespace rekindle {
 
-// Any number of threads. Every byte is authenticated and compared with its id: the right bytes, or `corrupt` with the name
-// of the damaged object. Memory: 16 MiB of frames, and the vault's page cache.
+// Any number of threads. Every byte is authenticated and compared with its id: the right bytes, or `corrupt`
+// with the name of the damaged object. Memory: 16 MiB of frames, and the vault's page cache.
 class VaultDisk final : public BlockSource {
  public:
   // All outlive this.

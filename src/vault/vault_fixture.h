@@ -20,7 +20,9 @@ inline VaultSecret test_secret() {
 }
 
 // Small packs and few threads, so that a small test has several of everything.
-inline WriterOptions small_packs() { return {.threads = 2, .readers = 2, .pack_bytes = 2 * mib}; }
+inline WriterOptions small_packs() {
+  return {.threads = 2, .readers = 2, .pack_bytes = 800 * kib};
+}
 
 // Half compressible: like program text, unlike random bytes or a constant.
 inline Bytes sample_bytes(Random& random, std::size_t size) {
@@ -61,7 +63,8 @@ class TestMachine {
       const Extents areas = parent.empty() ? Extents{{0, source.size()}} : normalize(disk.changed);
       TRY(writer->copy(DiskId(id), source, areas));
     }
-    auto committed = TRY(writer->commit(Time(std::chrono::seconds(++clock_)), R"({"point":")" + point + "\"}"));
+    auto committed =
+        TRY(writer->commit(Time(std::chrono::seconds(++clock_)), R"({"point":")" + point + "\"}"));
     for (auto& [id, disk] : disks_) disk.changed.clear();
     saved_[point] = disks_;
     return committed;

@@ -57,7 +57,8 @@ Result<> check_header(ObjectKind kind, std::string_view name, ByteView header) {
   // The header is authenticated only later, so a damaged version looks like a new one: say both.
   if (version != format_version || epoch != key_epoch) {
     return error(ErrorCode::corrupt,
-                 "vault object {} has format {} and key epoch {}, this program knows format {} and epoch {}: use a newer "
+                 "vault object {} has format {} and key epoch {}, this program knows format {} and epoch {}: "
+                 "use a newer "
                  "rekindle; if there is none, the object is damaged",
                  name, version, epoch, format_version, key_epoch);
   }
@@ -105,7 +106,8 @@ Result<Bytes> ObjectCipher::open(Section section, std::uint64_t offset, ByteView
   return plain;
 }
 
-Bytes sealed_object(const VaultKeys& keys, ObjectKind kind, const std::string& name, ByteView body, Random& random) {
+Bytes sealed_object(const VaultKeys& keys, ObjectKind kind, const std::string& name, ByteView body,
+                    Random& random) {
   const ObjectCipher cipher = ObjectCipher::make(keys, kind, name, random);
   Bytes object(header_bytes + body.size() + aead_tag_bytes);
   std::ranges::copy(cipher.header(), object.begin());

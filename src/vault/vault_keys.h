@@ -33,14 +33,16 @@ using ObjectHeader = std::array<std::byte, header_bytes>;
 // The sections of an object: each has nonces of its own.
 enum class Section : std::uint32_t { body = 0, frame = 1, directory = 2, index_page = 3, index_footer = 4 };
 
-// Seals and opens the parts of one object; bound to its name, kind and the place of the part. Any number of threads.
+// Seals and opens the parts of one object; bound to its name, kind and the place of the part. Any number of
+// threads.
 class ObjectCipher {
  public:
   // For a new object; the header must be its first bytes.
   static ObjectCipher make(const VaultKeys& keys, ObjectKind kind, std::string name, Random& random);
-  // For an object that is there. `corrupt` if the header is not that of a `kind`; `failed_precondition` if a newer
-  // Rekindle wrote it.
-  static Result<ObjectCipher> from_header(const VaultKeys& keys, ObjectKind kind, std::string name, ByteView header);
+  // For an object that is there. `corrupt` if the header is not that of a `kind`; `failed_precondition` if a
+  // newer Rekindle wrote it.
+  static Result<ObjectCipher> from_header(const VaultKeys& keys, ObjectKind kind, std::string name,
+                                          ByteView header);
 
   const std::string& name() const { return name_; }
   const ObjectHeader& header() const { return header_; }
@@ -65,7 +67,8 @@ ObjectHeader make_header(ObjectKind kind, Random& random);
 Result<> check_header(ObjectKind kind, std::string_view name, ByteView header);
 
 // An object that is a header and one sealed body.
-Bytes sealed_object(const VaultKeys& keys, ObjectKind kind, const std::string& name, ByteView body, Random& random);
+Bytes sealed_object(const VaultKeys& keys, ObjectKind kind, const std::string& name, ByteView body,
+                    Random& random);
 Result<Bytes> open_object(const VaultKeys& keys, ObjectKind kind, const std::string& name, ByteView object);
 
 }  // namespace rekindle

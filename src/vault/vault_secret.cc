@@ -34,8 +34,8 @@ Result<VaultSecret> VaultSecret::from_key_file(const std::filesystem::path& path
   const auto bytes = from_hex(text);
   AeadKey key{};
   if (!bytes.ok() || bytes->size() != key.size()) {
-    return error(ErrorCode::invalid_argument, "{} is not a key file of a vault: it must hold 64 hexadecimal digits",
-                 path.string());
+    return error(ErrorCode::invalid_argument,
+                 "{} is not a key file of a vault: it must hold 64 hexadecimal digits", path.string());
   }
   std::ranges::copy(*bytes, key.begin());
   return VaultSecret(key);
@@ -92,12 +92,14 @@ Result<AeadKey> VaultSecret::unwrap(const std::string& object_name, ByteView obj
   const AeadKey key = TRY(wrapping_key(salt, cost), "opening vault object {}", object_name);
   AeadKey master{};
   const Bytes associated = associated_data(object.first(preamble_bytes), object_name);
-  if (!aead_open(key, nonce, associated, object.last(master.size() + aead_tag_bytes), master).ok()) return refusal();
+  if (!aead_open(key, nonce, associated, object.last(master.size() + aead_tag_bytes), master).ok())
+    return refusal();
   return master;
 }
 
 Error VaultSecret::refusal() const {
-  return error(ErrorCode::unauthenticated, "this {} does not open the vault: give the one that the vault was made with",
+  return error(ErrorCode::unauthenticated,
+               "this {} does not open the vault: give the one that the vault was made with",
                std::holds_alternative<Passphrase>(secret_) ? "passphrase" : "key file");
 }
 

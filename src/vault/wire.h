@@ -28,8 +28,9 @@ class WireWriter {
   Bytes out_;
 };
 
-// Reads bytes that anybody may have written. Reading past the end gives zeros and makes ok() false from then on, so
-// that a parser may read on and ask once; it must ask fits() before it allocates by a number it has read.
+// Reads bytes that anybody may have written. Reading past the end gives zeros and makes ok() false from then
+// on, so that a parser may read on and ask once; it must ask fits() before it allocates by a number it has
+// read.
 class WireReader {
  public:
   explicit WireReader(ByteView in) : in_(in) {}
