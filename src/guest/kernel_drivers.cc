@@ -165,16 +165,17 @@ bool will_boot(const KernelReport& kernel) {
 
 Result<> add_drivers_to_initrds(GuestDisk& guest, ConversionReport& report) {
   const auto versions = TRY(guest.root().list("/lib/modules"), "listing the kernels");
+  std::vector<std::string> warnings;
   for (const std::string& version : versions) {
     const bool installed = TRY(is_installed(guest, version), "kernel {}", version);
     if (!installed) continue;
     report.kernels.push_back(TRY(convert_kernel(guest, version), "kernel {}", version));
-    warn_about(report.kernels.back(), report.warnings);
+    warn_about(report.kernels.back(), warnings);
   }
+  report.warnings.insert(report.warnings.end(), warnings.begin(), warnings.end());
   if (std::ranges::any_of(report.kernels, will_boot)) return {};
-  return error(
-      ErrorCode::failed_precondition, "no kernel of the guest could boot on EC2: {}",
-      report.warnings.empty() ? "none with modules and an initrd was found" : report.warnings.front());
+  return error(ErrorCode::failed_precondition, "no kernel of the guest could boot on EC2: {}",
+               warnings.empty() ? "none with its modules and an initrd is installed" : warnings.front());
 }
 
 namespace {
