@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -157,6 +158,17 @@ TEST(Process, DaemonsLiveUntilKilled) {
   EXPECT_FALSE(process_lives(pid, "qemu"));
   kill_process(pid);
   EXPECT_FALSE(process_lives(pid, "sleep"));
+}
+
+TEST(Process, DaemonsInheritNoFile) {
+  auto directory = TemporaryDirectory::make().value();
+  const FileDescriptor open_on_exec(::open("/dev/null", O_RDONLY));
+  const std::string list = "ls /proc/self/fd | tr '\\n' ' ' >$0.new; mv $0.new $0";
+  const auto path = directory.path() / "list";
+  ASSERT_TRUE(start_daemon({"sh", "-c", list, path.string()}, {directory.path() / "log"}).ok());
+  while (!std::filesystem::exists(path)) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  // Standard ones, and the one by which ls reads the list.
+  EXPECT_EQ(read_text_file(path).value(), "0 1 2 3 ");
 }
 
 TEST(Retry, TriesTransientErrorsAgainAndOthersNot) {

@@ -1,6 +1,7 @@
 #include "base/process.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -40,6 +41,9 @@ std::vector<char*> argument_pointers(const std::vector<std::string>& argv) {
   ::dup2(in, 0);
   ::dup2(out, 1);
   ::dup2(err, 2);
+  // A daemon that inherits a listening socket keeps its port taken after we are gone, and libraries do not
+  // all open theirs with close-on-exec.
+  ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
   ::execvp(arguments[0], arguments);
   const int reason = errno;
   const ssize_t written = ::write(report, &reason, sizeof reason);
