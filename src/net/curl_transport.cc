@@ -4,7 +4,9 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
 #include <charconv>
+#include <cstring>
 
 #include "net/url.h"
 
@@ -45,6 +47,17 @@ struct Transfer {
   std::stop_token stop;
   bool too_big = false;
 };
+
+// Sends a body. It cannot be rewound, and that is the point: libcurl sends a request again by itself when a
+// kept connection closes before an answer (Curl_retry_request), which may do a second time what was done
+// already.
+std::size_t give_body(char* to, std::size_t, std::size_t room, void* argument) {
+  auto& rest = *static_cast<ByteView*>(argument);
+  const std::size_t count = std::min(room, rest.size());
+  std::memcpy(to, rest.data(), count);
+  rest = rest.subspan(count);
+  return count;
+}
 
 std::size_t take_body(char* data, std::size_t, std::size_t count, void* argument) {
   auto& transfer = *static_cast<Transfer*>(argument);
@@ -110,6 +123,8 @@ Error error_of(CURLcode code, const char* detail, const Transfer& transfer, cons
                    "{} cannot be reached ({}); check the address, the port and that it runs", where, text);
     case CURLE_OPERATION_TIMEDOUT:
       return error(ErrorCode::unavailable, "{} did not answer in time ({})", where, text);
+    case CURLE_SEND_FAIL_REWIND:
+      return error(ErrorCode::unavailable, "{} closed the connection without an answer", where);
     default:
       return error(ErrorCode::unavailable, "talking to {}: {}", where, text);
   }
@@ -181,8 +196,14 @@ Result<HttpResponse> CurlTransport::send(const HttpRequest& request) {
     curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, pin_certificate);
     curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, const_cast<std::string*>(&trust_.thumbprint));
   }
+  ByteView rest_of_body = request.body;
   if (request.method == "HEAD") {
     curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+  } else if (request.method == "POST" && !request.body.empty()) {
+    curl_easy_setopt(curl, CURLOPT_POST, 1L);
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    curl_easy_setopt(curl, CURLOPT_READFUNCTION, give_body);
+    curl_easy_setopt(curl, CURLOPT_READDATA, &rest_of_body);
   } else if (!request.body.empty() || request.method == "POST" || request.method == "PUT") {
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, reinterpret_cast<const char*>(request.body.data()));

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "base/file.h"
 #include "net/curl_transport.h"
 
@@ -60,6 +62,25 @@ TEST(HttpServer, ClosesWithoutAWordOnStatusZeroAndTheClientCallsItTransient) {
   const auto answer = client.send(request_to(*server, "http", "/hang%20up"));
   ASSERT_FALSE(answer.ok());
   EXPECT_TRUE(answer.error().transient());
+}
+
+TEST(CurlTransport, DoesNotSendAPostTwiceWhenAKeptConnectionCloses) {
+  std::atomic<int> posts = 0;
+  auto server = HttpServer::start({}, [&](const HttpRequest& request) {
+                  HttpResponse response;
+                  if (request.method == "POST" && ++posts == 1) response.status = 0;
+                  return response;
+                }).value();
+  CurlTransport client;
+  ASSERT_TRUE(client.send(request_to(*server, "http", "/")).ok()) << "leaves a connection that is kept";
+  HttpRequest post = request_to(*server, "http", "/");
+  post.method = "POST";
+  post.body = to_bytes(as_bytes("once"));
+  const auto lost = client.send(post);
+  ASSERT_FALSE(lost.ok());
+  EXPECT_TRUE(lost.error().transient());
+  EXPECT_EQ(posts, 1);
+  EXPECT_TRUE(client.send(post).ok());
 }
 
 TEST(CurlTransport, SaysWhatToDoWhenNobodyListens) {
