@@ -1,0 +1,106 @@
+"""./run demo: a running VM dies and lives again, with a timeline and measured RPO and RTO."""
+
+import argparse
+import datetime
+import sys
+import time
+
+from scene import Scene, build_guest, http_get, ledger_lines
+
+
+class Timeline:
+    def __init__(self):
+        self.begin = time.monotonic()
+
+    def say(self, text):
+        print(f"[{time.monotonic() - self.begin:6.1f} s]  {text}", flush=True)
+
+    def note(self, text):
+        print(f"{'':12}{text}", flush=True)
+
+
+def mib(count):
+    return f"{count / 2**20:.1f} MiB"
+
+
+def seconds_between(earlier, later):
+    return (later - earlier).total_seconds()
+
+
+def when(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def protect(scene, timeline):
+    scene.set_up()
+    timeline.say("datacenter, account, vault, policy and plan are registered")
+    point = scene.back_up()["data"]["point"]
+    timeline.say(f"full backup: {mib(point['bytes_read'])} read, {mib(point['bytes_stored'])} in the vault")
+    job = scene.replicate()
+    timeline.say(f"first DR copy: {job['data']['blocks_put_0'] / 2:.0f} MiB written, read back and compared")
+
+
+def update(scene, timeline):
+    answer = http_get(scene.source_url("/scatter?mib=50&seed=7"), timeout=60)
+    timeline.say(f"the machine writes 50 MiB, scattered: {answer.strip()}")
+    point = scene.back_up()["data"]["point"]
+    timeline.say(f"incremental backup: {mib(point['bytes_read'])} read, {mib(point['bytes_stored'])} added to the vault")
+    job = scene.replicate()
+    timeline.say(f"DR copy updated: {job['data']['blocks_put_0'] / 2:.0f} MiB of blocks written and verified")
+    return point
+
+
+def show_failover(scene, timeline, job):
+    for step in job["timings"]:
+        timeline.note(f"{step['step']:<14}{step['milliseconds'] / 1000:7.2f} s")
+    for change in job["data"]["conversion"]["changes"]:
+        timeline.note(f"conversion: {change}")
+
+
+def lose_and_recover(scene, timeline, point):
+    before = ledger_lines(http_get(scene.source_url("/ledger")))
+    lost_at = datetime.datetime.now(datetime.timezone.utc)
+    click = time.monotonic()
+    scene.strike()
+    timeline.say(f"the datacenter is lost; the ledger had {len(before)} lines")
+    job = scene.fail_over()
+    rto = time.monotonic() - click
+    timeline.say("failed over with one command: rekindle failover start dr")
+    show_failover(scene, timeline, job)
+    after = ledger_lines(http_get(scene.instance_url("/ledger"), timeout=10))
+    status = http_get(scene.instance_url("/status"), timeout=10)
+    timeline.say(f"the service answers: {status.strip()}")
+    kept = [line for line in after if line[2] == before[-1][2]]
+    if kept != before[:len(kept)] or not kept:
+        raise SystemExit("the ledger of the failed-over machine is not the one that was backed up")
+    timeline.note(f"its ledger holds {len(kept)} of {len(before)} lines, none invented, and goes on")
+    print()
+    print(f"RPO  {seconds_between(when(point['time']), lost_at):6.1f} s   age of the recovery point at the disaster")
+    print(f"RTO  {rto:6.1f} s   from the loss of the datacenter until the service answered")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./run demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave everything running, and say how to look at it")
+    parser.add_argument("--guest", default="bios", choices=["bios", "uefi", "bios-systemd"], help="which guest (bios)")
+    options = parser.parse_args()
+
+    print("Building the guest (the first time takes a minute or two) ...", file=sys.stderr)
+    build_guest(options.guest)
+    timeline = Timeline()
+    with Scene(options.guest, keep=options.keep) as scene:
+        timeline.say(f"a VM runs in the local datacenter: {http_get(scene.source_url('/status')).strip()}")
+        protect(scene, timeline)
+        point = update(scene, timeline)
+        lose_and_recover(scene, timeline, point)
+        if options.keep:
+            print(f"\nEverything runs on. Look around:\n  export REKINDLE_HOME={scene.home}\n  rekindle failover list\n"
+                  f"  curl {scene.instance_url('/status')}\nEnd it:\n"
+                  f"  rekindle sandbox stop --directory {scene.directory} && rm -r {scene.directory}")
+        else:
+            scene.run("failover", "clean-up", "dr")
+            timeline.say("the failover is ended; instance and volumes are gone")
+
+
+if __name__ == "__main__":
+    main()

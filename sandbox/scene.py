@@ -1,0 +1,191 @@
+"""A sandbox with a running machine, and the product set up to protect it: what the demo, the end-to-end tests and
+the benchmarks play on. Everything goes through the command line and HTTP, as a user would."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BINARY = os.environ.get("REKINDLE_BINARY") or os.environ.get("REKINDLE") or os.path.join(ROOT, "build/release/rekindle")
+
+
+class CommandFailed(Exception):
+    def __init__(self, args, status, err):
+        super().__init__(f"rekindle {' '.join(args)}: exit status {status}: {err.strip()}")
+        self.status = status
+        self.err = err.strip()
+
+
+def rekindle(*args, env=None, check=True):
+    """Runs the program; returns (exit status, stdout, stderr)."""
+    done = subprocess.run([BINARY, *args], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                          env={**os.environ, **(env or {})})
+    if check and done.returncode != 0:
+        raise CommandFailed(args, done.returncode, done.stderr)
+    return done.returncode, done.stdout, done.stderr
+
+
+def http_get(url, timeout=2.0):
+    with urllib.request.urlopen(url, timeout=timeout) as answer:
+        return answer.read().decode()
+
+
+def wait_for_http(url, seconds=120):
+    """Returns the seconds it took until the address answered."""
+    begin = time.monotonic()
+    while time.monotonic() - begin < seconds:
+        try:
+            http_get(url, timeout=0.5)
+            return time.monotonic() - begin
+        except (OSError, urllib.error.URLError):
+            time.sleep(0.1)
+    raise TimeoutError(f"{url} did not answer within {seconds} s")
+
+
+def build_guest(variant):
+    """The folder of a guest image; built at the first call, from a cache later."""
+    done = subprocess.run([os.path.join(ROOT, "sandbox/guests/build"), variant], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"building the guest {variant}: {done.stderr.strip().splitlines()[-1]}")
+    return done.stdout.strip().splitlines()[-1]
+
+
+class Scene:
+    """One datacenter with one machine 'web', one account, one vault, one policy, one plan."""
+
+    machine = "web"
+    private_ip = "10.20.1.42"
+
+    def __init__(self, variant="bios", keep=False):
+        self.keep = keep
+        self.variant = variant
+        self.directory = tempfile.mkdtemp(prefix="rk-", dir="/tmp")
+        self.home = os.path.join(self.directory, "home")
+        self.vault = os.path.join(self.directory, "vault")
+        self.sandbox = {}
+        self.web = {}
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def start(self):
+        guest = build_guest(self.variant)
+        rekindle("sandbox", "prepare-guest", guest)
+        self.start_servers()
+        out = rekindle("sandbox", "add-machine", self.machine, "--guest", guest, "--directory", self.directory)[1]
+        self.web = json.loads(out)
+        wait_for_http(self.source_url("/ready"))
+
+    def start_servers(self, *options):
+        self.sandbox = json.loads(rekindle("sandbox", "start", "--directory", self.directory, *options)[1])
+
+    def close(self):
+        if not self.keep:
+            rekindle("sandbox", "stop", "--directory", self.directory, check=False)
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def source_url(self, path):
+        return f"http://127.0.0.1:{self.web['host_port']}{path}"
+
+    # The product.
+
+    def env(self):
+        return {
+            "REKINDLE_HOME": self.home,
+            "REKINDLE_PASSWORD": self.sandbox["datacenter"]["password"],
+            "REKINDLE_SECRET_ACCESS_KEY": self.sandbox["region"]["secret_access_key"],
+            "REKINDLE_PASSPHRASE": "correct horse battery staple",
+        }
+
+    def run(self, *args, env=None, check=True):
+        return rekindle(*args, env={**self.env(), **(env or {})}, check=check)
+
+    def json(self, *args):
+        return json.loads(self.run(*args, "--json")[1])
+
+    def add_datacenter(self):
+        self.run("datacenter", "add", "home", "--url", self.sandbox["datacenter"]["url"],
+                 "--user", self.sandbox["datacenter"]["user"])
+
+    def add_account(self):
+        region = self.sandbox["region"]
+        self.run("account", "add", "aws", "--region", region["name"], "--endpoint", region["endpoint"],
+                 "--access-key-id", region["access_key_id"])
+
+    def create_plan(self, name="dr", **changes):
+        region = self.sandbox["region"]
+        options = {"account": "aws", "machine": self.machine, "subnet": region["subnet_id"],
+                   "security-group": region["security_group_id"], "instance-type": "t3.small",
+                   "private-ip": self.private_ip, "health-check": "http://{public_ip}/ready",
+                   "tag": "service=ledger", **{key.replace("_", "-"): value for key, value in changes.items()}}
+        words = [word for key, value in options.items() if value for word in (f"--{key}", value)]
+        self.run("plan", "create", name, *words)
+
+    def set_up(self):
+        self.add_datacenter()
+        self.add_account()
+        self.run("vault", "create", "main", "--directory", self.vault)
+        self.run("policy", "create", "all", "--datacenter", "home", "--vault", "main", "--machine", self.machine)
+        self.create_plan()
+
+    def back_up(self):
+        return self.json("backup", "run", self.machine)
+
+    def replicate(self):
+        return self.json("replicate", "run", "dr")
+
+    def strike(self):
+        rekindle("sandbox", "disaster", "--directory", self.directory)
+
+    def fail_over(self, *options):
+        return self.json("failover", "start", "dr", *options)
+
+    def failover(self):
+        """The newest failover."""
+        return self.json("failover", "list")[-1]
+
+    def instance_url(self, path):
+        return f"http://{self.failover()['public_ip']}{path}"
+
+    # Looking behind the scene, past the product.
+
+    def inventory(self):
+        """What exists in the region."""
+        return json.loads(http_get(self.sandbox["region"]["endpoint"] + "/rekindle-sandbox/inventory", timeout=10))
+
+    def calls(self):
+        return json.loads(http_get(self.sandbox["region"]["endpoint"] + "/rekindle-sandbox/calls", timeout=10))
+
+    def region_request(self, method, path, body=None):
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(self.sandbox["region"]["endpoint"] + path, data=data, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.read().decode()
+
+    def vault_bytes(self):
+        total = 0
+        for folder, _, files in os.walk(self.vault):
+            total += sum(os.path.getsize(os.path.join(folder, name)) for name in files)
+        return total
+
+
+def ledger_lines(text):
+    """The numbered lines of the guest's ledger: [(number, unix seconds, boot id)]."""
+    lines = []
+    for line in text.splitlines():
+        number, seconds, boot = line.split()
+        lines.append((int(number), int(seconds), boot))
+    return lines
