@@ -102,7 +102,7 @@ Result<std::unique_ptr<AwsSite>> AwsSite::make(const AwsSiteOptions& options, Ht
 
 // Few attempts: somebody waits for the answer at the keyboard.
 Result<std::string> AwsSite::identity() {
-  const XmlAnswer answer = TRY(sts_->call(QueryForm("GetCallerIdentity"), {.attempts = 3}));
+  const QueryAnswer answer = TRY(sts_->call(QueryForm("GetCallerIdentity"), {.attempts = 3}));
   return answer.root().child("GetCallerIdentityResult").required("Account");
 }
 
@@ -152,6 +152,7 @@ Result<std::unique_ptr<BlockSource>> AwsSite::open_image(const ImageId& id) {
 }
 
 Result<> AwsSite::remove_image(const ImageId& id) {
+  recent_.forget(id.str());
   const auto deadline = clock_.ticks() + release_time;
   for (;;) {
     auto removed = ec2_->delete_snapshot(id);
@@ -224,6 +225,7 @@ Result<TemplateId> AwsSite::register_template(const TemplateSpec& spec) {
 }
 
 Result<> AwsSite::remove_template(const TemplateId& id) {
+  recent_.forget(id.str());
   auto removed = ec2_->deregister_image(id);
   if (removed.ok() || removed.error().code() == ErrorCode::not_found) return {};
   // A deregistered AMI stays known for a while, as "unavailable".

@@ -47,12 +47,12 @@ class AwsSiteTest : public testing::Test {
     return options;
   }
   ImageId start(std::optional<ImageId> parent = {}) {
-    transport_.answer(201, R"({"SnapshotId":"snap-1"})");
-    return *site_->start_image({gib + 1, std::move(parent), "", "token", {{"rekindle", "yes"}}});
+    transport.answer(201, R"({"SnapshotId":"snap-1"})");
+    return *site->start_image({gib + 1, std::move(parent), "", "token", {{"rekindle", "yes"}}});
   }
   std::unique_ptr<ImageWriter> open_writer() {
-    transport_.answer(200, snapshots("pending"));
-    return *site_->open_writer(ImageId("snap-1"));
+    transport.answer(200, snapshots("pending"));
+    return *site->open_writer(ImageId("snap-1"));
   }
   TemplateSpec template_spec() {
     TemplateSpec spec;
@@ -62,36 +62,36 @@ class AwsSiteTest : public testing::Test {
     spec.tags = {{"rekindle", "yes"}};
     return spec;
   }
-  const HttpRequest& last() { return transport_.requests().back(); }
+  const HttpRequest& last() { return transport.requests().back(); }
 
-  CannedTransport transport_;
-  ManualClock clock_{*from_iso8601("2026-11-22T12:00:00Z")};
-  SeededRandom random_{1};
-  std::unique_ptr<AwsSite> site_ = *AwsSite::make(options(), transport_, clock_, random_);
+  CannedTransport transport;
+  ManualClock clock{*from_iso8601("2026-11-22T12:00:00Z")};
+  SeededRandom random{1};
+  std::unique_ptr<AwsSite> site = *AwsSite::make(options(), transport, clock, random);
 };
 
 TEST_F(AwsSiteTest, NeedsARegionAndAKey) {
   AwsSiteOptions wrong = options();
   wrong.region.clear();
-  EXPECT_EQ(AwsSite::make(wrong, transport_, clock_, random_).error().code(), ErrorCode::invalid_argument);
+  EXPECT_EQ(AwsSite::make(wrong, transport, clock, random).error().code(), ErrorCode::invalid_argument);
   wrong = options();
   wrong.credentials.secret_access_key.clear();
-  EXPECT_EQ(AwsSite::make(wrong, transport_, clock_, random_).error().code(), ErrorCode::invalid_argument);
+  EXPECT_EQ(AwsSite::make(wrong, transport, clock, random).error().code(), ErrorCode::invalid_argument);
 }
 
 TEST_F(AwsSiteTest, SaysWhichAccountItIs) {
-  transport_.answer(200,
-                    "<GetCallerIdentityResponse xmlns='https://sts.amazonaws.com/doc/2011-06-15/'>"
-                    "<GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult>"
-                    "</GetCallerIdentityResponse>");
-  EXPECT_EQ(*site_->identity(), "123456789012");
-  EXPECT_EQ(transport_.form(0, "Version"), "2011-06-15");
+  transport.answer(200,
+                   "<GetCallerIdentityResponse xmlns='https://sts.amazonaws.com/doc/2011-06-15/'>"
+                   "<GetCallerIdentityResult><Account>123456789012</Account></GetCallerIdentityResult>"
+                   "</GetCallerIdentityResponse>");
+  EXPECT_EQ(*site->identity(), "123456789012");
+  EXPECT_EQ(transport.form(0, "Version"), "2011-06-15");
   EXPECT_THAT(std::string(last().headers.get("Authorization")), HasSubstr("/eu-central-1/sts/aws4_request"));
 }
 
 TEST_F(AwsSiteTest, NamesTheKeyWhoseSecretIsWrong) {
-  transport_.answer(403, fault_xml("SignatureDoesNotMatch"));
-  const auto identity = site_->identity();
+  transport.answer(403, fault_xml("SignatureDoesNotMatch"));
+  const auto identity = site->identity();
   EXPECT_EQ(identity.error().code(), ErrorCode::unauthenticated);
   EXPECT_THAT(identity.error().message(), HasSubstr("AKIDEXAMPLE"));
 }
@@ -102,11 +102,11 @@ TEST_F(AwsSiteTest, RoundsAnImageUpToWholeGibibytesAndRemembersItsParent) {
   EXPECT_EQ(body["VolumeSize"], 2);
   EXPECT_EQ(body["ClientToken"], "token");
 
-  transport_.answer(
+  transport.answer(
       200, snapshots("completed",
                      "<encrypted>true</encrypted><tagSet><item><key>rekindle</key><value>yes</value></item>"
                      "<item><key>rekindle:parent-image</key><value>snap-0</value></item></tagSet>"));
-  const auto image = site_->image(ImageId("snap-1"));
+  const auto image = site->image(ImageId("snap-1"));
   ASSERT_TRUE(image.ok()) << image.error().message();
   EXPECT_EQ(image->parent, ImageId("snap-0"));
   EXPECT_EQ(image->tags, (Tags{{"rekindle", "yes"}}));
@@ -117,49 +117,58 @@ TEST_F(AwsSiteTest, RoundsAnImageUpToWholeGibibytesAndRemembersItsParent) {
 
 TEST_F(AwsSiteTest, WaitsForAnImageThatEc2DoesNotKnowYet) {
   const ImageId id = start();
-  for (int i = 0; i < 3; ++i) transport_.answer(400, fault_xml("InvalidSnapshot.NotFound"));
-  transport_.answer(200, snapshots("pending"));
-  EXPECT_EQ(site_->image(id)->state, ImageState::pending);
+  for (int i = 0; i < 3; ++i) transport.answer(400, fault_xml("InvalidSnapshot.NotFound"));
+  transport.answer(200, snapshots("pending"));
+  EXPECT_EQ(site->image(id)->state, ImageState::pending);
 }
 
 TEST_F(AwsSiteTest, BelievesAtOnceThatAnImageItDidNotMakeIsAbsent) {
-  transport_.answer(400, fault_xml("InvalidSnapshot.NotFound"));
-  EXPECT_EQ(site_->image(ImageId("snap-9")).error().code(), ErrorCode::not_found);
-  EXPECT_EQ(transport_.requests().size(), 1U);
+  transport.answer(400, fault_xml("InvalidSnapshot.NotFound"));
+  EXPECT_EQ(site->image(ImageId("snap-9")).error().code(), ErrorCode::not_found);
+  EXPECT_EQ(transport.requests().size(), 1U);
+}
+
+TEST_F(AwsSiteTest, BelievesAtOnceThatAnImageItRemovedIsGone) {
+  const ImageId id = start();
+  transport.answer(200, "<R><return>true</return></R>");
+  EXPECT_TRUE(site->remove_image(id).ok());
+  transport.answer(400, fault_xml("InvalidSnapshot.NotFound"));
+  EXPECT_EQ(site->image(id).error().code(), ErrorCode::not_found);
+  EXPECT_EQ(transport.unused(), 0U);
 }
 
 TEST_F(AwsSiteTest, WritesSealsAndWaitsUntilTheImageIsComplete) {
   const auto writer = open_writer();
   const Bytes block(image_block_bytes, std::byte{1});
-  for (int i = 0; i < 2; ++i) transport_.answer(201, "{}");
+  for (int i = 0; i < 2; ++i) transport.answer(201, "{}");
   EXPECT_TRUE(writer->put_block(5, block).ok());
   EXPECT_TRUE(writer->put_block(5, block).ok());
-  transport_.answer(202, "{}");
-  transport_.answer(200, snapshots("pending"));
-  transport_.answer(200, snapshots("completed"));
+  transport.answer(202, "{}");
+  transport.answer(200, snapshots("pending"));
+  transport.answer(200, snapshots("completed"));
   const auto completed = writer->complete();
   ASSERT_TRUE(completed.ok()) << completed.error().message();
-  EXPECT_EQ(transport_.requests()[3].headers.get("x-amz-ChangedBlocksCount"), "1") << "the same block twice";
-  EXPECT_EQ(transport_.requests()[3].headers.get("x-amz-Checksum"), to_base64(sha256(sha256(block))));
+  EXPECT_EQ(transport.requests()[3].headers.get("x-amz-ChangedBlocksCount"), "1") << "the same block twice";
+  EXPECT_EQ(transport.requests()[3].headers.get("x-amz-Checksum"), to_base64(sha256(sha256(block))));
 }
 
 TEST_F(AwsSiteTest, ANewWriterGoesOnWhereADeadOneStopped) {
   const Bytes first(image_block_bytes, std::byte{1});
   const Bytes second(image_block_bytes, std::byte{2});
   auto dead = open_writer();
-  transport_.answer(201, "{}");
+  transport.answer(201, "{}");
   ASSERT_TRUE(dead->put_block(0, first).ok());
   const auto checkpoint = dead->put_so_far();
   dead.reset();
 
   const auto writer = open_writer();
   writer->resume_from(checkpoint);
-  transport_.answer(201, "{}");
+  transport.answer(201, "{}");
   ASSERT_TRUE(writer->put_block(1, second).ok());
-  transport_.answer(202, "{}");
-  transport_.answer(200, snapshots("completed"));
+  transport.answer(202, "{}");
+  transport.answer(200, snapshots("completed"));
   ASSERT_TRUE(writer->complete().ok());
-  const HttpRequest& sealed = transport_.requests()[transport_.requests().size() - 2];
+  const HttpRequest& sealed = transport.requests()[transport.requests().size() - 2];
   Bytes digests = to_bytes(sha256(first));
   const Sha256 other = sha256(second);
   digests.insert(digests.end(), other.begin(), other.end());
@@ -169,24 +178,24 @@ TEST_F(AwsSiteTest, ANewWriterGoesOnWhereADeadOneStopped) {
 
 TEST_F(AwsSiteTest, SealsOnceWhenTheAnswerToTheFirstCallWasLost) {
   const auto writer = open_writer();
-  transport_.lose_connection();
-  transport_.answer(400, R"({"Message":"not pending","Reason":"INVALID_SNAPSHOT_ID"})",
-                    {{"x-amzn-ErrorType", "ValidationException"}});
-  transport_.answer(200, snapshots("completed"));
+  transport.lose_connection();
+  transport.answer(400, R"({"Message":"not pending","Reason":"INVALID_SNAPSHOT_ID"})",
+                   {{"x-amzn-ErrorType", "ValidationException"}});
+  transport.answer(200, snapshots("completed"));
   EXPECT_TRUE(writer->complete().ok());
 }
 
 TEST_F(AwsSiteTest, ReportsARefusedSealWhenTheImageDoesNotBecomeComplete) {
   const auto writer = open_writer();
-  transport_.answer(400, R"({"Message":"wrong count"})", {{"x-amzn-ErrorType", "ValidationException"}});
-  for (int i = 0; i < 50; ++i) transport_.answer(200, snapshots("pending"));
+  transport.answer(400, R"({"Message":"wrong count"})", {{"x-amzn-ErrorType", "ValidationException"}});
+  for (int i = 0; i < 50; ++i) transport.answer(200, snapshots("pending"));
   EXPECT_THAT(writer->complete().error().message(), HasSubstr("wrong count"));
 }
 
 TEST_F(AwsSiteTest, CallsAnImageThatAwsCouldNotCompleteCorrupt) {
   const auto writer = open_writer();
-  transport_.answer(202, "{}");
-  transport_.answer(200, snapshots("error", "<statusMessage>checksum</statusMessage>"));
+  transport.answer(202, "{}");
+  transport.answer(200, snapshots("error", "<statusMessage>checksum</statusMessage>"));
   EXPECT_EQ(writer->complete().error().code(), ErrorCode::corrupt);
 }
 
@@ -198,104 +207,104 @@ TEST_F(AwsSiteTest, RefusesABlockOutsideTheImage) {
 }
 
 TEST_F(AwsSiteTest, OpensOnlyWhatIsInTheRightState) {
-  transport_.answer(200, snapshots("completed"));
-  EXPECT_EQ(site_->open_writer(ImageId("snap-1")).error().code(), ErrorCode::failed_precondition);
-  transport_.answer(200, snapshots("pending"));
-  EXPECT_EQ(site_->open_image(ImageId("snap-1")).error().code(), ErrorCode::failed_precondition);
+  transport.answer(200, snapshots("completed"));
+  EXPECT_EQ(site->open_writer(ImageId("snap-1")).error().code(), ErrorCode::failed_precondition);
+  transport.answer(200, snapshots("pending"));
+  EXPECT_EQ(site->open_image(ImageId("snap-1")).error().code(), ErrorCode::failed_precondition);
 }
 
 TEST_F(AwsSiteTest, RemovingWhatIsAbsentIsFine) {
-  transport_.answer(400, fault_xml("InvalidSnapshot.NotFound"));
-  EXPECT_TRUE(site_->remove_image(ImageId("snap-1")).ok());
-  transport_.answer(400, fault_xml("InvalidAMIID.NotFound"));
-  EXPECT_TRUE(site_->remove_template(TemplateId("ami-1")).ok());
-  transport_.answer(400, fault_xml("InvalidAMIID.Unavailable"));
-  EXPECT_TRUE(site_->remove_template(TemplateId("ami-1")).ok());
-  transport_.answer(400, fault_xml("InvalidInstanceID.NotFound"));
-  EXPECT_TRUE(site_->terminate(InstanceId("i-1")).ok());
+  transport.answer(400, fault_xml("InvalidSnapshot.NotFound"));
+  EXPECT_TRUE(site->remove_image(ImageId("snap-1")).ok());
+  transport.answer(400, fault_xml("InvalidAMIID.NotFound"));
+  EXPECT_TRUE(site->remove_template(TemplateId("ami-1")).ok());
+  transport.answer(400, fault_xml("InvalidAMIID.Unavailable"));
+  EXPECT_TRUE(site->remove_template(TemplateId("ami-1")).ok());
+  transport.answer(400, fault_xml("InvalidInstanceID.NotFound"));
+  EXPECT_TRUE(site->terminate(InstanceId("i-1")).ok());
 }
 
 TEST_F(AwsSiteTest, WaitsUntilAnImageIsReleasedByItsTemplateAndThenGivesUp) {
-  for (int i = 0; i < 2; ++i) transport_.answer(400, fault_xml("InvalidSnapshot.InUse"));
-  transport_.answer(200, "<R><return>true</return></R>");
-  EXPECT_TRUE(site_->remove_image(ImageId("snap-1")).ok());
-  for (int i = 0; i < 20; ++i) transport_.answer(400, fault_xml("InvalidSnapshot.InUse"));
-  EXPECT_EQ(site_->remove_image(ImageId("snap-1")).error().code(), ErrorCode::failed_precondition);
+  for (int i = 0; i < 2; ++i) transport.answer(400, fault_xml("InvalidSnapshot.InUse"));
+  transport.answer(200, "<R><return>true</return></R>");
+  EXPECT_TRUE(site->remove_image(ImageId("snap-1")).ok());
+  for (int i = 0; i < 20; ++i) transport.answer(400, fault_xml("InvalidSnapshot.InUse"));
+  EXPECT_EQ(site->remove_image(ImageId("snap-1")).error().code(), ErrorCode::failed_precondition);
 }
 
 TEST_F(AwsSiteTest, RegistersForEnaAnd64BitsAndWaitsUntilItIsAvailable) {
-  transport_.answer(200, "<R><imageId>ami-1</imageId></R>");
-  transport_.answer(400, fault_xml("InvalidAMIID.NotFound"));
-  transport_.answer(200, images("pending"));
-  transport_.answer(200, images("available"));
-  const auto id = site_->register_template(template_spec());
+  transport.answer(200, "<R><imageId>ami-1</imageId></R>");
+  transport.answer(400, fault_xml("InvalidAMIID.NotFound"));
+  transport.answer(200, images("pending"));
+  transport.answer(200, images("available"));
+  const auto id = site->register_template(template_spec());
   ASSERT_TRUE(id.ok()) << id.error().message();
   EXPECT_EQ(id->str(), "ami-1");
-  EXPECT_EQ(transport_.form(0, "Architecture"), "x86_64");
-  EXPECT_EQ(transport_.form(0, "EnaSupport"), "true");
-  EXPECT_EQ(transport_.form(0, "BootMode"), "uefi");
-  EXPECT_EQ(transport_.form(0, "VirtualizationType"), "hvm");
-  EXPECT_EQ(transport_.form(0, "RootDeviceName"), "/dev/sda1");
-  EXPECT_EQ(transport_.form(0, "BlockDeviceMapping.1.DeviceName"), "/dev/sda1");
-  EXPECT_EQ(transport_.form(0, "BlockDeviceMapping.1.Ebs.SnapshotId"), "snap-1");
-  EXPECT_EQ(transport_.form(0, "BlockDeviceMapping.2.DeviceName"), "/dev/sdf");
-  EXPECT_EQ(transport_.form(0, "BlockDeviceMapping.2.Ebs.DeleteOnTermination"), "true");
-  EXPECT_EQ(transport_.form(0, "TagSpecification.1.ResourceType"), "image");
+  EXPECT_EQ(transport.form(0, "Architecture"), "x86_64");
+  EXPECT_EQ(transport.form(0, "EnaSupport"), "true");
+  EXPECT_EQ(transport.form(0, "BootMode"), "uefi");
+  EXPECT_EQ(transport.form(0, "VirtualizationType"), "hvm");
+  EXPECT_EQ(transport.form(0, "RootDeviceName"), "/dev/sda1");
+  EXPECT_EQ(transport.form(0, "BlockDeviceMapping.1.DeviceName"), "/dev/sda1");
+  EXPECT_EQ(transport.form(0, "BlockDeviceMapping.1.Ebs.SnapshotId"), "snap-1");
+  EXPECT_EQ(transport.form(0, "BlockDeviceMapping.2.DeviceName"), "/dev/sdf");
+  EXPECT_EQ(transport.form(0, "BlockDeviceMapping.2.Ebs.DeleteOnTermination"), "true");
+  EXPECT_EQ(transport.form(0, "TagSpecification.1.ResourceType"), "image");
 }
 
 TEST_F(AwsSiteTest, FindsTheTemplateThatAnEarlierCallRegistered) {
   TemplateSpec spec = template_spec();
   spec.disks.resize(1);
-  transport_.answer(400, fault_xml("InvalidAMIName.Duplicate"));
-  transport_.answer(200, images("available"));
-  transport_.answer(200, images("available"));
-  EXPECT_EQ(site_->register_template(spec)->str(), "ami-1");
+  transport.answer(400, fault_xml("InvalidAMIName.Duplicate"));
+  transport.answer(200, images("available"));
+  transport.answer(200, images("available"));
+  EXPECT_EQ(site->register_template(spec)->str(), "ami-1");
 }
 
 TEST_F(AwsSiteTest, DoesNotTakeATemplateOfOtherImagesForItsOwn) {
   TemplateSpec spec = template_spec();
   spec.disks.resize(1);
-  transport_.answer(400, fault_xml("InvalidAMIName.Duplicate"));
-  transport_.answer(200, images("available", "snap-other"));
-  EXPECT_EQ(site_->register_template(spec).error().code(), ErrorCode::already_exists);
+  transport.answer(400, fault_xml("InvalidAMIName.Duplicate"));
+  transport.answer(200, images("available", "snap-other"));
+  EXPECT_EQ(site->register_template(spec).error().code(), ErrorCode::already_exists);
 }
 
 TEST_F(AwsSiteTest, LaunchesByTokenWithAddressGroupsAndTags) {
-  transport_.answer(200, started("i-1"));
+  transport.answer(200, started("i-1"));
   const LaunchSpec spec{TemplateId("ami-1"), "m6i.large", "subnet-1",           {"sg-1", "sg-2"},
                         "10.0.1.20",         "token-1",   {{"rekindle", "yes"}}};
-  const auto id = site_->launch(spec);
+  const auto id = site->launch(spec);
   ASSERT_TRUE(id.ok()) << id.error().message();
   EXPECT_EQ(id->str(), "i-1");
-  EXPECT_EQ(transport_.form(0, "ClientToken"), "token-1");
-  EXPECT_EQ(transport_.form(0, "PrivateIpAddress"), "10.0.1.20");
-  EXPECT_EQ(transport_.form(0, "SecurityGroupId.2"), "sg-2");
-  EXPECT_EQ(transport_.form(0, "MaxCount"), "1");
-  EXPECT_EQ(transport_.form(0, "TagSpecification.2.ResourceType"), "volume");
-  EXPECT_EQ(transport_.form(0, "TagSpecification.2.Tag.1.Value"), "yes");
+  EXPECT_EQ(transport.form(0, "ClientToken"), "token-1");
+  EXPECT_EQ(transport.form(0, "PrivateIpAddress"), "10.0.1.20");
+  EXPECT_EQ(transport.form(0, "SecurityGroupId.2"), "sg-2");
+  EXPECT_EQ(transport.form(0, "MaxCount"), "1");
+  EXPECT_EQ(transport.form(0, "TagSpecification.2.ResourceType"), "volume");
+  EXPECT_EQ(transport.form(0, "TagSpecification.2.Tag.1.Value"), "yes");
 }
 
 TEST_F(AwsSiteTest, DoesNotRetryWhenThereIsNoCapacity) {
-  transport_.answer(500, fault_xml("InsufficientInstanceCapacity"));
-  transport_.answer(200, "<R><subnetSet/></R>");
+  transport.answer(500, fault_xml("InsufficientInstanceCapacity"));
+  transport.answer(200, "<R><subnetSet/></R>");
   LaunchSpec spec;
   spec.subnet_id = "subnet-1";
   spec.instance_type = "m6i.large";
-  const auto launched = site_->launch(spec);
+  const auto launched = site->launch(spec);
   EXPECT_EQ(launched.error().code(), ErrorCode::exhausted);
   EXPECT_THAT(launched.error().message(), HasSubstr("m6i.large"));
-  EXPECT_EQ(transport_.form(1, "Action"), "DescribeSubnets");
+  EXPECT_EQ(transport.form(1, "Action"), "DescribeSubnets");
 }
 
 TEST_F(AwsSiteTest, ReadsAnInstanceWithWhyItDied) {
-  transport_.answer(
+  transport.answer(
       200,
       "<R xmlns='urn:ec2'><reservationSet><item><instancesSet><item><instanceId>i-1</instanceId>"
       "<instanceState><name>terminated</name></instanceState><privateIpAddress>10.0.1.20</privateIpAddress>"
       "<ipAddress>3.3.3.3</ipAddress><stateReason><message>Client.InternalError</message></stateReason>"
       "<blockDeviceMapping><item><ebs><volumeId>vol-1</volumeId></ebs></item></blockDeviceMapping>"
       "</item></instancesSet></item></reservationSet></R>");
-  const auto instance = site_->instance(InstanceId("i-1"));
+  const auto instance = site->instance(InstanceId("i-1"));
   ASSERT_TRUE(instance.ok()) << instance.error().message();
   EXPECT_EQ(instance->state, InstanceState::terminated);
   EXPECT_EQ(instance->private_ip, "10.0.1.20");
@@ -305,19 +314,19 @@ TEST_F(AwsSiteTest, ReadsAnInstanceWithWhyItDied) {
 }
 
 TEST_F(AwsSiteTest, FindsByTagsOnlyAndOnlyItsOwn) {
-  transport_.answer(200, snapshots("completed"));
-  EXPECT_EQ(site_->find_images({{"rekindle", "yes"}})->size(), 1U);
-  EXPECT_EQ(transport_.form(0, "Owner.1"), "self");
-  EXPECT_EQ(transport_.form(0, "Filter.1.Name"), "tag:rekindle");
-  EXPECT_EQ(transport_.form(0, "MaxResults"), "1000");
-  EXPECT_EQ(site_->find_images({}).error().code(), ErrorCode::invalid_argument);
-  EXPECT_EQ(site_->find_templates({}).error().code(), ErrorCode::invalid_argument);
-  EXPECT_EQ(site_->find_instances({}).error().code(), ErrorCode::invalid_argument);
+  transport.answer(200, snapshots("completed"));
+  EXPECT_EQ(site->find_images({{"rekindle", "yes"}})->size(), 1U);
+  EXPECT_EQ(transport.form(0, "Owner.1"), "self");
+  EXPECT_EQ(transport.form(0, "Filter.1.Name"), "tag:rekindle");
+  EXPECT_EQ(transport.form(0, "MaxResults"), "1000");
+  EXPECT_EQ(site->find_images({}).error().code(), ErrorCode::invalid_argument);
+  EXPECT_EQ(site->find_templates({}).error().code(), ErrorCode::invalid_argument);
+  EXPECT_EQ(site->find_instances({}).error().code(), ErrorCode::invalid_argument);
 }
 
 TEST_F(AwsSiteTest, DecodesTheConsole) {
-  transport_.answer(200, "<R><output>TGlu\ndXg=\n</output></R>");
-  EXPECT_EQ(*site_->console_output(InstanceId("i-1")), "Linux");
+  transport.answer(200, "<R><output>TGlu\ndXg=\n</output></R>");
+  EXPECT_EQ(*site->console_output(InstanceId("i-1")), "Linux");
 }
 
 TEST_F(AwsSiteTest, AsksAwsWhetherALaunchWouldBeAccepted) {
@@ -326,21 +335,20 @@ TEST_F(AwsSiteTest, AsksAwsWhetherALaunchWouldBeAccepted) {
   spec.subnet_id = "subnet-1";
   spec.instance_type = "m6i.large";
   const auto settings_fit = [&] {
-    transport_.answer(
-        200,
-        "<R><subnetSet><item><subnetId>subnet-1</subnetId><availabilityZone>a</availabilityZone>"
-        "<availableIpAddressCount>3</availableIpAddressCount></item></subnetSet></R>");
-    transport_.answer(
+    transport.answer(200,
+                     "<R><subnetSet><item><subnetId>subnet-1</subnetId><availabilityZone>a</availabilityZone>"
+                     "<availableIpAddressCount>3</availableIpAddressCount></item></subnetSet></R>");
+    transport.answer(
         200, "<R><instanceTypeOfferingSet><item><location>a</location></item></instanceTypeOfferingSet></R>");
   };
   settings_fit();
-  transport_.answer(412, fault_xml("DryRunOperation"));
-  const auto accepted = site_->check_launch(spec);
+  transport.answer(412, fault_xml("DryRunOperation"));
+  const auto accepted = site->check_launch(spec);
   EXPECT_TRUE(accepted.ok()) << accepted.error().message();
-  EXPECT_EQ(transport_.form(2, "DryRun"), "true");
+  EXPECT_EQ(transport.form(2, "DryRun"), "true");
   settings_fit();
-  transport_.answer(403, fault_xml("UnauthorizedOperation"));
-  EXPECT_EQ(site_->check_launch(spec).error().code(), ErrorCode::permission_denied);
+  transport.answer(403, fault_xml("UnauthorizedOperation"));
+  EXPECT_EQ(site->check_launch(spec).error().code(), ErrorCode::permission_denied);
 }
 
 }  // namespace

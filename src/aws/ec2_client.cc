@@ -24,9 +24,9 @@ void select(QueryForm& form, std::string_view id_name, const Ec2Selection<IdType
 }
 
 template <typename T>
-Result<> read_items(const XmlElement& parent, std::string_view set, Result<T> (*read)(const XmlElement&),
+Result<> read_items(const QueryElement& parent, std::string_view set, Result<T> (*read)(const QueryElement&),
                     std::vector<T>& into) {
-  for (const XmlElement& item : parent.items(set)) {
+  for (const QueryElement& item : parent.items(set)) {
     T value = TRY(read(item));
     into.push_back(std::move(value));
   }
@@ -35,18 +35,18 @@ Result<> read_items(const XmlElement& parent, std::string_view set, Result<T> (*
 
 template <typename T>
 Result<std::vector<T>> describe(QueryClient& query, const QueryForm& form, std::string_view set,
-                                Result<T> (*read)(const XmlElement&)) {
+                                Result<T> (*read)(const QueryElement&)) {
   std::vector<T> found;
-  TRY(query.pages(form, [&](const XmlElement& root) { return read_items(root, set, read, found); }));
+  TRY(query.pages(form, [&](const QueryElement& root) { return read_items(root, set, read, found); }));
   return found;
 }
 
 // A describe by ids, which has no pages and may be too early.
 template <typename T>
 Result<std::vector<T>> describe_ids(QueryClient& query, const QueryForm& form, std::string_view set,
-                                    Result<T> (*read)(const XmlElement&),
+                                    Result<T> (*read)(const QueryElement&),
                                     std::chrono::milliseconds settle_for) {
-  const XmlAnswer answer = TRY(query.call(form, {.settle_for = settle_for}));
+  const QueryAnswer answer = TRY(query.call(form, {.settle_for = settle_for}));
   std::vector<T> found;
   TRY(read_items(answer.root(), set, read, found), "{}", form.action());
   return found;
@@ -78,7 +78,7 @@ Result<Ec2Snapshot> Ec2Client::create_snapshot(const VolumeId& volume, const std
                                                const Ec2Tags& tags) {
   QueryForm form("CreateSnapshot");
   form.set("VolumeId", volume.str()).set_if("Description", description).tags_of("snapshot", tags);
-  const XmlAnswer answer = TRY(query_->call(form, {.repeatable = false}));
+  const QueryAnswer answer = TRY(query_->call(form, {.repeatable = false}));
   return read_snapshot(answer.root());
 }
 
@@ -117,7 +117,7 @@ Result<TemplateId> Ec2Client::register_image(const RegisterImageRequest& request
     form.set(prefix + ".Ebs.VolumeType", "gp3").flag(prefix + ".Ebs.DeleteOnTermination", true);
   }
   form.tags_of("image", request.tags);
-  const XmlAnswer answer = TRY(query_->call(form));
+  const QueryAnswer answer = TRY(query_->call(form));
   std::string id = TRY(answer.root().required("imageId"), "RegisterImage");
   return TemplateId(std::move(id));
 }
@@ -140,7 +140,8 @@ Result<std::variant<Ec2Instance, AwsFault>> Ec2Client::run_instance(const RunIns
     return Outcome(std::move(*fault));
   }
   std::vector<Ec2Instance> started;
-  TRY(read_items(std::get<XmlAnswer>(reply).root(), "instancesSet", read_instance, started), "RunInstances");
+  TRY(read_items(std::get<QueryAnswer>(reply).root(), "instancesSet", read_instance, started),
+      "RunInstances");
   if (started.size() != 1) {
     return error(ErrorCode::internal, "RunInstances: AWS answered {} instances, asked for 1", started.size());
   }
@@ -152,8 +153,8 @@ Result<std::vector<Ec2Instance>> Ec2Client::instances(const Ec2Selection<Instanc
   QueryForm form("DescribeInstances");
   select(form, "InstanceId", which);
   std::vector<Ec2Instance> found;
-  auto read = [&](const XmlElement& root) -> Result<> {
-    for (const XmlElement& reservation : root.items("reservationSet")) {
+  auto read = [&](const QueryElement& root) -> Result<> {
+    for (const QueryElement& reservation : root.items("reservationSet")) {
       TRY(read_items(reservation, "instancesSet", read_instance, found), "DescribeInstances");
     }
     return {};
@@ -162,7 +163,7 @@ Result<std::vector<Ec2Instance>> Ec2Client::instances(const Ec2Selection<Instanc
     form.filter("instance-state-name", {"pending", "running", "shutting-down", "stopping", "stopped"});
     TRY(query_->pages(form, read));
   } else {
-    const XmlAnswer answer = TRY(query_->call(form, {.settle_for = settle_for}));
+    const QueryAnswer answer = TRY(query_->call(form, {.settle_for = settle_for}));
     TRY(read(answer.root()));
   }
   return found;
@@ -178,7 +179,7 @@ Result<> Ec2Client::terminate_instance(const InstanceId& id) {
 Result<std::string> Ec2Client::console_output(const InstanceId& id) {
   QueryForm form("GetConsoleOutput");
   form.set("InstanceId", id.str());
-  const XmlAnswer answer = TRY(query_->call(form));
+  const QueryAnswer answer = TRY(query_->call(form));
   std::string encoded = answer.root().text("output");
   std::erase_if(encoded, [](char c) { return c == '\n' || c == '\r' || c == ' '; });  // may come in lines
   const Bytes output = TRY(from_base64(encoded), "GetConsoleOutput");
@@ -191,7 +192,7 @@ Result<Ec2Volume> Ec2Client::create_volume(const CreateVolumeRequest& request) {
   if (request.size_gib > 0) form.set("Size", std::to_string(request.size_gib));
   if (request.snapshot) form.set("SnapshotId", request.snapshot->str());
   form.set_if("ClientToken", request.client_token).tags_of("volume", request.tags);
-  const XmlAnswer answer = TRY(query_->call(form, {.repeatable = !request.client_token.empty()}));
+  const QueryAnswer answer = TRY(query_->call(form, {.repeatable = !request.client_token.empty()}));
   return read_volume(answer.root());
 }
 
@@ -211,9 +212,9 @@ Result<> Ec2Client::attach_volume(const VolumeId& volume, const InstanceId& inst
   return {};
 }
 
-Result<> Ec2Client::detach_volume(const VolumeId& volume) {
+Result<> Ec2Client::detach_volume(const VolumeId& volume, const InstanceId& instance) {
   QueryForm form("DetachVolume");
-  form.set("VolumeId", volume.str());
+  form.set("VolumeId", volume.str()).set("InstanceId", instance.str());
   TRY(query_->call(form));
   return {};
 }
@@ -257,8 +258,8 @@ Result<std::vector<std::string>> Ec2Client::zones_offering(const std::string& in
       .filter("instance-type", {instance_type})
       .set("MaxResults", "1000");
   std::vector<std::string> zones;
-  TRY(query_->pages(form, [&](const XmlElement& root) -> Result<> {
-    for (const XmlElement& offer : root.items("instanceTypeOfferingSet"))
+  TRY(query_->pages(form, [&](const QueryElement& root) -> Result<> {
+    for (const QueryElement& offer : root.items("instanceTypeOfferingSet"))
       zones.push_back(offer.text("location"));
     return {};
   }));
@@ -272,8 +273,8 @@ Result<std::string> Ec2Client::holder_of_address(const std::string& subnet_id,
       .filter("addresses.private-ip-address", {private_ip})
       .set("MaxResults", "1000");
   std::string holder;
-  TRY(query_->pages(form, [&](const XmlElement& root) -> Result<> {
-    for (const XmlElement& nic : root.items("networkInterfaceSet")) holder = nic.text("networkInterfaceId");
+  TRY(query_->pages(form, [&](const QueryElement& root) -> Result<> {
+    for (const QueryElement& nic : root.items("networkInterfaceSet")) holder = nic.text("networkInterfaceId");
     return {};
   }));
   return holder;

@@ -85,7 +85,7 @@ class Ec2Client {
                                          std::chrono::milliseconds settle_for = {});
   // `failed_precondition` when it is attached already (also by an earlier, repeated call: describe it then).
   Result<> attach_volume(const VolumeId& volume, const InstanceId& instance, const std::string& device);
-  Result<> detach_volume(const VolumeId& volume);
+  Result<> detach_volume(const VolumeId& volume, const InstanceId& instance);
   Result<> delete_volume(const VolumeId& volume);
 
   Result<> create_tags(const std::vector<std::string>& resource_ids, const Ec2Tags& tags);

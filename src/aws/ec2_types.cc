@@ -4,15 +4,15 @@ namespace rekindle {
 
 namespace {
 
-Ec2Tags read_tags(const XmlElement& item) {
+Ec2Tags read_tags(const QueryElement& item) {
   Ec2Tags tags;
-  for (const XmlElement& tag : item.items("tagSet")) tags[tag.text("key")] = tag.text("value");
+  for (const QueryElement& tag : item.items("tagSet")) tags[tag.text("key")] = tag.text("value");
   return tags;
 }
 
 }  // namespace
 
-Result<Ec2Snapshot> read_snapshot(const XmlElement& item) {
+Result<Ec2Snapshot> read_snapshot(const QueryElement& item) {
   Ec2Snapshot snapshot;
   std::string id = TRY(item.required("snapshotId"));
   snapshot.id = ImageId(std::move(id));
@@ -24,14 +24,14 @@ Result<Ec2Snapshot> read_snapshot(const XmlElement& item) {
   return snapshot;
 }
 
-Result<Ec2Image> read_image(const XmlElement& item) {
+Result<Ec2Image> read_image(const QueryElement& item) {
   Ec2Image image;
   std::string id = TRY(item.required("imageId"));
   image.id = TemplateId(std::move(id));
   image.name = item.text("name");
   image.state = TRY(item.required("imageState"));
   image.state_reason = item.child("stateReason").text("message");
-  for (const XmlElement& device : item.items("blockDeviceMapping")) {
+  for (const QueryElement& device : item.items("blockDeviceMapping")) {
     const std::string snapshot = device.child("ebs").text("snapshotId");
     if (!snapshot.empty()) image.snapshots.emplace_back(snapshot);
   }
@@ -39,7 +39,7 @@ Result<Ec2Image> read_image(const XmlElement& item) {
   return image;
 }
 
-Result<Ec2Instance> read_instance(const XmlElement& item) {
+Result<Ec2Instance> read_instance(const QueryElement& item) {
   Ec2Instance instance;
   std::string id = TRY(item.required("instanceId"));
   instance.id = InstanceId(std::move(id));
@@ -50,7 +50,7 @@ Result<Ec2Instance> read_instance(const XmlElement& item) {
   instance.subnet_id = item.text("subnetId");
   instance.private_ip = item.text("privateIpAddress");
   instance.public_ip = item.text("ipAddress");
-  for (const XmlElement& device : item.items("blockDeviceMapping")) {
+  for (const QueryElement& device : item.items("blockDeviceMapping")) {
     const std::string volume = device.child("ebs").text("volumeId");
     if (!volume.empty()) instance.volumes.emplace_back(volume);
   }
@@ -58,7 +58,7 @@ Result<Ec2Instance> read_instance(const XmlElement& item) {
   return instance;
 }
 
-Result<Ec2Volume> read_volume(const XmlElement& item) {
+Result<Ec2Volume> read_volume(const QueryElement& item) {
   Ec2Volume volume;
   std::string id = TRY(item.required("volumeId"));
   volume.id = VolumeId(std::move(id));
@@ -67,7 +67,7 @@ Result<Ec2Volume> read_volume(const XmlElement& item) {
   volume.availability_zone = item.text("availabilityZone");
   if (const std::string snapshot = item.text("snapshotId"); !snapshot.empty())
     volume.snapshot = ImageId(snapshot);
-  for (const XmlElement& attachment : item.items("attachmentSet")) {
+  for (const QueryElement& attachment : item.items("attachmentSet")) {
     volume.attachments.push_back(
         {InstanceId(attachment.text("instanceId")), attachment.text("device"), attachment.text("status")});
   }
@@ -75,7 +75,7 @@ Result<Ec2Volume> read_volume(const XmlElement& item) {
   return volume;
 }
 
-Result<Ec2Subnet> read_subnet(const XmlElement& item) {
+Result<Ec2Subnet> read_subnet(const QueryElement& item) {
   Ec2Subnet subnet;
   subnet.id = TRY(item.required("subnetId"));
   subnet.vpc_id = item.text("vpcId");
@@ -86,7 +86,7 @@ Result<Ec2Subnet> read_subnet(const XmlElement& item) {
   return subnet;
 }
 
-Result<Ec2SecurityGroup> read_security_group(const XmlElement& item) {
+Result<Ec2SecurityGroup> read_security_group(const QueryElement& item) {
   std::string id = TRY(item.required("groupId"));
   return Ec2SecurityGroup{std::move(id), item.text("groupName"), item.text("vpcId")};
 }

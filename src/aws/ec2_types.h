@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "aws/xml.h"
+#include "aws/query_answer.h"
 #include "base/id.h"
 #include "model/ids.h"
 
@@ -79,11 +79,11 @@ struct Ec2SecurityGroup {
 };
 
 // Each reads one <item> of the set named; `internal` when AWS left out what it always says.
-Result<Ec2Snapshot> read_snapshot(const XmlElement& item);  // snapshotSet
-Result<Ec2Image> read_image(const XmlElement& item);        // imagesSet
-Result<Ec2Instance> read_instance(const XmlElement& item);  // reservationSet/item/instancesSet
-Result<Ec2Volume> read_volume(const XmlElement& item);      // volumeSet, and the answer of CreateVolume
-Result<Ec2Subnet> read_subnet(const XmlElement& item);      // subnetSet
-Result<Ec2SecurityGroup> read_security_group(const XmlElement& item);  // securityGroupInfo
+Result<Ec2Snapshot> read_snapshot(const QueryElement& item);  // snapshotSet
+Result<Ec2Image> read_image(const QueryElement& item);        // imagesSet
+Result<Ec2Instance> read_instance(const QueryElement& item);  // reservationSet/item/instancesSet
+Result<Ec2Volume> read_volume(const QueryElement& item);      // volumeSet, and the answer of CreateVolume
+Result<Ec2Subnet> read_subnet(const QueryElement& item);      // subnetSet
+Result<Ec2SecurityGroup> read_security_group(const QueryElement& item);  // securityGroupInfo
 
 }  // namespace rekindle

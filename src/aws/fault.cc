@@ -4,7 +4,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-#include "aws/xml.h"
+#include "aws/query_answer.h"
 
 namespace rekindle {
 
@@ -21,11 +21,11 @@ bool contains(std::string_view text, std::string_view part) {
 }
 
 void read_xml_fault(const HttpResponse& response, AwsFault& fault) {
-  const auto answer = XmlAnswer::parse(response.body);
+  const auto answer = QueryAnswer::parse(response.body);
   if (!answer.ok()) return;
-  const XmlElement root = answer->root();
-  const XmlElement list = root.child("Errors");
-  const XmlElement entry = (list ? list : root).child("Error");
+  const QueryElement root = answer->root();
+  const QueryElement list = root.child("Errors");
+  const QueryElement entry = (list ? list : root).child("Error");
   if (const std::string code = entry.text("Code"); !code.empty()) fault.code = code;
   fault.message = entry.text("Message");
 }

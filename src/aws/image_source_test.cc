@@ -80,7 +80,7 @@ class SnapshotServer final : public HttpTransport {
 class EbsImageSourceTest : public testing::Test {
  protected:
   std::unique_ptr<EbsImageSource> open() {
-    auto opened = EbsImageSource::open(image, gib, ebs_, clock_, {});
+    auto opened = EbsImageSource::open(image, gib, ebs, clock, {});
     EXPECT_TRUE(opened.ok());
     return *std::move(opened);
   }
@@ -91,17 +91,17 @@ class EbsImageSourceTest : public testing::Test {
     return std::string(as_text(bytes));
   }
 
-  SnapshotServer server_;
-  ManualClock clock_{*from_iso8601("2026-11-22T12:00:00Z")};
-  SeededRandom random_{1};
-  EbsClient ebs_{*ServiceClient::make({"ebs", "eu-central-1", "http://127.0.0.1:1", {"AKID", "s", ""}},
-                                      server_, clock_, random_),
-                 EbsQuotas(), clock_};
+  SnapshotServer server;
+  ManualClock clock{*from_iso8601("2026-11-22T12:00:00Z")};
+  SeededRandom random{1};
+  EbsClient ebs{*ServiceClient::make({"ebs", "eu-central-1", "http://127.0.0.1:1", {"AKID", "s", ""}}, server,
+                                     clock, random),
+                EbsQuotas(), clock};
 };
 
 TEST_F(EbsImageSourceTest, ReadsAcrossBlocksAndHoles) {
-  server_.put(0, 'a');
-  server_.put(2, 'c');
+  server.put(0, 'a');
+  server.put(2, 'c');
   const auto source = open();
   EXPECT_EQ(source->size(), gib);
   EXPECT_EQ(read(*source, image_block_bytes - 2, 4), std::string("aa\0\0", 4));
@@ -110,8 +110,8 @@ TEST_F(EbsImageSourceTest, ReadsAcrossBlocksAndHoles) {
 }
 
 TEST_F(EbsImageSourceTest, KnowsItsDataFromAllPagesEvenEmptyOnes) {
-  server_.page_blocks = 1;
-  for (std::uint64_t index : {1U, 2U, 9U}) server_.put(index, 'x');
+  server.page_blocks = 1;
+  for (std::uint64_t index : {1U, 2U, 9U}) server.put(index, 'x');
   const auto source = open();
   const auto data = source->data_extents({0, gib});
   ASSERT_TRUE(data.ok());
@@ -121,21 +121,21 @@ TEST_F(EbsImageSourceTest, KnowsItsDataFromAllPagesEvenEmptyOnes) {
 }
 
 TEST_F(EbsImageSourceTest, FetchesABlockOnceForManySmallReads) {
-  server_.put(4, 'x');
+  server.put(4, 'x');
   const auto source = open();
   for (std::uint64_t i = 0; i < 10; ++i) EXPECT_EQ(read(*source, 4 * image_block_bytes + i * 4096, 2), "xx");
-  EXPECT_THAT(server_.reads, ElementsAre(4U));
+  EXPECT_THAT(server.reads, ElementsAre(4U));
 }
 
 TEST_F(EbsImageSourceTest, ListsAgainWhenATokenIsRefused) {
-  server_.put(0, 'a');
-  server_.put(1, 'b');
+  server.put(0, 'a');
+  server.put(1, 'b');
   const auto source = open();
-  server_.expire_tokens();
+  server.expire_tokens();
   EXPECT_EQ(read(*source, image_block_bytes, 2), "bb");
-  EXPECT_EQ(server_.lists, 2U);
+  EXPECT_EQ(server.lists, 2U);
   EXPECT_EQ(read(*source, 0, 2), "aa");
-  EXPECT_EQ(server_.lists, 2U) << "the new list serves its neighbours";
+  EXPECT_EQ(server.lists, 2U) << "the new list serves its neighbours";
 }
 
 TEST_F(EbsImageSourceTest, RefusesToReadBeyondItsEnd) {

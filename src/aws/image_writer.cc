@@ -52,13 +52,13 @@ Result<> EbsImageWriter::wait_until_complete(milliseconds within) {
 // CompleteSnapshot has no client token. When an earlier call was done and its answer lost, a second one is
 // refused: then the snapshot's state tells.
 Result<> EbsImageWriter::complete() {
-  const auto sealed =
+  auto sealed =
       ebs_.complete_snapshot(image_, digests_.count(), digests_.linear(), recent_.grace(image_.str()));
   const bool may_be_sealed = sealed.ok() || sealed.error().transient() ||
                              sealed.error().code() == ErrorCode::invalid_argument ||
                              sealed.error().code() == ErrorCode::already_exists;
   if (!may_be_sealed) return sealed;
-  const auto completed = wait_until_complete(sealed.ok() ? complete_within_ : after_refusal);
+  auto completed = wait_until_complete(sealed.ok() ? complete_within_ : after_refusal);
   if (!completed.ok()) return sealed.ok() ? completed : sealed;
   recent_.note(image_.str());  // listing its blocks may be too early for some seconds
   return {};

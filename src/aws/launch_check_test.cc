@@ -38,49 +38,49 @@ std::string fault_xml(std::string_view code) {
 class LaunchCheckTest : public testing::Test {
  protected:
   Error refusal() {
-    const auto checked = check_launch_settings(ec2_, spec_);
+    const auto checked = check_launch_settings(ec2, spec);
     return checked.ok() ? Error(ErrorCode::internal, "it was accepted") : checked.error();
   }
   Error explained(std::string code, std::string message = "m") {
-    return explain_launch_fault({400, std::move(code), std::move(message), ""}, spec_,
-                                {"eu-central-1", "eu-central-1a"}, ec2_.service());
+    return explain_launch_fault({400, std::move(code), std::move(message), ""}, spec,
+                                {"eu-central-1", "eu-central-1a"}, ec2.service());
   }
 
-  LaunchSpec spec_ = [] {
-    LaunchSpec spec;
-    spec.instance_type = "m6i.huge";
-    spec.subnet_id = "subnet-1";
-    spec.security_group_ids = {"sg-1"};
-    spec.private_ip = "10.0.1.20";
-    return spec;
+  LaunchSpec spec = [] {
+    LaunchSpec wanted;
+    wanted.instance_type = "m6i.huge";
+    wanted.subnet_id = "subnet-1";
+    wanted.security_group_ids = {"sg-1"};
+    wanted.private_ip = "10.0.1.20";
+    return wanted;
   }();
-  CannedTransport transport_;
-  ManualClock clock_{*from_iso8601("2026-11-22T12:00:00Z")};
-  SeededRandom random_{1};
-  Ec2Client ec2_{std::make_unique<QueryClient>(
-      *ServiceClient::make({"ec2", "eu-central-1", "http://127.0.0.1:1", {"AKID", "secret", ""}}, transport_,
-                           clock_, random_),
-      "2016-11-15", clock_)};
+  CannedTransport transport;
+  ManualClock clock{*from_iso8601("2026-11-22T12:00:00Z")};
+  SeededRandom random{1};
+  Ec2Client ec2{std::make_unique<QueryClient>(
+      *ServiceClient::make({"ec2", "eu-central-1", "http://127.0.0.1:1", {"AKID", "secret", ""}}, transport,
+                           clock, random),
+      "2016-11-15", clock)};
 };
 
 TEST_F(LaunchCheckTest, AcceptsSettingsThatFit) {
-  for (const auto& answer : {subnet, offered, group, nothing}) transport_.answer(200, answer);
-  const auto checked = check_launch_settings(ec2_, spec_);
+  for (const auto& answer : {subnet, offered, group, nothing}) transport.answer(200, answer);
+  const auto checked = check_launch_settings(ec2, spec);
   ASSERT_TRUE(checked.ok()) << checked.error().message();
   EXPECT_EQ(checked->availability_zone, "eu-central-1a");
-  EXPECT_EQ(transport_.form(3, "Action"), "DescribeNetworkInterfaces");
-  EXPECT_EQ(transport_.form(3, "Filter.2.Value.1"), "10.0.1.20");
+  EXPECT_EQ(transport.form(3, "Action"), "DescribeNetworkInterfaces");
+  EXPECT_EQ(transport.form(3, "Filter.2.Value.1"), "10.0.1.20");
 }
 
 TEST_F(LaunchCheckTest, NamesASubnetThatDoesNotExist) {
-  transport_.answer(400, fault_xml("InvalidSubnetID.NotFound"));
+  transport.answer(400, fault_xml("InvalidSubnetID.NotFound"));
   const Error error = refusal();
   EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
   EXPECT_THAT(error.message(), AllOf(HasSubstr("'subnet-1'"), HasSubstr("aws ec2 describe-subnets")));
 }
 
 TEST_F(LaunchCheckTest, NamesATypeThatDoesNotExist) {
-  for (const auto& answer : {subnet, nothing}) transport_.answer(200, answer);
+  for (const auto& answer : {subnet, nothing}) transport.answer(200, answer);
   const Error error = refusal();
   EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
   EXPECT_THAT(error.message(), AllOf(HasSubstr("'m6i.huge'"), HasSubstr("zone eu-central-1a"),
@@ -88,31 +88,31 @@ TEST_F(LaunchCheckTest, NamesATypeThatDoesNotExist) {
 }
 
 TEST_F(LaunchCheckTest, NamesTheZonesWhereTheTypeIsOffered) {
-  for (const auto& answer : {subnet, offered_elsewhere}) transport_.answer(200, answer);
+  for (const auto& answer : {subnet, offered_elsewhere}) transport.answer(200, answer);
   const Error error = refusal();
   EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
   EXPECT_THAT(error.message(), HasSubstr("only in eu-central-1c"));
 }
 
 TEST_F(LaunchCheckTest, NamesASecurityGroupThatIsMissing) {
-  for (const auto& answer : {subnet, offered}) transport_.answer(200, answer);
-  transport_.answer(400, fault_xml("InvalidGroup.NotFound"));
+  for (const auto& answer : {subnet, offered}) transport.answer(200, answer);
+  transport.answer(400, fault_xml("InvalidGroup.NotFound"));
   const Error error = refusal();
   EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
   EXPECT_THAT(error.message(), HasSubstr("sg-1"));
 }
 
 TEST_F(LaunchCheckTest, SaysWhenTheSubnetIsFull) {
-  spec_.private_ip.clear();
-  for (const auto& answer : {full_subnet, offered, group}) transport_.answer(200, answer);
+  spec.private_ip.clear();
+  for (const auto& answer : {full_subnet, offered, group}) transport.answer(200, answer);
   const Error error = refusal();
   EXPECT_EQ(error.code(), ErrorCode::exhausted);
   EXPECT_THAT(error.message(), HasSubstr("'subnet-1' has no free address"));
 }
 
 TEST_F(LaunchCheckTest, SaysWhoHoldsTheAddress) {
-  for (const auto& answer : {subnet, offered, group}) transport_.answer(200, answer);
-  transport_.answer(
+  for (const auto& answer : {subnet, offered, group}) transport.answer(200, answer);
+  transport.answer(
       200,
       "<R xmlns='urn:ec2'><networkInterfaceSet><item><networkInterfaceId>eni-9</networkInterfaceId></item>"
       "</networkInterfaceSet></R>");
@@ -122,9 +122,9 @@ TEST_F(LaunchCheckTest, SaysWhoHoldsTheAddress) {
 }
 
 TEST_F(LaunchCheckTest, LeavesOutALookThatIsNotAllowed) {
-  for (const auto& answer : {subnet, offered, group}) transport_.answer(200, answer);
-  transport_.answer(403, fault_xml("UnauthorizedOperation"));
-  EXPECT_TRUE(check_launch_settings(ec2_, spec_).ok());
+  for (const auto& answer : {subnet, offered, group}) transport.answer(200, answer);
+  transport.answer(403, fault_xml("UnauthorizedOperation"));
+  EXPECT_TRUE(check_launch_settings(ec2, spec).ok());
 }
 
 TEST_F(LaunchCheckTest, ExplainsWhatRunInstancesRefuses) {

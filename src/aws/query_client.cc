@@ -79,8 +79,8 @@ TokenBucket& QueryClient::bucket(const std::string& action) {
   return *bucket;
 }
 
-Result<std::variant<XmlAnswer, AwsFault>> QueryClient::send(const QueryForm& form,
-                                                            const QueryOptions& options) {
+Result<std::variant<QueryAnswer, AwsFault>> QueryClient::send(const QueryForm& form,
+                                                              const QueryOptions& options) {
   ServiceCall call;
   call.action = form.action();
   call.request.method = "POST";
@@ -96,24 +96,24 @@ Result<std::variant<XmlAnswer, AwsFault>> QueryClient::send(const QueryForm& for
   ServiceReply reply = TRY(service_->send(std::move(call)), "{}", form.action());
   if (reply.fault) {
     if (classify(*reply.fault) == FaultClass::throttled) quota.drain();
-    return std::variant<XmlAnswer, AwsFault>(*std::move(reply.fault));
+    return std::variant<QueryAnswer, AwsFault>(*std::move(reply.fault));
   }
-  XmlAnswer answer = TRY(XmlAnswer::parse(reply.response.body), "{}", form.action());
-  return std::variant<XmlAnswer, AwsFault>(std::move(answer));
+  QueryAnswer answer = TRY(QueryAnswer::parse(reply.response.body), "{}", form.action());
+  return std::variant<QueryAnswer, AwsFault>(std::move(answer));
 }
 
-Result<XmlAnswer> QueryClient::call(const QueryForm& form, const QueryOptions& options) {
+Result<QueryAnswer> QueryClient::call(const QueryForm& form, const QueryOptions& options) {
   auto reply = TRY(send(form, options));
   if (const auto* fault = std::get_if<AwsFault>(&reply)) return service_->error_of(*fault, form.action());
-  return std::get<XmlAnswer>(std::move(reply));
+  return std::get<QueryAnswer>(std::move(reply));
 }
 
-Result<> QueryClient::pages(const QueryForm& form, const std::function<Result<>(const XmlElement&)>& read) {
+Result<> QueryClient::pages(const QueryForm& form, const std::function<Result<>(const QueryElement&)>& read) {
   std::string next;
   do {
     QueryForm page = form;
     page.set_if("NextToken", next);
-    const XmlAnswer answer = TRY(call(page));
+    const QueryAnswer answer = TRY(call(page));
     TRY(read(answer.root()), "{}", form.action());
     const std::string following = answer.root().text("nextToken");
     if (!following.empty() && following == next) {

@@ -11,9 +11,9 @@
 #include <variant>
 #include <vector>
 
+#include "aws/query_answer.h"
 #include "aws/service_client.h"
 #include "aws/token_bucket.h"
-#include "aws/xml.h"
 #include "net/url.h"
 
 namespace rekindle {
@@ -61,11 +61,11 @@ class QueryClient {
       : service_(std::move(service)), version_(std::move(version)), clock_(clock) {}
 
   // The <...Response> element's document, or an Error made of the fault.
-  Result<XmlAnswer> call(const QueryForm& form, const QueryOptions& options = {});
+  Result<QueryAnswer> call(const QueryForm& form, const QueryOptions& options = {});
   // The same, with faults left to the caller to explain.
-  Result<std::variant<XmlAnswer, AwsFault>> send(const QueryForm& form, const QueryOptions& options = {});
+  Result<std::variant<QueryAnswer, AwsFault>> send(const QueryForm& form, const QueryOptions& options = {});
   // All pages: asks with NextToken until AWS gives none. `read` is called once for each page.
-  Result<> pages(const QueryForm& form, const std::function<Result<>(const XmlElement& root)>& read);
+  Result<> pages(const QueryForm& form, const std::function<Result<>(const QueryElement& root)>& read);
 
   const ServiceClient& service() const { return *service_; }
 

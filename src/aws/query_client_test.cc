@@ -50,55 +50,55 @@ class QueryClientTest : public testing::Test {
   }
   Result<std::vector<std::string>> ids() {
     std::vector<std::string> found;
-    auto read = [&](const XmlElement& root) -> Result<> {
-      for (const XmlElement& item : root.items("set")) found.push_back(item.text("id"));
+    auto read = [&](const QueryElement& root) -> Result<> {
+      for (const QueryElement& item : root.items("set")) found.push_back(item.text("id"));
       return {};
     };
-    TRY(client_.pages(QueryForm("DescribeThings"), read));
+    TRY(client.pages(QueryForm("DescribeThings"), read));
     return found;
   }
 
-  const Time start_ = *from_iso8601("2026-11-22T12:00:00Z");
-  CannedTransport transport_;
-  ManualClock clock_{start_};
-  SeededRandom random_{1};
-  QueryClient client_{
-      *ServiceClient::make({"ec2", "eu-central-1", "http://127.0.0.1:1", {"AKID", "secret", ""}}, transport_,
-                           clock_, random_),
-      "2016-11-15", clock_};
+  const Time start = *from_iso8601("2026-11-22T12:00:00Z");
+  CannedTransport transport;
+  ManualClock clock{start};
+  SeededRandom random{1};
+  QueryClient client{
+      *ServiceClient::make({"ec2", "eu-central-1", "http://127.0.0.1:1", {"AKID", "secret", ""}}, transport,
+                           clock, random),
+      "2016-11-15", clock};
 };
 
 TEST_F(QueryClientTest, FollowsThePagesThroughAnEmptyOne) {
-  transport_.answer(200, page("a", "t1"));
-  transport_.answer(200, page("", "t2"));
-  transport_.answer(200, page("b", ""));
+  transport.answer(200, page("a", "t1"));
+  transport.answer(200, page("", "t2"));
+  transport.answer(200, page("b", ""));
   const auto found = ids();
   ASSERT_TRUE(found.ok()) << found.error().message();
   EXPECT_EQ(*found, (std::vector<std::string>{"a", "b"}));
-  EXPECT_EQ(transport_.form(0, "NextToken"), "");
-  EXPECT_EQ(transport_.form(1, "NextToken"), "t1");
-  EXPECT_EQ(transport_.form(2, "NextToken"), "t2");
+  EXPECT_EQ(transport.form(0, "NextToken"), "");
+  EXPECT_EQ(transport.form(1, "NextToken"), "t1");
+  EXPECT_EQ(transport.form(2, "NextToken"), "t2");
 }
 
 TEST_F(QueryClientTest, DoesNotFollowATokenThatRepeatsForEver) {
-  transport_.answer(200, page("a", "t1"));
-  transport_.answer(200, page("a", "t1"));
+  transport.answer(200, page("a", "t1"));
+  transport.answer(200, page("a", "t1"));
   EXPECT_EQ(ids().error().code(), ErrorCode::internal);
 }
 
 TEST_F(QueryClientTest, RefusesAnAnswerThatIsNotXml) {
-  transport_.answer(200, "hello");
-  EXPECT_EQ(client_.call(QueryForm("DescribeThings")).error().code(), ErrorCode::internal);
+  transport.answer(200, "hello");
+  EXPECT_EQ(client.call(QueryForm("DescribeThings")).error().code(), ErrorCode::internal);
 }
 
 TEST_F(QueryClientTest, HoldsTheQuotaOfEachActionForItself) {
-  for (int i = 0; i < 80; ++i) transport_.answer(200, page("", ""));
-  for (int i = 0; i < 50; ++i) EXPECT_TRUE(client_.call(QueryForm("CreateVolume")).ok());
-  EXPECT_EQ(clock_.now(), start_) << "the burst that AWS allows";
-  for (int i = 0; i < 10; ++i) EXPECT_TRUE(client_.call(QueryForm("CreateVolume")).ok());
-  EXPECT_EQ(clock_.now() - start_, std::chrono::seconds(2)) << "then five a second";
-  for (int i = 0; i < 20; ++i) EXPECT_TRUE(client_.call(QueryForm("DescribeVolumes")).ok());
-  EXPECT_EQ(clock_.now() - start_, std::chrono::seconds(2));
+  for (int i = 0; i < 80; ++i) transport.answer(200, page("", ""));
+  for (int i = 0; i < 50; ++i) EXPECT_TRUE(client.call(QueryForm("CreateVolume")).ok());
+  EXPECT_EQ(clock.now(), start) << "the burst that AWS allows";
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(client.call(QueryForm("CreateVolume")).ok());
+  EXPECT_EQ(clock.now() - start, std::chrono::seconds(2)) << "then five a second";
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(client.call(QueryForm("DescribeVolumes")).ok());
+  EXPECT_EQ(clock.now() - start, std::chrono::seconds(2));
 }
 
 }  // namespace

@@ -11,6 +11,11 @@ void RecentlyMade::note(const std::string& id) {
   made_at_[id] = now;
 }
 
+void RecentlyMade::forget(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  made_at_.erase(id);
+}
+
 std::chrono::milliseconds RecentlyMade::grace(const std::string& id) {
   const std::lock_guard lock(mutex_);
   const auto at = made_at_.find(id);

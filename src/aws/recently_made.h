@@ -19,6 +19,8 @@ class RecentlyMade {
   RecentlyMade(Clock& clock, std::chrono::milliseconds window) : clock_(clock), window_(window) {}
 
   void note(const std::string& id);
+  // It was removed: from now on "not found" is the truth.
+  void forget(const std::string& id);
   // How much longer "not found" need not be believed; 0 for what was not made here or is old enough.
   std::chrono::milliseconds grace(const std::string& id);
 

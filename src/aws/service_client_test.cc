@@ -30,117 +30,117 @@ class ServiceClientTest : public testing::Test {
     call.action = "DescribeSnapshots";
     return call;
   }
-  milliseconds slept() { return clock_.now() - start_; }
+  milliseconds slept() { return clock.now() - start; }
 
-  const Time start_ = *from_iso8601("2026-11-22T12:00:00Z");
-  CannedTransport transport_;
-  ManualClock clock_{start_};
-  SeededRandom random_{1};
-  ServiceOptions options_{"ec2", "eu-central-1", "", {"AKIDEXAMPLE", "secret", ""}, {4}};
-  std::unique_ptr<ServiceClient> client_ = *ServiceClient::make(options_, transport_, clock_, random_);
+  const Time start = *from_iso8601("2026-11-22T12:00:00Z");
+  CannedTransport transport;
+  ManualClock clock{start};
+  SeededRandom random{1};
+  ServiceOptions options{"ec2", "eu-central-1", "", {"AKIDEXAMPLE", "secret", ""}, {4}};
+  std::unique_ptr<ServiceClient> client = *ServiceClient::make(options, transport, clock, random);
 };
 
 TEST_F(ServiceClientTest, TalksToTheRealServiceOfTheRegionWithoutAnEndpoint) {
-  transport_.answer(200, "fine");
-  EXPECT_TRUE(client_->call(call()).ok());
-  EXPECT_EQ(transport_.requests()[0].url, "https://ec2.eu-central-1.amazonaws.com/");
-  EXPECT_THAT(std::string(transport_.requests()[0].headers.get("Authorization")),
+  transport.answer(200, "fine");
+  EXPECT_TRUE(client->call(call()).ok());
+  EXPECT_EQ(transport.requests()[0].url, "https://ec2.eu-central-1.amazonaws.com/");
+  EXPECT_THAT(std::string(transport.requests()[0].headers.get("Authorization")),
               HasSubstr("Credential=AKIDEXAMPLE/20261122/eu-central-1/ec2/aws4_request"));
 }
 
 TEST_F(ServiceClientTest, RefusesAnEndpointThatIsNoUrl) {
-  options_.endpoint = "localhost";
-  EXPECT_EQ(ServiceClient::make(options_, transport_, clock_, random_).error().code(),
+  options.endpoint = "localhost";
+  EXPECT_EQ(ServiceClient::make(options, transport, clock, random).error().code(),
             ErrorCode::invalid_argument);
 }
 
 TEST_F(ServiceClientTest, SendsAgainAfterThrottlingAndLostConnections) {
-  transport_.answer(503, throttled);
-  transport_.lose_connection();
-  transport_.answer(500, "");
-  transport_.answer(200, "fine");
-  const auto response = client_->call(call());
+  transport.answer(503, throttled);
+  transport.lose_connection();
+  transport.answer(500, "");
+  transport.answer(200, "fine");
+  const auto response = client->call(call());
   ASSERT_TRUE(response.ok()) << response.error().message();
   EXPECT_EQ(response->body_text(), "fine");
-  EXPECT_EQ(transport_.requests().size(), 4U);
+  EXPECT_EQ(transport.requests().size(), 4U);
 }
 
 TEST_F(ServiceClientTest, GivesUpAsUnavailableAfterAllAttempts) {
-  for (int i = 0; i < 5; ++i) transport_.answer(503, throttled);
-  const auto response = client_->call(call());
+  for (int i = 0; i < 5; ++i) transport.answer(503, throttled);
+  const auto response = client->call(call());
   ASSERT_FALSE(response.ok());
   EXPECT_EQ(response.error().code(), ErrorCode::unavailable);
   EXPECT_THAT(response.error().message(), HasSubstr("RequestLimitExceeded"));
-  EXPECT_EQ(transport_.requests().size(), 4U);
+  EXPECT_EQ(transport.requests().size(), 4U);
 }
 
 TEST_F(ServiceClientTest, DoesNotRepeatWhatMayHaveBeenDone) {
   ServiceCall once = call();
   once.repeatable = false;
-  transport_.lose_connection();
-  transport_.answer(200, "fine");
-  EXPECT_EQ(client_->call(once).error().code(), ErrorCode::unavailable);
-  EXPECT_EQ(transport_.requests().size(), 1U);
+  transport.lose_connection();
+  transport.answer(200, "fine");
+  EXPECT_EQ(client->call(once).error().code(), ErrorCode::unavailable);
+  EXPECT_EQ(transport.requests().size(), 1U);
 }
 
 TEST_F(ServiceClientTest, RepeatsWhatWasThrottledBecauseItWasNotDone) {
   ServiceCall once = call();
   once.repeatable = false;
-  transport_.answer(503, throttled);
-  transport_.answer(200, "fine");
-  EXPECT_TRUE(client_->call(once).ok());
+  transport.answer(503, throttled);
+  transport.answer(200, "fine");
+  EXPECT_TRUE(client->call(once).ok());
 }
 
 TEST_F(ServiceClientTest, TakesNotFoundAtItsWordUnlessItMaySettle) {
-  transport_.answer(400, not_found);
-  EXPECT_EQ(client_->call(call()).error().code(), ErrorCode::not_found);
-  EXPECT_EQ(transport_.requests().size(), 1U);
+  transport.answer(400, not_found);
+  EXPECT_EQ(client->call(call()).error().code(), ErrorCode::not_found);
+  EXPECT_EQ(transport.requests().size(), 1U);
 }
 
 TEST_F(ServiceClientTest, AsksAgainForWhatWasJustMadeUntilTheTimeIsUp) {
   ServiceCall fresh = call();
   fresh.settle_for = std::chrono::seconds(60);
-  for (int i = 0; i < 20; ++i) transport_.answer(400, not_found);
-  transport_.answer(200, "fine");
-  EXPECT_TRUE(client_->call(fresh).ok());
+  for (int i = 0; i < 20; ++i) transport.answer(400, not_found);
+  transport.answer(200, "fine");
+  EXPECT_TRUE(client->call(fresh).ok());
   EXPECT_GT(slept(), std::chrono::seconds(2));
 
   fresh.settle_for = std::chrono::seconds(10);
-  for (int i = 0; i < 200; ++i) transport_.answer(400, not_found);
-  EXPECT_EQ(client_->call(fresh).error().code(), ErrorCode::not_found);
-  EXPECT_GT(transport_.unused(), 0U);
+  for (int i = 0; i < 200; ++i) transport.answer(400, not_found);
+  EXPECT_EQ(client->call(fresh).error().code(), ErrorCode::not_found);
+  EXPECT_GT(transport.unused(), 0U);
 }
 
 TEST_F(ServiceClientTest, SignsWithTheServersTimeWhenOursIsWrong) {
-  transport_.answer(401, auth_failure, {{"Date", "Sun, 22 Nov 2026 14:30:00 GMT"}});
-  transport_.answer(200, "fine");
-  transport_.answer(200, "fine");
-  EXPECT_TRUE(client_->call(call()).ok());
-  EXPECT_EQ(transport_.requests()[1].headers.get("X-Amz-Date"), "20261122T143000Z");
-  EXPECT_TRUE(client_->call(call()).ok());
-  EXPECT_EQ(transport_.requests()[2].headers.get("X-Amz-Date"), "20261122T143000Z") << "and remembers it";
+  transport.answer(401, auth_failure, {{"Date", "Sun, 22 Nov 2026 14:30:00 GMT"}});
+  transport.answer(200, "fine");
+  transport.answer(200, "fine");
+  EXPECT_TRUE(client->call(call()).ok());
+  EXPECT_EQ(transport.requests()[1].headers.get("X-Amz-Date"), "20261122T143000Z");
+  EXPECT_TRUE(client->call(call()).ok());
+  EXPECT_EQ(transport.requests()[2].headers.get("X-Amz-Date"), "20261122T143000Z") << "and remembers it";
 }
 
 TEST_F(ServiceClientTest, BlamesTheKeyWhenTheClockIsRight) {
-  transport_.answer(401, auth_failure, {{"Date", "Sun, 22 Nov 2026 12:00:02 GMT"}});
-  const auto response = client_->call(call());
+  transport.answer(401, auth_failure, {{"Date", "Sun, 22 Nov 2026 12:00:02 GMT"}});
+  const auto response = client->call(call());
   ASSERT_FALSE(response.ok());
   EXPECT_EQ(response.error().code(), ErrorCode::unauthenticated);
   EXPECT_THAT(response.error().message(), HasSubstr("AKIDEXAMPLE"));
-  EXPECT_EQ(transport_.requests().size(), 1U);
+  EXPECT_EQ(transport.requests().size(), 1U);
 }
 
 TEST_F(ServiceClientTest, CorrectsTheClockOnlyOncePerCall) {
   for (int i = 0; i < 3; ++i)
-    transport_.answer(401, auth_failure, {{"Date", "Sun, 22 Nov 2026 14:30:00 GMT"}});
-  EXPECT_EQ(client_->call(call()).error().code(), ErrorCode::unauthenticated);
-  EXPECT_EQ(transport_.requests().size(), 2U);
+    transport.answer(401, auth_failure, {{"Date", "Sun, 22 Nov 2026 14:30:00 GMT"}});
+  EXPECT_EQ(client->call(call()).error().code(), ErrorCode::unauthenticated);
+  EXPECT_EQ(transport.requests().size(), 2U);
 }
 
 TEST_F(ServiceClientTest, StopsRetryingABrokenServiceWhenTheBudgetIsSpent) {
-  for (int i = 0; i < 1000; ++i) transport_.answer(500, "");
-  for (int i = 0; i < 100; ++i) EXPECT_FALSE(client_->call(call()).ok());
-  EXPECT_EQ(transport_.requests().size(), 200U) << "100 first attempts, and 500 / 5 retries";
+  for (int i = 0; i < 1000; ++i) transport.answer(500, "");
+  for (int i = 0; i < 100; ++i) EXPECT_FALSE(client->call(call()).ok());
+  EXPECT_EQ(transport.requests().size(), 200U) << "100 first attempts, and 500 / 5 retries";
 }
 
 TEST_F(ServiceClientTest, StopsBetweenAttempts) {
@@ -148,8 +148,8 @@ TEST_F(ServiceClientTest, StopsBetweenAttempts) {
   stop.request_stop();
   ServiceCall stopped = call();
   stopped.request.stop = stop.get_token();
-  transport_.answer(503, throttled);
-  EXPECT_EQ(client_->call(stopped).error().code(), ErrorCode::cancelled);
+  transport.answer(503, throttled);
+  EXPECT_EQ(client->call(stopped).error().code(), ErrorCode::cancelled);
 }
 
 TEST(HttpDate, ReadsTheFixedFormat) {

@@ -114,7 +114,7 @@ Result<std::string> canonical_request(const HttpRequest& request, std::string_vi
   const Url url = TRY(parse_url(request.url));
   const auto headers = signed_headers(request, url);
   std::string header_lines;
-  for (const auto& [name, value] : headers) header_lines += name + ":" + value + "\n";
+  for (const auto& [name, value] : headers) header_lines += fmt::format("{}:{}\n", name, value);
   return fmt::format("{}\n{}\n{}\n{}\n{}\n{}", request.method, canonical_path(url.path, service),
                      canonical_query(url.query), header_lines, names_of(headers), payload_hash);
 }

@@ -1,4 +1,4 @@
-#include "aws/xml.h"
+#include "aws/query_answer.h"
 
 #include <charconv>
 
@@ -30,32 +30,32 @@ bool is_child(pugi::xml_node child, std::string_view name, std::string_view pare
 
 }  // namespace
 
-std::string_view XmlElement::name() const {
+std::string_view QueryElement::name() const {
   return local_name(node_.name());
 }
 
-XmlElement XmlElement::child(std::string_view name) const {
+QueryElement QueryElement::child(std::string_view name) const {
   const std::string_view own = namespace_of(node_);
   for (const pugi::xml_node child : node_.children()) {
-    if (is_child(child, name, own)) return XmlElement(child);
+    if (is_child(child, name, own)) return QueryElement(child);
   }
   return {};
 }
 
-std::vector<XmlElement> XmlElement::children(std::string_view name) const {
+std::vector<QueryElement> QueryElement::children(std::string_view name) const {
   const std::string_view own = namespace_of(node_);
-  std::vector<XmlElement> found;
+  std::vector<QueryElement> found;
   for (const pugi::xml_node child : node_.children()) {
     if (is_child(child, name, own)) found.emplace_back(child);
   }
   return found;
 }
 
-std::string XmlElement::text() const {
+std::string QueryElement::text() const {
   return node_.text().get();
 }
 
-Result<std::uint64_t> XmlElement::number(std::string_view name) const {
+Result<std::uint64_t> QueryElement::number(std::string_view name) const {
   const std::string digits = text(name);
   std::uint64_t value = 0;
   const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value);
@@ -66,14 +66,14 @@ Result<std::uint64_t> XmlElement::number(std::string_view name) const {
   return value;
 }
 
-Result<std::string> XmlElement::required(std::string_view name) const {
+Result<std::string> QueryElement::required(std::string_view name) const {
   std::string value = text(name);
   if (value.empty()) return error(ErrorCode::internal, "AWS answered <{}> without <{}>", this->name(), name);
   return value;
 }
 
-Result<XmlAnswer> XmlAnswer::parse(ByteView bytes) {
-  XmlAnswer answer;
+Result<QueryAnswer> QueryAnswer::parse(ByteView bytes) {
+  QueryAnswer answer;
   answer.document_ = std::make_unique<pugi::xml_document>();
   const pugi::xml_parse_result parsed = answer.document_->load_buffer(bytes.data(), bytes.size());
   if (!parsed || !answer.document_->document_element()) {

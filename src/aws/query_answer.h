@@ -15,19 +15,19 @@
 
 namespace rekindle {
 
-// A view into an XmlAnswer, which outlives it. Empty (false) where the element is absent; everything asked of
-// an empty element is empty.
-class XmlElement {
+// A view into an QueryAnswer, which outlives it. Empty (false) where the element is absent; everything asked
+// of an empty element is empty.
+class QueryElement {
  public:
-  XmlElement() = default;
-  explicit XmlElement(pugi::xml_node node) : node_(node) {}
+  QueryElement() = default;
+  explicit QueryElement(pugi::xml_node node) : node_(node) {}
 
   explicit operator bool() const { return static_cast<bool>(node_); }
   std::string_view name() const;  // without prefix
-  XmlElement child(std::string_view name) const;
-  std::vector<XmlElement> children(std::string_view name) const;
+  QueryElement child(std::string_view name) const;
+  std::vector<QueryElement> children(std::string_view name) const;
   // The <item>s of the child `set`: how EC2 writes lists.
-  std::vector<XmlElement> items(std::string_view set) const { return child(set).children("item"); }
+  std::vector<QueryElement> items(std::string_view set) const { return child(set).children("item"); }
   std::string text() const;
   std::string text(std::string_view name) const { return child(name).text(); }
   // `internal` when the element is absent or not a number.
@@ -39,11 +39,11 @@ class XmlElement {
   pugi::xml_node node_;
 };
 
-class XmlAnswer {
+class QueryAnswer {
  public:
   // `internal` when the bytes are not XML.
-  static Result<XmlAnswer> parse(ByteView bytes);
-  XmlElement root() const { return XmlElement(document_->document_element()); }
+  static Result<QueryAnswer> parse(ByteView bytes);
+  QueryElement root() const { return QueryElement(document_->document_element()); }
 
  private:
   std::unique_ptr<pugi::xml_document> document_;
