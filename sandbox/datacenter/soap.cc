@@ -78,10 +78,12 @@ HttpResponse soap_response(const std::string& method, const std::string& inside)
 HttpResponse soap_fault(const Fault& fault) {
   std::string members;
   for (const Member& member : fault.members) members += to_xml(member.name, member.value, member.shows_type);
+  const std::string name = fault.type + "Fault";
+  std::string detail = "<" + name + " xmlns=\"urn:vim25\" xsi:type=\"" + fault.type + "\"";
+  detail += members.empty() ? "/>" : ">" + members + "</" + name + ">";
   return xml_response(500, "<soapenv:Fault><faultcode>ServerFaultCode</faultcode><faultstring>" +
-                               escape_xml(fault.message) + "</faultstring><detail><" + fault.type +
-                               "Fault xmlns=\"urn:vim25\" xsi:type=\"" + fault.type + "\">" + members + "</" +
-                               fault.type + "Fault></detail></soapenv:Fault>");
+                               escape_xml(fault.message) + "</faultstring><detail>" + detail +
+                               "</detail></soapenv:Fault>");
 }
 
 }  // namespace rekindle::sandbox

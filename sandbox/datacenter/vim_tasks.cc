@@ -20,6 +20,7 @@ struct VimTasks::Task {
   bool working = false;
   Reply reply;
   int number = 0;
+  std::chrono::milliseconds delay{0};
   Time queued = SystemClock().now();
   Time started;
   Time completed;
@@ -51,6 +52,7 @@ Reference VimTasks::start(const std::string& method, const std::string& machine_
     task->number = ++last_;
     task->id = fmt::format("haTask-{}-vim.{}-{}", machine_id, method, task->number);
     task->method = method;
+    task->delay = trouble_.task_delay();
     task->machine_id = machine_id;
     task->machine_name = machine_name;
     tasks_.push_front(task);
@@ -90,7 +92,7 @@ void VimTasks::perform(const std::shared_ptr<Task>& task, const std::function<Re
 
 // The delay that was asked for. False when the task was cancelled meanwhile.
 bool VimTasks::wait_for_turn(Task& task) {
-  const auto until = std::chrono::steady_clock::now() + trouble_.task_delay();
+  const auto until = std::chrono::steady_clock::now() + task.delay;
   while (true) {
     {
       const std::lock_guard lock(mutex_);

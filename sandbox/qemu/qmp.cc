@@ -46,6 +46,8 @@ struct Qmp::Connection {
   std::filesystem::path path;
   std::string received;
   std::deque<json> events;
+  // Not from 1 in each connection, or a late answer to another one would look like ours.
+  int last_id = static_cast<int>(std::chrono::steady_clock::now().time_since_epoch().count() % 1000000000);
 
   Result<> open(const sockaddr_un& address) {
     socket = FileDescriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -98,12 +100,26 @@ struct Qmp::Connection {
     return {};
   }
 
+  // Answers are told apart by ids: QEMU may still send one that an earlier connection did not wait for.
+  Result<json> ask(std::string_view command, json arguments, SteadyTime deadline) {
+    const int id = ++last_id;
+    const json request = {{"execute", command}, {"arguments", std::move(arguments)}, {"id", id}};
+    TRY(write(request.dump() + "\n"));
+    while (true) {
+      json message = TRY(read(deadline));
+      if (message.contains("event")) {
+        events.push_back(std::move(message));
+      } else if (message.value("id", 0) == id) {
+        return message;
+      }
+    }
+  }
+
   Result<> greet(SteadyTime deadline) {
     const json greeting = TRY(read(deadline));
     if (!greeting.contains("QMP"))
       return error(ErrorCode::internal, "{} is not a QEMU monitor", path.string());
-    TRY(write("{\"execute\":\"qmp_capabilities\"}\n"));
-    TRY(read(deadline));
+    TRY(ask("qmp_capabilities", json::object(), deadline));
     return {};
   }
 };
@@ -130,21 +146,12 @@ Result<std::unique_ptr<Qmp>> Qmp::connect(const std::filesystem::path& socket,
 }
 
 Result<json> Qmp::execute(std::string_view command, json arguments) {
-  const json request = {{"execute", command}, {"arguments", std::move(arguments)}};
-  TRY(connection_->write(request.dump() + "\n"), "{}", command);
   const SteadyTime deadline = std::chrono::steady_clock::now() + answer_patience;
-  while (true) {
-    json message = TRY(connection_->read(deadline), "{}", command);
-    if (message.contains("event")) {
-      connection_->events.push_back(std::move(message));
-    } else if (message.contains("error")) {
-      const json& failure = message["error"];
-      return error(ErrorCode::internal, "QEMU refuses {}: {} ({})", command, failure.value("desc", ""),
-                   failure.value("class", ""));
-    } else {
-      return message["return"];
-    }
-  }
+  json message = TRY(connection_->ask(command, std::move(arguments), deadline), "{}", command);
+  if (!message.contains("error")) return message["return"];
+  const json& failure = message["error"];
+  return error(ErrorCode::internal, "QEMU refuses {}: {} ({})", command, failure.value("desc", ""),
+               failure.value("class", ""));
 }
 
 Result<json> Qmp::wait_event(std::string_view name, const std::function<bool(const json& data)>& matches,
