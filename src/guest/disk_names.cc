@@ -181,8 +181,10 @@ Result<> apply(Ext4Volume& volume, const std::string& path, const std::string& s
   if (!there) return {};
   const std::string text = TRY(volume.read_text(path, 16 * mib));
   const TextEdit edit = rewrite(text, names);
-  for (const std::string& change : edit.changes) report.changes.push_back(shown_path + ": " + change);
-  for (const std::string& warning : edit.warnings) report.warnings.push_back(shown_path + ": " + warning);
+  for (const std::string& change : edit.changes)
+    report.changes.push_back(fmt::format("{}: {}", shown_path, change));
+  for (const std::string& warning : edit.warnings)
+    report.warnings.push_back(fmt::format("{}: {}", shown_path, warning));
   if (edit.text != text) TRY(volume.replace(path, as_bytes(edit.text)));
   return {};
 }

@@ -199,7 +199,7 @@ Result<> Ext4Volume::write_content(ext2_ino_t number, std::uint64_t offset, Byte
     done += step;
   }
   TRY(check(ext2fs_file_flush(handle)));
-  if (truncate) TRY(check(ext2fs_file_set_size2(handle, offset + bytes.size())));
+  if (truncate) TRY(check(ext2fs_file_set_size2(handle, static_cast<ext2_off64_t>(offset + bytes.size()))));
   return check(ext2fs_file_close(file.release()));
 }
 

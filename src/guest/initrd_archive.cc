@@ -62,7 +62,7 @@ Result<Bytes> make_initrd_archive(const std::string& kernel_version, const Modul
   const std::string tree = tree_of(kernel_version);
   CpioArchive archive;
   for (const std::string& directory : directories_of(tree, files)) archive.add_directory(directory);
-  for (const auto& [path, content] : files) archive.add_file(tree + "/" + path, content);
+  for (const auto& [path, content] : files) archive.add_file(fmt::format("{}/{}", tree, path), content);
   Bytes drivers = std::move(archive).finish();
   if (compression == ArchiveCompression::zstd) drivers = TRY(compress(drivers));
   const Bytes mark = TRY(make_mark(kernel_version, original_bytes));

@@ -56,7 +56,7 @@ Result<ModuleFiles> collect_files(Ext4Volume& root, const std::string& tree,
   ModuleFiles files;
   std::uint64_t total = 0;
   const auto add = [&](const std::string& path, std::uint64_t limit) -> Result<> {
-    Bytes content = TRY(root.read_all(tree + "/" + path, limit));
+    Bytes content = TRY(root.read_all(fmt::format("{}/{}", tree, path), limit));
     total += content.size();
     if (total > most_archive_bytes)
       return error(ErrorCode::corrupt, "the drivers are larger than drivers can be");
@@ -65,7 +65,7 @@ Result<ModuleFiles> collect_files(Ext4Volume& root, const std::string& tree,
   };
   for (const std::string_view name : index_files) {
     const std::string path(name);
-    const bool there = TRY(root.is_file(tree + "/" + path));
+    const bool there = TRY(root.is_file(fmt::format("{}/{}", tree, path)));
     if (there) TRY(add(path, most_index_bytes));
   }
   for (const std::string& path : modules) TRY(add(path, most_module_bytes));

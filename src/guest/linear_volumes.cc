@@ -155,7 +155,7 @@ Result<LinearVolumes> read_linear_volumes(BlockSource& physical_volume) {
     for (const auto& [name, volume] : logical->sections) {
       auto ranges = volume_ranges(volume, group);
       if (ranges.ok()) {
-        found.volumes.push_back({group_name + "/" + name, std::move(*ranges)});
+        found.volumes.push_back({fmt::format("{}/{}", group_name, name), std::move(*ranges)});
       } else {
         found.warnings.push_back(
             fmt::format("logical volume {}/{} was not read: {}", group_name, name, ranges.error().message()));

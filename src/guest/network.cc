@@ -30,7 +30,7 @@ class NetworkAdapter {
     if (!there) return {};
     const auto names = TRY(root_.list(folder));
     for (const std::string& name : names) {
-      if (name.ends_with(suffix)) TRY(rewrite_file(folder + "/" + name, rewrite));
+      if (name.ends_with(suffix)) TRY(rewrite_file(fmt::format("{}/{}", folder, name), rewrite));
     }
     return {};
   }
@@ -43,8 +43,10 @@ class NetworkAdapter {
     for (const std::string& name : edit.nic_names) {
       if (std::ranges::find(nic_names_, name) == nic_names_.end()) nic_names_.push_back(name);
     }
-    for (const std::string& change : edit.changes) report_.changes.push_back(path + ": " + change);
-    for (const std::string& warning : edit.warnings) report_.warnings.push_back(path + ": " + warning);
+    for (const std::string& change : edit.changes)
+      report_.changes.push_back(fmt::format("{}: {}", path, change));
+    for (const std::string& warning : edit.warnings)
+      report_.warnings.push_back(fmt::format("{}: {}", path, warning));
     if (edit.text == text) return {};
     TRY(keep_original(path, text));
     TRY(root_.replace(path, as_bytes(edit.text)));
