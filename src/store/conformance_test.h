@@ -17,8 +17,8 @@ namespace rekindle {
 template <typename Fixture>
 class ObjectStoreConformance : public testing::Test {
  protected:
-  ObjectStore& store() { return fixture_.store(); }
-  Fixture fixture_;
+  ObjectStore& store() { return fixture.store(); }
+  Fixture fixture;
 };
 
 TYPED_TEST_SUITE_P(ObjectStoreConformance);

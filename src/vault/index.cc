@@ -28,6 +28,13 @@ Result<ListedPacks> list_packs(ObjectStore& store) {
   return packs;
 }
 
+// What is damaged or gone is left out of the index; with other errors the index is not known at all.
+Result<> leave_out(const Error& cause) {
+  if (cause.code() != ErrorCode::corrupt && cause.code() != ErrorCode::not_found) return cause;
+  log::warn("left out of the vault's index: {}", cause.message());
+  return {};
+}
+
 }  // namespace
 
 Result<> Index::refresh() {
@@ -42,9 +49,10 @@ Result<> Index::refresh() {
     std::shared_ptr<IndexSegment> segment = known != segments_.end() ? known->second : nullptr;
     if (!segment) {
       auto opened = IndexSegment::open(store_, keys_, pages_, object.name);
-      if (!opened.ok() && opened.error().code() != ErrorCode::corrupt) return std::move(opened).error();
-      if (!opened.ok()) log::warn("{}", opened.error().message());
-      if (!opened.ok()) continue;
+      if (!opened.ok()) {
+        TRY(leave_out(opened.error()));
+        continue;
+      }
       segment = *opened;
     }
     segment->keep_alive_only(packs.names);
@@ -56,8 +64,7 @@ Result<> Index::refresh() {
   for (const auto& [kind, pack] : packs.all) {
     if (indexed.contains(pack)) continue;
     Result<> adopted = adopt(kind, pack);
-    if (!adopted.ok() && adopted.error().code() != ErrorCode::corrupt) return adopted;
-    if (!adopted.ok()) log::warn("{}", adopted.error().message());
+    if (!adopted.ok()) TRY(leave_out(adopted.error()));
   }
   return {};
 }
@@ -80,8 +87,7 @@ Result<std::optional<IndexEntry>> Index::find(const ContentId& id) {
   for (const auto& [name, segment] : segments_) {
     auto found = segment->find(id);
     // A page that does not open is as good as no page: the content is stored again.
-    if (!found.ok() && found.error().code() != ErrorCode::corrupt) return found;
-    if (!found.ok()) log::warn("{}", found.error().message());
+    if (!found.ok()) TRY(leave_out(found.error()));
     if (found.ok() && found->has_value()) return found;
   }
   return std::optional<IndexEntry>();

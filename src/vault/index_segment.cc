@@ -71,7 +71,7 @@ Bytes encode_page(std::span<const IndexEntry> entries, PackTable& packs) {
 }
 
 void sort_by_id(std::vector<IndexEntry>& entries) {
-  std::ranges::stable_sort(entries, {}, &IndexEntry::id);
+  std::ranges::sort(entries, {}, &IndexEntry::id);
   const auto repeated = std::ranges::unique(entries, {}, &IndexEntry::id);
   entries.erase(repeated.begin(), repeated.end());
 }
@@ -119,29 +119,28 @@ Result<PutSegment> put_index_segment(ObjectStore& store, const VaultKeys& keys, 
 
 Result<std::shared_ptr<IndexSegment>> IndexSegment::open(ObjectStore& store, const VaultKeys& keys,
                                                          IndexPageCache& cache, const std::string& name) {
-  auto read = [&]() -> Result<std::shared_ptr<IndexSegment>> {
-    const std::uint64_t size = TRY(store.size(name));
-    if (size < header_bytes + trailer_bytes) return damaged(name, "it is too short");
-    Bytes header(header_bytes);
-    TRY(store.read_at(name, 0, header));
-    auto cipher = TRY(ObjectCipher::from_header(keys, ObjectKind::index, name, header));
-    Bytes trailer(trailer_bytes);
-    TRY(store.read_at(name, size - trailer_bytes, trailer));
-    WireReader in(trailer);
-    const auto offset = in.number<std::uint64_t>();
-    const auto length = in.number<std::uint64_t>();
-    const bool ends_well = as_text(in.bytes(8)) == "RKINDEXD";
-    if (!ends_well || offset < header_bytes || offset > size || length != size - offset - trailer_bytes) {
-      return damaged(name, "its end is not that of an index segment");
-    }
-    Bytes sealed(length);
-    TRY(store.read_at(name, offset, sealed));
-    const Bytes footer = TRY(cipher.open(Section::index_footer, 0, sealed));
-    std::shared_ptr<IndexSegment> segment(new IndexSegment(store, cache, std::move(cipher)));
-    TRY(segment->parse_footer(footer, offset));
-    return segment;
-  };
-  return read();
+  const std::uint64_t size = TRY(store.size(name));
+  if (size < header_bytes + trailer_bytes) return damaged(name, "it is too short");
+  Bytes header(header_bytes);
+  TRY(store.read_at(name, 0, header));
+  auto cipher = TRY(ObjectCipher::from_header(keys, ObjectKind::index, name, header));
+  Bytes trailer(trailer_bytes);
+  TRY(store.read_at(name, size - trailer_bytes, trailer));
+  WireReader in(trailer);
+  const auto offset = in.number<std::uint64_t>();
+  const auto length = in.number<std::uint64_t>();
+  const bool ends_well = as_text(in.bytes(8)) == "RKINDEXD";
+  // The trailer is not authenticated: nothing may be allocated by it that the object does not have.
+  const std::uint64_t before_trailer = size - trailer_bytes;
+  if (!ends_well || offset < header_bytes || offset > before_trailer || length != before_trailer - offset) {
+    return damaged(name, "its end is not that of an index segment");
+  }
+  Bytes sealed(length);
+  TRY(store.read_at(name, offset, sealed));
+  const Bytes footer = TRY(cipher.open(Section::index_footer, 0, sealed));
+  std::shared_ptr<IndexSegment> segment(new IndexSegment(store, cache, std::move(cipher)));
+  TRY(segment->parse_footer(footer, offset));
+  return segment;
 }
 
 Result<> IndexSegment::parse_footer(ByteView footer, std::uint64_t footer_offset) {
@@ -152,8 +151,9 @@ Result<> IndexSegment::parse_footer(ByteView footer, std::uint64_t footer_offset
   for (Pack& pack : packs_) {
     pack.name = in.array<16>();
     pack.kind = static_cast<ObjectKind>(in.number<std::uint8_t>());
-    if (pack.kind != ObjectKind::data && pack.kind != ObjectKind::tree)
+    if (pack.kind != ObjectKind::data && pack.kind != ObjectKind::tree) {
       return damaged(name(), "its packs do not parse");
+    }
   }
   const auto fence_count = in.number<std::uint32_t>();
   if (in.fits(fence_count, 8)) fences_.resize(fence_count);

@@ -1,6 +1,7 @@
 #include "vault/vault.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/parallel.h"
 #include "vault/wire.h"
@@ -145,7 +146,7 @@ Result<std::vector<VaultPoint>> Vault::list() {
     points[i] = TRY(read_point(objects[i].name));
     return {};
   }));
-  std::ranges::stable_sort(points, {}, &VaultPoint::time);
+  std::ranges::sort(points, {}, [](const VaultPoint& point) { return std::tie(point.time, point.id); });
   return points;
 }
 

@@ -90,6 +90,33 @@ TEST_F(VaultDamage, ATruncatedOrMissingObjectIsFound) {
   }
 }
 
+TEST_F(VaultDamage, ATrailerThatLiesAboutLengthsIsRefused) {
+  // An index segment ends with two u64 (offset and length of its footer), a pack with two u32, then 8 fixed
+  // bytes.
+  const auto lie_in = [&](const std::string& name, std::size_t from_end, std::uint64_t first,
+                          std::uint64_t second) {
+    const Bytes original = store.get(name).value();
+    Bytes damaged = original;
+    std::byte* at = damaged.data() + damaged.size() - from_end;
+    if (from_end == 24) store_le<std::uint64_t>(at, first);
+    if (from_end == 24) store_le<std::uint64_t>(at + 8, second);
+    if (from_end == 16) store_le<std::uint32_t>(at, static_cast<std::uint32_t>(first));
+    if (from_end == 16) store_le<std::uint32_t>(at + 4, static_cast<std::uint32_t>(second));
+    store.replace(name, damaged);
+    EXPECT_THAT(use_everything(), Contains(HasSubstr(name))) << first << " " << second;
+    store.replace(name, original);
+  };
+  for (const auto& [prefix, from_end] : {std::pair("index/", 24U), std::pair("data/", 16U)}) {
+    const std::string name = names(prefix).at(0);
+    const std::uint64_t size = store.size(name).value();
+    lie_in(name, from_end, 0, 0);
+    lie_in(name, from_end, size, UINT64_MAX - 23);  // adds up when the sum wraps around
+    lie_in(name, from_end, size - from_end, 0);
+    lie_in(name, from_end, UINT64_MAX, UINT64_MAX);
+    lie_in(name, from_end, header_bytes, size);
+  }
+}
+
 TEST_F(VaultDamage, ObjectsCannotBeSwapped) {
   for (const char* prefix : {"data/", "tree/", "index/", "points/"}) {
     const auto both = names(prefix);
