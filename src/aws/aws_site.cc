@@ -151,17 +151,19 @@ Result<std::unique_ptr<BlockSource>> AwsSite::open_image(const ImageId& id) {
   return std::unique_ptr<BlockSource>(std::move(source));
 }
 
+// What was just made and is said to be absent is asked for again: else it would be left behind.
 Result<> AwsSite::remove_image(const ImageId& id) {
-  recent_.forget(id.str());
   const auto deadline = clock_.ticks() + release_time;
   for (;;) {
-    auto removed = ec2_->delete_snapshot(id);
-    if (removed.ok() || removed.error().code() == ErrorCode::not_found) return {};
+    auto removed = ec2_->delete_snapshot(id, recent_.grace(id.str()));
+    if (removed.ok() || removed.error().code() == ErrorCode::not_found) break;
     if (removed.error().code() != ErrorCode::failed_precondition || clock_.ticks() >= deadline) {
       return std::move(removed).error().context("removing image {}", id);
     }
     clock_.sleep(longest_poll);
   }
+  recent_.forget(id.str());
+  return {};
 }
 
 Result<std::vector<Image>> AwsSite::find_images(const Tags& tags) {
@@ -225,12 +227,13 @@ Result<TemplateId> AwsSite::register_template(const TemplateSpec& spec) {
 }
 
 Result<> AwsSite::remove_template(const TemplateId& id) {
-  recent_.forget(id.str());
-  auto removed = ec2_->deregister_image(id);
-  if (removed.ok() || removed.error().code() == ErrorCode::not_found) return {};
+  auto removed = ec2_->deregister_image(id, recent_.grace(id.str()));
   // A deregistered AMI stays known for a while, as "unavailable".
-  if (removed.error().message().find("InvalidAMIID.Unavailable") != std::string::npos) return {};
-  return std::move(removed).error().context("removing template {}", id);
+  const bool gone = removed.ok() || removed.error().code() == ErrorCode::not_found ||
+                    removed.error().message().find("InvalidAMIID.Unavailable") != std::string::npos;
+  if (!gone) return std::move(removed).error().context("removing template {}", id);
+  recent_.forget(id.str());
+  return {};
 }
 
 Result<std::vector<TemplateId>> AwsSite::find_templates(const Tags& tags) {
@@ -272,7 +275,7 @@ Result<Instance> AwsSite::instance(const InstanceId& id) {
 }
 
 Result<> AwsSite::terminate(const InstanceId& id) {
-  auto terminated = ec2_->terminate_instance(id);
+  auto terminated = ec2_->terminate_instance(id, recent_.grace(id.str()));
   if (terminated.ok() || terminated.error().code() == ErrorCode::not_found) return {};
   return std::move(terminated).error().context("terminating instance {}", id);
 }

@@ -224,6 +224,14 @@ TEST_F(AwsSiteTest, RemovingWhatIsAbsentIsFine) {
   EXPECT_TRUE(site->terminate(InstanceId("i-1")).ok());
 }
 
+TEST_F(AwsSiteTest, RemovesWhatItJustMadeAlthoughItIsSaidToBeAbsent) {
+  const ImageId id = start();
+  for (int i = 0; i < 3; ++i) transport.answer(400, fault_xml("InvalidSnapshot.NotFound"));
+  transport.answer(200, "<R><return>true</return></R>");
+  EXPECT_TRUE(site->remove_image(id).ok());
+  EXPECT_EQ(transport.unused(), 0U) << "else the snapshot would stay for ever";
+}
+
 TEST_F(AwsSiteTest, WaitsUntilAnImageIsReleasedByItsTemplateAndThenGivesUp) {
   for (int i = 0; i < 2; ++i) transport.answer(400, fault_xml("InvalidSnapshot.InUse"));
   transport.answer(200, "<R><return>true</return></R>");

@@ -82,10 +82,10 @@ Result<Ec2Snapshot> Ec2Client::create_snapshot(const VolumeId& volume, const std
   return read_snapshot(answer.root());
 }
 
-Result<> Ec2Client::delete_snapshot(const ImageId& id) {
+Result<> Ec2Client::delete_snapshot(const ImageId& id, std::chrono::milliseconds settle_for) {
   QueryForm form("DeleteSnapshot");
   form.set("SnapshotId", id.str());
-  TRY(query_->call(form));
+  TRY(query_->call(form, {.settle_for = settle_for}));
   return {};
 }
 
@@ -122,10 +122,10 @@ Result<TemplateId> Ec2Client::register_image(const RegisterImageRequest& request
   return TemplateId(std::move(id));
 }
 
-Result<> Ec2Client::deregister_image(const TemplateId& id) {
+Result<> Ec2Client::deregister_image(const TemplateId& id, std::chrono::milliseconds settle_for) {
   QueryForm form("DeregisterImage");
   form.set("ImageId", id.str());
-  TRY(query_->call(form));
+  TRY(query_->call(form, {.settle_for = settle_for}));
   return {};
 }
 
@@ -169,10 +169,10 @@ Result<std::vector<Ec2Instance>> Ec2Client::instances(const Ec2Selection<Instanc
   return found;
 }
 
-Result<> Ec2Client::terminate_instance(const InstanceId& id) {
+Result<> Ec2Client::terminate_instance(const InstanceId& id, std::chrono::milliseconds settle_for) {
   QueryForm form("TerminateInstances");
   form.list("InstanceId", {id.str()});
-  TRY(query_->call(form));
+  TRY(query_->call(form, {.settle_for = settle_for}));
   return {};
 }
 

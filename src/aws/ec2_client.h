@@ -62,13 +62,15 @@ class Ec2Client {
   // Not repeatable without care: has no client token. Find by tag before.
   Result<Ec2Snapshot> create_snapshot(const VolumeId& volume, const std::string& description,
                                       const Ec2Tags& tags);
-  Result<> delete_snapshot(const ImageId& id);  // `not_found`; `failed_precondition` when an AMI uses it
+  Result<> delete_snapshot(
+      const ImageId& id,
+      std::chrono::milliseconds settle_for = {});  // `not_found`; `failed_precondition` when an AMI uses it
 
   Result<std::vector<Ec2Image>> images(const Ec2Selection<TemplateId>& which);  // by tags: only our own
   Result<std::vector<Ec2Image>> images_named(const std::string& name);
   Result<TemplateId> register_image(
       const RegisterImageRequest& request);  // `already_exists`: the name is taken
-  Result<> deregister_image(const TemplateId& id);
+  Result<> deregister_image(const TemplateId& id, std::chrono::milliseconds settle_for = {});
 
   // Leaves faults to the caller, who knows what was asked for. dry_run: only whether it would be accepted;
   // the instance returned is empty then.
@@ -77,7 +79,7 @@ class Ec2Client {
   Result<std::vector<Ec2Instance>> instances(
       const Ec2Selection<InstanceId>& which,
       std::chrono::milliseconds settle_for = {});  // by tags: not the terminated
-  Result<> terminate_instance(const InstanceId& id);
+  Result<> terminate_instance(const InstanceId& id, std::chrono::milliseconds settle_for = {});
   Result<std::string> console_output(const InstanceId& id);
 
   Result<Ec2Volume> create_volume(const CreateVolumeRequest& request);
