@@ -283,8 +283,14 @@ Result<> Ext4Volume::make_directories(const std::string& path) {
   }
 }
 
+// The sum in the superblock is brought up to date only when the file system is unmounted; those of the groups
+// are in the journal.
 std::uint64_t Ext4Volume::free_bytes() const {
-  return ext2fs_free_blocks_count(filesystem_->super) * filesystem_->blocksize;
+  std::uint64_t clusters = 0;
+  for (dgrp_t group = 0; group < filesystem_->group_desc_count; ++group) {
+    clusters += ext2fs_bg_free_blocks_count(filesystem_, group);
+  }
+  return EXT2FS_C2B(filesystem_, clusters) * filesystem_->blocksize;
 }
 
 }  // namespace rekindle

@@ -114,6 +114,15 @@ TEST(Ext4Volume, RefusesToFillTheFileSystemAndLeavesItAsItWas) {
   EXPECT_TRUE(disk.content() == image);
 }
 
+TEST(Ext4Volume, DoesNotBelieveTheSumOfFreeBlocksInTheSuperblock) {
+  Bytes image = fx::ext4_image({{"/boot/initrd", "x"}}, 16, {"-O", "^metadata_csum"});
+  store_le<std::uint32_t>(&image[1024 + 12], 4'000'000);
+  MemoryDisk disk(std::move(image));
+  auto volume = Ext4Volume::open(disk).value();
+  EXPECT_LT(volume->free_bytes(), 16 * mib);
+  EXPECT_EQ(volume->append("/boot/initrd", Bytes(16 * mib)).error().code(), ErrorCode::exhausted);
+}
+
 TEST(Ext4Volume, RefusesFilesThatAreLargerThanTheyCanBe) {
   MemoryDisk disk(fx::ext4_image({{"/etc/fstab", std::string(5000, 'x')}}, 16));
   auto volume = Ext4Volume::open(disk).value();
