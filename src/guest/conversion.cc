@@ -73,7 +73,7 @@ bool ConversionReport::changed_anything() const {
   });
 }
 
-Result<ConversionReport> convert_for_ec2(BlockTarget& boot_disk, const ConversionOptions& options) {
+Result<ConversionReport> convert_guest(BlockTarget& boot_disk, const ConversionOptions& options) {
   GuestDisk guest = TRY(GuestDisk::open(boot_disk), "opening the guest's disk");
   ConversionReport report = TRY(convert(guest, options), "converting the guest for EC2");
   TRY(guest.close(), "converting the guest for EC2");
@@ -81,10 +81,10 @@ Result<ConversionReport> convert_for_ec2(BlockTarget& boot_disk, const Conversio
   return report;
 }
 
-Result<Readiness> inspect_for_ec2(BlockSource& boot_disk, const ConversionOptions& options) {
+Result<Readiness> inspect_guest(BlockSource& boot_disk, const ConversionOptions& options) {
   constexpr std::uint64_t block_bytes = 64 * kib;
   OverlayDisk overlay(boot_disk, block_bytes);
-  auto converted = convert_for_ec2(overlay, options);
+  auto converted = convert_guest(overlay, options);
   Readiness readiness;
   if (!converted.ok()) {
     if (!is_about_the_guest(converted.error())) return converted.error();

@@ -63,17 +63,21 @@ struct ConversionReport {
 // `failed_precondition`: not possible for this guest, the sentence says why and what to do (XFS root, LUKS,
 // no kernel with an NVMe driver, ...); `exhausted`: no space in the guest; `corrupt`: damaged partition table
 // or file system. Reads and writes from one thread.
-Result<ConversionReport> convert_for_ec2(BlockTarget& boot_disk, const ConversionOptions& options);
+Result<ConversionReport> convert_guest(BlockTarget& boot_disk, const ConversionOptions& options);
+// The same, for callers that say where to.
+inline Result<ConversionReport> convert_for_ec2(BlockTarget& boot_disk, const ConversionOptions& options) {
+  return convert_guest(boot_disk, options);
+}
 
 struct Readiness {
   bool ready = false;        // nothing is left to convert
-  bool convertible = false;  // convert_for_ec2 would succeed
+  bool convertible = false;  // convert_guest would succeed
   std::string reason;        // why it is not ready
   ConversionReport report;   // of the conversion, had it been kept
 };
 
 // The same analysis without writing: converts an overlay and throws it away. Fails only where the disk cannot
 // be read.
-Result<Readiness> inspect_for_ec2(BlockSource& boot_disk, const ConversionOptions& options);
+Result<Readiness> inspect_guest(BlockSource& boot_disk, const ConversionOptions& options);
 
 }  // namespace rekindle

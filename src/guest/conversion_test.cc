@@ -67,7 +67,7 @@ std::unique_ptr<Ext4Volume> open_root(MemoryDisk& disk) {
 }
 
 ConversionReport convert(BlockTarget& disk, const ConversionOptions& options = {}) {
-  auto report = convert_for_ec2(disk, options);
+  auto report = convert_guest(disk, options);
   EXPECT_TRUE(report.ok()) << (report.ok() ? "" : report.error().message());
   return report.ok() ? std::move(*report) : ConversionReport{};
 }
@@ -170,13 +170,13 @@ TEST(Conversion, GivesTheSameBytesForTheSameDisk) {
 TEST(Conversion, InspectsWithoutWriting) {
   MemoryDisk disk(mbr_disk(debian()));
   const Bytes before = disk.content();
-  const Readiness readiness = inspect_for_ec2(disk, {}).value();
+  const Readiness readiness = inspect_guest(disk, {}).value();
   EXPECT_FALSE(readiness.ready);
   EXPECT_TRUE(readiness.convertible);
   EXPECT_EQ(readiness.report.kernels.at(0).outcome, KernelOutcome::drivers_added);
   EXPECT_TRUE(disk.content() == before);
   convert(disk);
-  EXPECT_TRUE(inspect_for_ec2(disk, {})->ready);
+  EXPECT_TRUE(inspect_guest(disk, {})->ready);
 }
 
 TEST(Conversion, ReplaysTheJournalFirst) {
@@ -290,11 +290,11 @@ TEST(Conversion, RefusesInASentenceThatSaysWhy) {
   for (Refusal& refusal : refusals()) {
     SCOPED_TRACE(refusal.name);
     MemoryDisk disk(refusal.disk);
-    const auto report = convert_for_ec2(disk, {});
+    const auto report = convert_guest(disk, {});
     ASSERT_FALSE(report.ok());
     EXPECT_EQ(report.error().code(), refusal.code) << report.error().message();
     EXPECT_NE(report.error().message().find(refusal.says), std::string::npos) << report.error().message();
-    const Readiness readiness = inspect_for_ec2(disk, {}).value();
+    const Readiness readiness = inspect_guest(disk, {}).value();
     EXPECT_FALSE(readiness.convertible);
     EXPECT_NE(readiness.reason.find(refusal.says), std::string::npos);
   }
@@ -312,7 +312,7 @@ TEST(Conversion, SurvivesAnyDamageToTheGuest) {
     ASSERT_TRUE(root.read_at(4096, metadata).ok());
     for (int i = 0; i < 4; ++i) fx::damage(metadata, {0, metadata.size()}, random);
     ASSERT_TRUE(root.write_at(4096, metadata).ok());
-    const auto report = convert_for_ec2(disk, {});
+    const auto report = convert_guest(disk, {});
     EXPECT_TRUE(report.ok() || !report.error().message().empty()) << "seed " << seed;
   }
 }
