@@ -26,12 +26,12 @@ done(start=started['ResponseMetadata']['HTTPStatusCode'], put=answer['ResponseMe
 )");
   EXPECT_EQ(seen["start"], 201);
   EXPECT_EQ(seen["put"], 201);
-  EXPECT_EQ(seen["complete"], (nlohmann::json{202, "pending"}));
+  EXPECT_EQ(seen["complete"], (nlohmann::json::array({202, "pending"})));
   EXPECT_EQ(seen["size"], 524288);
-  EXPECT_EQ(seen["states"], (nlohmann::json{"pending", "completed", "100%"}));
+  EXPECT_EQ(seen["states"], (nlohmann::json::array({"pending", "completed", "100%"})));
   EXPECT_EQ(seen["tags"][0]["Value"], "b");
   EXPECT_EQ(seen["volume"], "vol-ffffffff");
-  EXPECT_EQ(seen["indexes"], (nlohmann::json{2, 5}));
+  EXPECT_EQ(seen["indexes"], (nlohmann::json::array({2, 5})));
   EXPECT_TRUE(seen["same"]);
   EXPECT_TRUE(seen["checked"]);
   EXPECT_EQ(seen["length"], 524288);
@@ -73,8 +73,8 @@ done(forward=changes(a, b), back=changes(b, a), siblings=changes(b, c), same=cha
   EXPECT_EQ(seen["same"], nlohmann::json::array());
   EXPECT_EQ(seen["unrelated"],
             nlohmann::json::parse(R"([["ValidationException",400],"UNRELATED_SNAPSHOTS"])"));
-  EXPECT_EQ(seen["readable"], (nlohmann::json{true, true}));
-  EXPECT_EQ(seen["alone"], (nlohmann::json{0, 1, 2}));
+  EXPECT_EQ(seen["readable"], (nlohmann::json::array({true, true})));
+  EXPECT_EQ(seen["alone"], (nlohmann::json::array({0, 1, 2})));
 }
 
 TEST_F(EbsDirectTest, RefusesBlocksThatAreNotWhatTheySay) {
@@ -94,15 +94,15 @@ late = refusal(1, data)
 done(wrong=wrong, short=short, beyond=beyond, last=last, count=count, late=late,
      unknown=refused(put, snapshot='snap-0123456789abcdef0', index=0, data=data), stored=list(content(s)))
 )");
-  const nlohmann::json invalid_block = {"ValidationException", "INVALID_BLOCK"};
+  const auto invalid_block = nlohmann::json::array({"ValidationException", "INVALID_BLOCK"});
   EXPECT_EQ(seen["wrong"], invalid_block);
   EXPECT_EQ(seen["short"], invalid_block);
   EXPECT_EQ(seen["beyond"], invalid_block);
   EXPECT_EQ(seen["last"], 201);
   EXPECT_EQ(seen["count"], refusal("ValidationException", 400));
-  EXPECT_EQ(seen["late"], (nlohmann::json{"ValidationException", "INVALID_SNAPSHOT_ID"}));
+  EXPECT_EQ(seen["late"], (nlohmann::json::array({"ValidationException", "INVALID_SNAPSHOT_ID"})));
   EXPECT_EQ(seen["unknown"], refusal("ResourceNotFoundException", 404));
-  EXPECT_EQ(seen["stored"], nlohmann::json{2047}) << "a refused block leaves nothing";
+  EXPECT_EQ(seen["stored"], nlohmann::json::array({2047})) << "a refused block leaves nothing";
 }
 
 TEST_F(EbsDirectTest, ChecksTheLinearChecksumAlsoAfterARestart) {
@@ -155,9 +155,9 @@ blocks, changed = pages(ebs.list_snapshot_blocks, 'Blocks', SnapshotId=s), pages
 done(blocks=blocks[0], complete=blocks[1] == [i * 3 for i in range(250)], changed=changed[0], changes=changed[1] == [i * 3 for i in range(150)],
      start=ebs.list_snapshot_blocks(SnapshotId=s, StartingBlockIndex=740)['Blocks'][0]['BlockIndex'])
 )");
-  EXPECT_EQ(seen["blocks"], (nlohmann::json{100, 100, 50}));
+  EXPECT_EQ(seen["blocks"], (nlohmann::json::array({100, 100, 50})));
   EXPECT_TRUE(seen["complete"]);
-  EXPECT_EQ(seen["changed"], (nlohmann::json{100, 50}));
+  EXPECT_EQ(seen["changed"], (nlohmann::json::array({100, 50})));
   EXPECT_TRUE(seen["changes"]);
   EXPECT_EQ(seen["start"], 741);
 }

@@ -6,11 +6,25 @@ namespace rekindle::sandbox {
 
 namespace {
 
-NLOHMANN_JSON_SERIALIZE_ENUM(FaultRule::Kind, {{FaultRule::Kind::error, "error"},
-                                               {FaultRule::Kind::lose_request, "lose_request"},
-                                               {FaultRule::Kind::lose_response, "lose_response"},
-                                               {FaultRule::Kind::latency, "latency"},
-                                               {FaultRule::Kind::instance_dies, "instance_dies"}})
+const std::map<std::string, FaultRule::Kind>& kinds() {
+  static const std::map<std::string, FaultRule::Kind> names = {
+      {"error", FaultRule::Kind::error},
+      {"lose_request", FaultRule::Kind::lose_request},
+      {"lose_response", FaultRule::Kind::lose_response},
+      {"latency", FaultRule::Kind::latency},
+      {"instance_dies", FaultRule::Kind::instance_dies},
+  };
+  return names;
+}
+
+Result<FaultRule::Kind> kind_of(const std::string& name) {
+  const auto kind = kinds().find(name);
+  if (kind != kinds().end()) return kind->second;
+  std::vector<std::string> names;
+  for (const auto& [known, value] : kinds()) names.push_back(known);
+  return error(ErrorCode::invalid_argument, "'{}' is not a kind of fault; there are {}", name,
+               fmt::join(names, ", "));
+}
 
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html: server errors; all others are
 // 400.
@@ -53,17 +67,10 @@ std::string usual_reason(const std::string& code) {
 }  // namespace
 
 Result<FaultRule> fault_rule_from_json(const nlohmann::json& json) {
-  static const std::vector<std::string> kinds = {"error", "lose_request", "lose_response", "latency",
-                                                 "instance_dies"};
   if (!json.is_object()) return error(ErrorCode::invalid_argument, "a fault is a JSON object");
   try {
     FaultRule rule;
-    const std::string kind = json.value("kind", "error");
-    if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
-      return error(ErrorCode::invalid_argument, "'{}' is not a kind of fault; there are {}", kind,
-                   fmt::join(kinds, ", "));
-    }
-    rule.kind = json.value("kind", nlohmann::json("error")).get<FaultRule::Kind>();
+    rule.kind = TRY(kind_of(json.value("kind", "error")));
     rule.action = json.value("action", rule.action);
     rule.code = json.value("code", rule.code);
     rule.message = json.value("message", rule.message);

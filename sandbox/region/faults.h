@@ -25,8 +25,8 @@ struct FaultRule {
   };
   std::string action = "*";  // EC2, EBS or STS action; "*": any
   Kind kind = Kind::error;
-  std::string code;
-  std::string message;
+  std::string code = {};
+  std::string message = {};
   int status = 0;          // 0: the one AWS uses with this code
   std::int64_t skip = 0;   // so many calls go well first
   std::int64_t times = 1;  // then so many are hit; -1: all

@@ -229,11 +229,13 @@ Result<> Qcow2Layer::seal() {
     used.push_back(blocks.back() / cluster);
   }
   TRY(file_.resize(end_));
+  std::sort(used.begin(), used.end());
   std::vector<Bytes> counts(blocks.size());
   for (const std::uint64_t number : used) {
+    // Only as far as it is used: the rest of a block stays a hole in the file.
     Bytes& block = counts[number / refcounts_per_block];
-    if (block.empty()) block.resize(cluster);
-    store_be<std::uint16_t>(block.data() + 2 * (number % refcounts_per_block), 1);
+    block.resize(2 * (number % refcounts_per_block + 1));
+    store_be<std::uint16_t>(block.data() + block.size() - 2, 1);
   }
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     if (!counts[i].empty()) TRY(file_.write_at(blocks[i], counts[i]));

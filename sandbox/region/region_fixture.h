@@ -29,7 +29,7 @@ import base64, boto3, botocore, hashlib, json, os, sys, time
 from botocore.config import Config
 from botocore.exceptions import ClientError
 endpoint = os.environ['REGION_ENDPOINT']
-once = Config(retries={'max_attempts': 1, 'mode': 'standard'}, read_timeout=60)
+once = Config(retries={'total_max_attempts': 1, 'mode': 'standard'}, read_timeout=60)
 def client(service, **extra): return boto3.client(service, endpoint_url=endpoint, config=once, **extra)
 ec2, ebs, sts = client('ec2'), client('ebs'), client('sts')
 def refused(call, **arguments):

@@ -1,0 +1,171 @@
+#include "sandbox/region/block_holder.h"
+#include "sandbox/region/machine.h"
+#include "sandbox/region/region_fixture.h"
+
+namespace rekindle::sandbox {
+namespace {
+
+using nlohmann::json;
+
+// A boot sector that writes "NVME BOOT" to the first serial port and halts:
+//   xor ax,ax; mov ds,ax; mov si,0x7c15; next: lodsb; test al,al; jz halt; mov dx,0x3f8; out dx,al; jmp next;
+//   halt: hlt; jmp halt
+constexpr const char* boot_script = R"(
+code = bytes.fromhex('31c0 8ed8 be157c ac 84c0 7406 ba f803 ee ebf5 f4 ebfd'.replace(' ', ''))
+sector = (code + b'NVME BOOT\r\n\0').ljust(510, b'\0') + b'\x55\xaa'
+def boot_image(name='boot', **extra): return image_of(make_snapshot({0: sector.ljust(BLOCK, b'\0')}), name=name, **extra)
+def run(image, **changed):
+    arguments = dict(ImageId=image, InstanceType='t3.micro', MinCount=1, MaxCount=1, SubnetId=subnet, SecurityGroupIds=[group])
+    arguments.update(changed)
+    return ec2.run_instances(**arguments)['Instances'][0]
+def console(id): return ec2.get_console_output(InstanceId=id).get('Output', '')
+def printed(id, times=1):
+    def it_has_printed(): return console(id).count('NVME BOOT') >= times
+    until(it_has_printed)
+)";
+
+class InstanceTest : public RegionTest {
+ protected:
+  void SetUp() override {
+    RegionTest::SetUp();
+    if (IsSkipped()) return;
+    network_ = region_->make_network("10.0.0.0/16", "10.0.5.0/24").value();
+  }
+  json script(const std::string& text) {
+    return boto("subnet, group = '" + network_.subnet_id + "', '" + network_.security_group_id + "'\n" +
+                boot_script + text);
+  }
+  pid_t machine(const std::string& id) {
+    return find_holder(machine_socket(folder_.path() / "instances" / id));
+  }
+
+  Region::Network network_;
+};
+
+TEST_F(InstanceTest, BootsFromItsNvmeDiskAndIsDescribed) {
+  const auto seen = script(R"(
+image = boot_image()
+made = run(image, PrivateIpAddress='10.0.5.25', ClientToken='t1', TagSpecifications=[{'ResourceType': 'instance', 'Tags': [{'Key': 'Name', 'Value': 'web'}]},
+    {'ResourceType': 'volume', 'Tags': [{'Key': 'of', 'Value': 'web'}]}])
+again = run(image, PrivateIpAddress='10.0.5.25', ClientToken='t1', TagSpecifications=[{'ResourceType': 'instance', 'Tags': [{'Key': 'Name', 'Value': 'web'}]},
+    {'ResourceType': 'volume', 'Tags': [{'Key': 'of', 'Value': 'web'}]}])
+mismatch = refused(run, image=image, ClientToken='t1')
+taken = refused(run, image=image, PrivateIpAddress='10.0.5.25')
+id = made['InstanceId']
+running = instance_state(id, 'running')
+printed(id)
+status = ec2.describe_instance_status(InstanceIds=[id])['InstanceStatuses'][0]['InstanceStatus']['Status']
+volume = ec2.describe_volumes(Filters=[{'Name': 'attachment.instance-id', 'Values': [id]}])['Volumes'][0]
+by = {name: len(ec2.describe_instances(Filters=[{'Name': name, 'Values': [value]}])['Reservations'])
+      for name, value in [('tag:Name', 'web'), ('client-token', 't1'), ('instance-state-name', 'running'), ('private-ip-address', '10.0.5.99')]}
+busy = refused(ec2.delete_subnet, SubnetId=subnet)
+ec2.terminate_instances(InstanceIds=[id])
+gone = instance_state(id, 'terminated')
+done(first=made['State']['Name'], same=again['InstanceId'] == id, mismatch=mismatch, taken=taken, ip=running['PrivateIpAddress'], mac=running['NetworkInterfaces'][0]['MacAddress'],
+     group=running['SecurityGroups'][0]['GroupId'] == group, status=status, volume=[volume['State'], volume['Attachments'][0]['Device'], volume['Tags'][0]['Value']],
+     by=by, http=running['PublicIpAddress'], busy=busy, reason=gone['StateReason']['Code'], volumes=len(ec2.describe_volumes()['Volumes']))
+)");
+  EXPECT_EQ(seen["first"], "pending");
+  EXPECT_TRUE(seen["same"]);
+  EXPECT_EQ(seen["mismatch"], refusal("IdempotentParameterMismatch", 400));
+  EXPECT_EQ(seen["taken"], refusal("InvalidIPAddress.InUse", 400));
+  EXPECT_EQ(seen["ip"], "10.0.5.25");
+  EXPECT_EQ(seen["mac"].get<std::string>().substr(0, 3), "06:");
+  EXPECT_TRUE(seen["group"]);
+  EXPECT_EQ(seen["status"], "ok");
+  EXPECT_EQ(seen["volume"], (json::array({"in-use", "/dev/sda1", "web"})));
+  EXPECT_EQ(seen["by"],
+            json::parse(
+                R"({"tag:Name": 1, "client-token": 1, "instance-state-name": 1, "private-ip-address": 0})"));
+  EXPECT_EQ(seen["public"].get<std::string>().substr(0, 4), "127.");
+  EXPECT_EQ(seen["busy"], refusal("DependencyViolation", 400));
+  EXPECT_EQ(seen["reason"], "Client.UserInitiatedShutdown");
+  EXPECT_EQ(seen["volumes"], 0) << "the root volume goes with its instance";
+}
+
+TEST_F(InstanceTest, StopsAndStartsWithTheSameVolumeAndAddress) {
+  const auto seen = script(R"(
+before = run(boot_image())
+id = before['InstanceId']
+instance_state(id, 'running'); printed(id)
+stopping = ec2.stop_instances(InstanceIds=[id])['StoppingInstances'][0]['CurrentState']['Name']
+stopped = instance_state(id, 'stopped')
+ec2.start_instances(InstanceIds=[id])
+after = instance_state(id, 'running'); printed(id, 2)
+keep = lambda i: [i['PrivateIpAddress'], i['NetworkInterfaces'][0]['MacAddress'], i['BlockDeviceMappings'][0]['Ebs']['VolumeId']]
+done(stopping=stopping, same=keep(before) == keep(after) == keep(stopped), reason=stopped['StateReason']['Code'])
+)");
+  EXPECT_EQ(seen["stopping"], "stopping");
+  EXPECT_TRUE(seen["same"]);
+  EXPECT_EQ(seen["reason"], "Client.UserInitiatedShutdown");
+}
+
+TEST_F(InstanceTest, OutlivesTheServer) {
+  const std::string id =
+      script("id = run(boot_image())['InstanceId']; instance_state(id, 'running'); done(id=id)")["id"];
+  const pid_t before = machine(id);
+  ASSERT_GT(before, 0);
+  start();
+  EXPECT_EQ(script("printed('" + id + "'); done(state=instance('" + id + "')['State']['Name'])")["state"],
+            "running");
+  EXPECT_EQ(machine(id), before);
+}
+
+TEST_F(InstanceTest, AMachineThatDiesIsStoppedWithAReason) {
+  const std::string id =
+      script("id = run(boot_image())['InstanceId']; instance_state(id, 'running'); done(id=id)")["id"];
+  kill_process(machine(id));
+  const auto seen =
+      script("i = instance_state('" + id + "', 'stopped'); done(reason=i['StateReason']['Code'])");
+  EXPECT_EQ(seen["reason"], "Client.InstanceInitiatedShutdown");
+}
+
+TEST_F(InstanceTest, MayDieWhilePendingWhenAsked) {
+  region_->faults().add({.action = "RunInstances",
+                         .kind = FaultRule::Kind::instance_dies,
+                         .code = "Server.InsufficientInstanceCapacity"});
+  const auto seen = script(R"(
+i = instance_state(run(boot_image())['InstanceId'], 'terminated')
+done(reason=i['StateReason']['Code'], volumes=len(ec2.describe_volumes()['Volumes']))
+)");
+  EXPECT_EQ(seen["reason"], "Server.InsufficientInstanceCapacity");
+  EXPECT_EQ(seen["volumes"], 0);
+}
+
+TEST_F(InstanceTest, SnapshotsARunningInstanceAndPlugsVolumes) {
+  const auto seen = script(R"(
+i = instance_state(run(boot_image())['InstanceId'], 'running')
+root = i['BlockDeviceMappings'][0]['Ebs']['VolumeId']
+snapshots = [completed(ec2.create_snapshot(VolumeId=root)['SnapshotId']) for _ in range(2)]
+same = content(snapshots[0]) == content(snapshots[1]) == {0: sector.ljust(BLOCK, b'\0')}
+changed = ebs.list_changed_blocks(FirstSnapshotId=snapshots[0], SecondSnapshotId=snapshots[1])['ChangedBlocks']
+data = volume_state(ec2.create_volume(AvailabilityZone='us-east-1a', Size=1)['VolumeId'], 'available')
+ec2.attach_volume(VolumeId=data, InstanceId=i['InstanceId'], Device='/dev/sdf')
+plugged = [d['DeviceName'] for d in instance(i['InstanceId'])['BlockDeviceMappings']]
+held = completed(ec2.create_snapshot(VolumeId=data)['SnapshotId'])
+ec2.terminate_instances(InstanceIds=[i['InstanceId']]); instance_state(i['InstanceId'], 'terminated')
+done(same=same, changed=len(changed), plugged=plugged, left=[v['State'] for v in ec2.describe_volumes()['Volumes']])
+)");
+  EXPECT_TRUE(seen["same"]);
+  EXPECT_EQ(seen["changed"], 0);
+  EXPECT_EQ(seen["plugged"], (json::array({"/dev/sda1", "/dev/sdf"})));
+  EXPECT_EQ(seen["left"], json::array({"available"})) << "a volume attached later stays";
+}
+
+TEST_F(InstanceTest, UefiMachinesGetUefiFirmware) {
+  const std::string id = script(
+      "id = run(boot_image(BootMode='uefi'))['InstanceId']; instance_state(id, 'running'); done(id=id)")
+      ["id"];
+  EXPECT_TRUE(std::filesystem::exists(folder_.path() / "instances" / id / "uefi-variables.fd"));
+  const auto command = read_text_file(fmt::format("/proc/{}/cmdline", machine(id))).value();
+  EXPECT_NE(command.find("OVMF_CODE"), std::string::npos);
+}
+
+TEST_F(InstanceTest, TheServersDirectoryHasOneServer) {
+  auto second = Region::start(options_);
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.error().code(), ErrorCode::unavailable);
+}
+
+}  // namespace
+}  // namespace rekindle::sandbox
