@@ -100,10 +100,10 @@ TEST(VaultCrash, LosingTheAnswerOfAnyOperationIsRepairedByRetrying) {
 
 TEST(VaultCrash, ALostAnswerToTheLastPutLeavesThePointAndTheRepetitionIsASuccess) {
   Scene scene(1);
-  bool lost = false;
+  std::atomic<bool> lost = false;
   FaultyStore losing(scene.store, [&](std::uint64_t, StoreCall call, std::string_view name) {
     const bool lose = !lost && call == StoreCall::put && name.starts_with("points/");
-    lost = lost || lose;
+    if (lose) lost = true;
     return lose ? StoreFault::lost_response : StoreFault::none;
   });
   auto vault = Vault::open(losing, test_secret()).value();
@@ -119,7 +119,7 @@ TEST(VaultCrash, AnInterruptedFirstBackupGoesOnWhereItWas) {
   SeededRandom random(3);
   TestMachine machine("vm-1");
   machine.disk("d", 6 * mib).put(0, random.bytes(6 * mib));
-  std::uint64_t puts = 0;
+  std::atomic<std::uint64_t> puts = 0;
   FaultyStore dying(store, [&](std::uint64_t, StoreCall call, std::string_view) {
     return call == StoreCall::put && ++puts > 5 ? StoreFault::dead : StoreFault::none;
   });
