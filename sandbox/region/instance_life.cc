@@ -51,12 +51,11 @@ Result<> Cloud::start_machine_of(Instance& instance) {
                    instance.mac,
                    *network,
                    instance.private_ip,
-                   instance.http_port,
+                   instance.public_ip,
                    {}};
   for (const Volume& volume : volumes_of(instance.id)) spec.disks.push_back(disk_of(volume, instance));
   machines_[instance.id] = TRY(start_machine(spec));
   ++starts_[instance.id];
-  instance.tags["rekindle-sandbox:http"] = fmt::format("127.0.0.1:{}", spec.http_port);
   return {};
 }
 
@@ -83,17 +82,14 @@ void Cloud::fail_start(Instance instance, const std::string& why) {
   state_->put(instance);
 }
 
-// The machine of a pending instance was started, and is gone. Another program may have taken its port
-// meanwhile.
+// The machine of a pending instance was started, and is gone. A machine that is just ending may still have
+// held the address.
 void Cloud::restart_instance(Instance instance) {
   const std::string reason = last_words(instance_directory(instance.id));
-  const auto port = free_port();
-  if (reason.find("host forwarding") == std::string::npos || starts_[instance.id] >= start_attempts ||
-      !port.ok()) {
+  if (reason.find("host forwarding") == std::string::npos || starts_[instance.id] >= start_attempts) {
     fail_start(std::move(instance), "QEMU ended at once: " + reason);
     return;
   }
-  instance.http_port = *port;
   start_instance(std::move(instance));
 }
 

@@ -79,9 +79,9 @@ void write_addresses(Xml out, const Instance& instance) {
   out.add("privateIpAddress", instance.private_ip);
   out.add("subnetId", instance.subnet_id);
   out.add("vpcId", instance.vpc_id);
-  // Where its port 80 is forwarded, see the tag rekindle-sandbox:http.
-  out.add("dnsName", "127.0.0.1");
-  out.add("ipAddress", "127.0.0.1");
+  if (instance.state != "running") return;  // as AWS: no public address before and after
+  out.add("dnsName", instance.public_ip);
+  out.add("ipAddress", instance.public_ip);
 }
 
 void write_instance(Ec2Call& call, Xml out, const Instance& instance) {

@@ -1,8 +1,5 @@
 #include "sandbox/region/machine.h"
 
-#include <arpa/inet.h>
-#include <sys/socket.h>
-
 #include <sstream>
 
 #include "base/file.h"
@@ -49,10 +46,10 @@ void add_network(std::vector<std::string>& arguments, const MachineSpec& spec) {
   append(
       arguments,
       {"-netdev",
-       fmt::format("user,id=net0,restrict=on,ipv6=off,net={},host={},dns={},dhcpstart={},hostfwd=tcp:127.0.0."
-                   "1:{}-{}:80",
-                   spec.network.text(), address_text(spec.network.base + 1),
-                   address_text(spec.network.base + 2), spec.private_ip, spec.http_port, spec.private_ip),
+       fmt::format(
+           "user,id=net0,restrict=on,ipv6=off,net={},host={},dns={},dhcpstart={},hostfwd=tcp:{}:80-{}:80",
+           spec.network.text(), address_text(spec.network.base + 1), address_text(spec.network.base + 2),
+           spec.private_ip, spec.public_ip, spec.private_ip),
        "-device", fmt::format("virtio-net-pci,netdev=net0,mac={},addr={:#x},romfile=", spec.mac, nic_slot)});
 }
 
@@ -145,19 +142,6 @@ Result<> unplug_disk(const fs::path& directory, const MachineDisk& disk, std::ch
       "waiting for the guest to let go of {}", disk.volume_id);
   TRY(qmp->execute("blockdev-del", {{"node-name", disk.layer_id}}));
   return {};
-}
-
-Result<std::uint16_t> free_port() {
-  const FileDescriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!socket) return errno_error(errno, "making a socket");
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  auto* const plain = reinterpret_cast<sockaddr*>(&address);
-  if (::bind(socket.get(), plain, length) != 0) return errno_error(errno, "finding a free port");
-  if (::getsockname(socket.get(), plain, &length) != 0) return errno_error(errno, "finding a free port");
-  return ntohs(address.sin_port);
 }
 
 }  // namespace rekindle::sandbox

@@ -31,7 +31,7 @@ struct MachineSpec {
   std::string mac;
   Network network;
   std::string private_ip;  // what the guest gets by DHCP
-  std::uint16_t http_port = 0;
+  std::string public_ip;   // of this computer: its port 80 is forwarded to the guest's
   std::vector<MachineDisk> disks;
 };
 
@@ -59,8 +59,5 @@ Result<> plug_disk(const std::filesystem::path& directory, const MachineDisk& di
 // The guest must let go of the disk; `unavailable` when it has not after `patience`.
 Result<> unplug_disk(const std::filesystem::path& directory, const MachineDisk& disk,
                      std::chrono::milliseconds patience);
-
-// A port of 127.0.0.1 that nobody uses at this moment.
-Result<std::uint16_t> free_port();
 
 }  // namespace rekindle::sandbox

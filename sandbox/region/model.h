@@ -131,7 +131,7 @@ struct Instance : Resource {
   std::vector<std::string> group_ids;
   std::string key_name, iam_profile, client_token, reservation_id, architecture, boot_mode, root_device;
   std::int64_t launched_ms = 0, launch_index = 0;
-  std::uint16_t http_port = 0;              // of 127.0.0.1, forwarded to port 80 of the guest
+  std::string public_ip;                    // a loopback address whose port 80 is the guest's
   std::string reason_code, reason_message;  // StateReason
   std::string dies_of;                      // fault: goes from pending to terminated with this StateReason
   bool ever_ran = false;
@@ -141,7 +141,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Instance, REGION_RESOURCE_FIELDS
                                                 subnet_id, vpc_id, zone, private_ip, mac,
                                                 network_interface_id, group_ids, key_name, iam_profile,
                                                 client_token, reservation_id, architecture, boot_mode,
-                                                root_device, launched_ms, launch_index, http_port,
+                                                root_device, launched_ms, launch_index, public_ip,
                                                 reason_code, reason_message, dies_of, ever_ran, proxy)
 
 // A call with a client token, so that its repetition gives the same answer. id = "Action:token".

@@ -14,7 +14,8 @@
 // A *proxy* is an instance without QEMU: it stands for a process on this computer. AttachVolume to it with
 // /dev/sdf makes attached/<proxy>/sdf; DetachVolume removes it.
 //
-// Port 80 of an instance can be reached at the address in its tag "rekindle-sandbox:http" (127.0.0.1:PORT).
+// Port 80 of an instance is reached at its public address, a loopback address of its own (127.64.0.0/10).
+// Listening there needs root, or net.ipv4.ip_unprivileged_port_start=80.
 //
 // Beside AWS's calls, unsigned and for tests (the region listens on 127.0.0.1 unless told otherwise):
 //   POST   /rekindle-sandbox/faults     a fault rule, or {"not_found_window_ms": n}   (faults.h)

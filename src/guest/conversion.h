@@ -64,10 +64,6 @@ struct ConversionReport {
 // no kernel with an NVMe driver, ...); `exhausted`: no space in the guest; `corrupt`: damaged partition table
 // or file system. Reads and writes from one thread.
 Result<ConversionReport> convert_guest(BlockTarget& boot_disk, const ConversionOptions& options);
-// The same, for callers that say where to.
-inline Result<ConversionReport> convert_for_ec2(BlockTarget& boot_disk, const ConversionOptions& options) {
-  return convert_guest(boot_disk, options);
-}
 
 struct Readiness {
   bool ready = false;        // nothing is left to convert

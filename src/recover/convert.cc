@@ -71,7 +71,7 @@ Result<ConversionOutcome> convert_image(RecoveryTarget& site, const DrCopy& copy
     data_disks.push_back(TRY(open_disk(site, copy.disks[i])));
     options.data_disks.push_back(data_disks.back().get());
   }
-  const ConversionReport report = TRY(convert_for_ec2(overlay, options), "converting {}", copy.machine);
+  const ConversionReport report = TRY(convert_guest(overlay, options), "converting {}", copy.machine);
   const auto blocks = overlay.changed_blocks();
   ConversionOutcome outcome{describe(report), blocks.size()};
   const Image state = TRY(site.image(child));
