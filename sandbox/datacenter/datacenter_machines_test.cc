@@ -232,6 +232,32 @@ TEST_F(ApiTest, AnswersNothingAfterADisasterUntilItIsRevived) {
   EXPECT_EQ(element(get_machine("runtime.powerState"), "val"), "poweredOff");
 }
 
+TEST_F(ApiTest, LeavesNothingOfAMachineThatCannotBeMade) {
+  const auto guest = folder_.path() / "guest";
+  ASSERT_TRUE(make_directories(guest).ok());
+  ASSERT_TRUE(write_file_atomically(guest / "guest.json", R"({"firmware": "bios", "disk_controller": "pvscsi",
+      "memory_mib": -1, "vcpus": 1, "guest_id": "otherLinux64Guest", "http_port": 80})")
+                  .ok());
+  ASSERT_TRUE(write_file_atomically(guest / "disk.raw", std::string(65536, 'x')).ok());
+  const auto refused = datacenter_->add_machine({"bad", guest, {}, true, true, true});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message().find("QEMU ended at once"), std::string::npos)
+      << refused.error().message();
+  EXPECT_EQ(datacenter_->machines().size(), 1U);
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "datastore1/bad"));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "vms/2"));
+}
+
+TEST_F(ApiTest, KeepsTheFilesOfAnUnregisteredMachine) {
+  EXPECT_NE(call_machine("UnregisterVM").find("InvalidPowerState"), std::string::npos);
+  finish(call_machine("PowerOffVM_Task"));
+  EXPECT_TRUE(call_machine("UnregisterVM").starts_with("200 "));
+  EXPECT_EQ(datacenter_->machines().size(), 0U);
+  EXPECT_EQ(download("web-flat.vmdk", {{"Range", "bytes=0-9"}})->status, 206);
+  EXPECT_EQ(datacenter_->add_machine({"web", {}, {capacity}, false, false, false}).error().code(),
+            ErrorCode::already_exists);
+}
+
 TEST_F(ApiTest, IsAdministeredFromAnotherProcess) {
   const auto client = DatacenterClient::connect(folder_.path()).value();
   EXPECT_EQ(client.url(), datacenter_->url());

@@ -49,7 +49,7 @@ std::optional<ByteRange> parse_range(std::string_view header, std::uint64_t size
 
 // The path inside the datastore; none if it leads out of it.
 std::optional<fs::path> inside(std::string_view path) {
-  const fs::path relative = fs::path(path.substr(std::string_view("/folder/").size())).lexically_normal();
+  fs::path relative = fs::path(path.substr(std::string_view("/folder/").size())).lexically_normal();
   if (relative.empty() || relative.is_absolute() || *relative.begin() == "..") return std::nullopt;
   return relative;
 }

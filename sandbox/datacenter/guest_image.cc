@@ -118,7 +118,7 @@ Result<MachineRecord> read_guest(const fs::path& guest_directory) {
 std::optional<fs::path> find_saved_state(const fs::path& guest_directory, const MachineRecord& record) {
   const auto key = state_key(record);
   if (!key.ok()) return std::nullopt;
-  const fs::path folder = guest_directory / "saved" / *key;
+  fs::path folder = guest_directory / "saved" / *key;
   std::error_code failure;
   if (!fs::exists(folder / "saved.json", failure)) return std::nullopt;
   return folder;

@@ -174,22 +174,36 @@ void Host::watch(const std::stop_token& stop) {
 Result<std::shared_ptr<Machine>> Host::add(const MachineSpec& spec) {
   const std::lock_guard lock(adding_);
   TRY(check_name(spec.name));
-  if (find_by_name(spec.name))
-    return error(ErrorCode::already_exists, "there is a machine {} already", spec.name);
-  const int number = last_number_ + 1;
-  MachineRecord record = TRY(new_record(spec, number));
-  const MachinePlaces places = places_of(number);
-  TRY(fill_disks(spec, record, places), "making {}", spec.name);
-  std::shared_ptr<Machine> machine =
-      TRY(Machine::create(std::move(record), places, [this] { changes_.raise(); }));
+  std::error_code absent;
+  if (find_by_name(spec.name) || fs::exists(datastore() / spec.name, absent)) {
+    return error(ErrorCode::already_exists, "there is a machine {} already, or its files are", spec.name);
+  }
+  const int number = ++last_number_;
+  auto made = make_machine(spec, number);
+  if (!made.ok()) {
+    fs::remove_all(datastore() / spec.name, absent);
+    fs::remove_all(places_of(number).state, absent);
+    return std::move(made).error().context("making {}", spec.name);
+  }
   {
     const std::lock_guard list_lock(mutex_);
-    last_number_ = number;
-    machines_[number] = machine;
+    machines_[number] = *made;
   }
   changes_.raise();
-  if (spec.start) TRY(machine->power_on());
-  return machine;
+  return made;
+}
+
+// It is listed only when it is complete and, if wanted, runs.
+Result<std::shared_ptr<Machine>> Host::make_machine(const MachineSpec& spec, int number) {
+  MachineRecord record = TRY(new_record(spec, number));
+  const MachinePlaces places = places_of(number);
+  TRY(fill_disks(spec, record, places));
+  std::shared_ptr<Machine> machine =
+      TRY(Machine::create(std::move(record), places, [this] { changes_.raise(); }));
+  const Result<> started = spec.start ? machine->power_on() : Result<>();
+  if (started.ok()) return machine;
+  machine->kill();
+  return started.error();
 }
 
 std::vector<std::shared_ptr<Machine>> Host::machines() const {

@@ -71,6 +71,7 @@ class Host {
  private:
   Host(std::filesystem::path directory, FileLock lock);
   Result<> load_all();
+  Result<std::shared_ptr<Machine>> make_machine(const MachineSpec& spec, int number);
   void watch(const std::stop_token& stop);
   MachinePlaces places_of(int number) const;
 
@@ -78,9 +79,9 @@ class Host {
   const FileLock lock_;
   ChangeSignal changes_;
   std::mutex adding_;
+  int last_number_ = 0;  // under adding_
   mutable std::mutex mutex_;
   std::map<int, std::shared_ptr<Machine>> machines_;
-  int last_number_ = 0;
   std::jthread watcher_;  // last: it uses all of the above
 };
 

@@ -54,11 +54,19 @@ Result<> Machine::power_on() {
   if (qemu_) return error(ErrorCode::failed_precondition, "{} is powered on already", record().name);
   const bool resume = record().power == PowerState::suspended;
   TRY(start_qemu());
-  const bool run_cpus = record().run_cpus;
+  const Result<> running = let_run();
+  if (!running.ok()) {
+    qemu_->kill();
+    mourn();
+    return running.error();
+  }
+  return resume ? remove_file(places_.memory()) : Result<>();
+}
+
+// From a standstill: nothing is written before it is recorded.
+Result<> Machine::let_run() {
   TRY(start_recordings());
-  if (run_cpus) TRY(qemu_->run());
-  if (resume) TRY(remove_file(places_.memory()));
-  return {};
+  return record().run_cpus ? qemu_->run() : Result<>();
 }
 
 // The record names the process before the guest runs: whatever dies after, the next start finds it.
@@ -73,20 +81,23 @@ Result<> Machine::start_qemu() {
   }
   if (!started.ok()) return started.error();
   auto qemu = *std::move(started);
-  const auto port = qemu->host_port();
-  const Result<> kept = port.ok() ? change_record([&](MachineRecord& next) {
-    next.power = PowerState::on;
-    next.pid = qemu->pid();
-    next.host_port = *port;
-    next.boot_time = SystemClock().now();
-  })
-                                  : Result<>(port.error());
+  Result<> kept = keep_process(*qemu);
   if (!kept.ok()) {
     qemu->kill();
     return kept;
   }
   qemu_ = std::move(qemu);
   return {};
+}
+
+Result<> Machine::keep_process(QemuMachine& qemu) {
+  const int port = TRY(qemu.host_port());
+  return change_record([&](MachineRecord& next) {
+    next.power = PowerState::on;
+    next.pid = qemu.pid();
+    next.host_port = port;
+    next.boot_time = SystemClock().now();
+  });
 }
 
 // The machine stands still or is about to run: a stun, at which tracking begins.
@@ -125,7 +136,13 @@ Result<> Machine::keep_recordings() {
 Result<> Machine::stop_qemu(PowerState next_state) {
   TRY(qemu_->pause());
   TRY(keep_recordings());
-  if (next_state == PowerState::suspended) TRY(qemu_->save_memory());
+  if (next_state == PowerState::suspended) {
+    const Result<> saved = qemu_->save_memory();
+    if (!saved.ok()) {
+      TRY(let_run(), "going on because {}", saved.error().message());
+      return saved.error();
+    }
+  }
   TRY(qemu_->quit());
   qemu_.reset();
   return change_record([&](MachineRecord& next) {

@@ -73,6 +73,8 @@ class Machine {
   // Shows `change` a copy of the record, writes it to its file, and only then takes it over.
   Result<> change_record(const std::function<void(MachineRecord& next)>& change);
   Result<> start_qemu();
+  Result<> keep_process(QemuMachine& qemu);
+  Result<> let_run();
   Result<> start_recordings();
   Result<> keep_recordings();
   Result<> stop_qemu(PowerState next);

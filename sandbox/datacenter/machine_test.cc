@@ -242,6 +242,18 @@ TEST_F(MachineTest, KeepsMemoryAndTrackingOverSuspension) {
   EXPECT_EQ(changed(snapshot(), since), at({5, 6}));
 }
 
+TEST_F(MachineTest, GoesOnWhenItsMemoryCannotBeSaved) {
+  track();
+  const int first = snapshot();
+  const std::string since = change_id(first);
+  guest_writes(0x22, 5);
+  ASSERT_TRUE(make_directories(machine_->places().memory()).ok()) << "a folder where the file should be";
+  ASSERT_FALSE(machine_->suspend().ok());
+  EXPECT_EQ(machine_->record().power, PowerState::on);
+  guest_writes(0x22, 6);
+  EXPECT_EQ(changed(snapshot(), since), at({5, 6}));
+}
+
 TEST_F(MachineTest, SaysWhyQemuDoesNotStart) {
   std::filesystem::remove(machine_->places().flat(machine_->record(), 0));
   const auto started = machine_->power_on();

@@ -64,7 +64,9 @@ bool Trouble::loses_response(const std::string& method) {
 
 bool Trouble::ends_session() {
   const std::lock_guard lock(mutex_);
-  return session_calls_left_ > 0 && --session_calls_left_ == 0;
+  if (session_calls_left_ == 0) return false;
+  --session_calls_left_;
+  return session_calls_left_ == 0;
 }
 
 bool Trouble::fails_snapshot_removal() {
