@@ -55,6 +55,23 @@ void add_nouns(CLI::App& root, Session& session) {
   add_job_commands(root, session);
 }
 
+// One sentence for words that cannot be understood.
+std::string refusal(const CLI::App* root, const CLI::Error& failure) {
+  const CLI::App* at = root;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
+  std::string help = "rekindle";
+  for (const CLI::App* app = at; app != root; app = app->get_parent()) help.insert(8, " " + app->get_name());
+  std::string what = failure.what();
+  if (failure.get_name() == "RequiredError" && !at->get_subcommands({}).empty()) {
+    const auto rest = at->remaining();
+    what = rest.empty() ? "a word is missing" : fmt::format("there is no '{}' here", rest.front());
+    std::string words;
+    for (const CLI::App* word : at->get_subcommands({})) words += (words.empty() ? "" : ", ") + word->get_name();
+    what += "; known: " + words;
+  }
+  return fmt::format("rekindle: {}; see '{} --help'\n", what, help);
+}
+
 }  // namespace
 
 CLI::App* add_verb(CLI::App& noun, const std::string& verb, const std::string& help, Session& session,
@@ -81,6 +98,7 @@ int run_command_line(int argc, const char* const* argv, const OpenWorkplace& ope
 
   CLI::App root("Rekindle: disaster recovery for VMware virtual machines into AWS.", "rekindle");
   root.require_subcommand(1);
+  root.failure_message(refusal);
   root.fallthrough();
   root.add_flag("--json", session.output.json, "Print JSON");
   root.add_flag("--verbose,-v", verbose, "Log what is done to standard error");

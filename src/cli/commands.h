@@ -41,11 +41,16 @@ void add_job_commands(CLI::App& root, Session& session);
 // terminal.
 Result<std::string> read_secret(const std::string& file, const char* variable, const std::string& prompt);
 
+// `not_found` that names the machines there are.
+Error no_such_machine(const std::string& datacenter, const std::string& name, const std::vector<Machine>& there);
+
 // `list` and `remove` of a kind of record.
 template <typename T>
 void add_list_verb(CLI::App& noun, Session& session, const std::string& help, std::vector<Column> columns);
+// Refuses with the reason while something needs the record.
+using RemovalGuard = std::function<Result<>(Catalog& catalog, const std::string& name)>;
 template <typename T>
-void add_remove_verb(CLI::App& noun, Session& session, const std::string& help);
+void add_remove_verb(CLI::App& noun, Session& session, const std::string& help, RemovalGuard guard = {});
 
 }  // namespace rekindle
 

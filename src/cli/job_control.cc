@@ -1,5 +1,7 @@
 #include "cli/job_control.h"
 
+#include <optional>
+
 #include "base/log.h"
 #include "cli/progress_line.h"
 #include "jobs/sweep.h"
@@ -47,8 +49,18 @@ Result<> cancel_living(Workplace& workplace, const Job& job) {
                job.owner);
 }
 
-Result<> clear_the_way(Session& session, Workplace& workplace, JobKind kind, const std::string& subject,
-                       Unfinished unfinished) {
+// Whether finishing the interrupted job was what the user asks for now: pressing the button again after a
+// crash must not be refused because it worked.
+bool serves(const Job& finished, JobKind kind, const nlohmann::json& parameters) {
+  return finished.state == JobState::succeeded && finished.kind == kind &&
+         finished.parameters == parameters &&
+         (kind == JobKind::failover || kind == JobKind::failover_cleanup);
+}
+
+// Returns the interrupted job that did, when finished, what is wanted.
+Result<std::optional<Job>> clear_the_way(Session& session, Workplace& workplace, JobKind kind,
+                                         const std::string& subject, const nlohmann::json& parameters,
+                                         Unfinished unfinished) {
   Catalog* catalog = TRY(workplace.catalog());
   const auto jobs = TRY(catalog->unfinished_jobs());
   for (const Job& job : jobs) {
@@ -64,9 +76,10 @@ Result<> clear_the_way(Session& session, Workplace& workplace, JobKind kind, con
         fmt::format("Finishing {} {} of {}, which was interrupted.", word(job.kind), job.id, subject));
     const Job finished = TRY(resume_job(
         session, workplace, job, cancelled.stop_requested() ? cancelled.get_token() : session.interrupted));
+    if (serves(finished, kind, parameters)) return std::optional(finished);
     if (finished.state != JobState::succeeded) log::info("{} ended: {}", finished.id, finished.error);
   }
-  return {};
+  return std::optional<Job>();
 }
 
 }  // namespace
@@ -74,7 +87,8 @@ Result<> clear_the_way(Session& session, Workplace& workplace, JobKind kind, con
 Result<Job> perform_job(Session& session, Workplace& workplace, JobKind kind, const std::string& subject,
                         nlohmann::json parameters, Unfinished unfinished) {
   Catalog* catalog = TRY(workplace.catalog());
-  TRY(clear_the_way(session, workplace, kind, subject, unfinished));
+  auto served = TRY(clear_the_way(session, workplace, kind, subject, parameters, unfinished));
+  if (served) return *std::move(served);
   ProgressLine line(workplace.clock(), session.output.json);
   JobRunner runner(*catalog, workplace.clock(), workplace.random(), line);
   return runner.start(procedure_of(kind, workplace), subject, std::move(parameters), session.interrupted);
@@ -90,6 +104,10 @@ Result<std::vector<Job>> resume_all(Session& session, Workplace& workplace) {
   }
   TRY(sweep_finished_jobs(*catalog, workplace.sites(), workplace.clock(), ""));
   return finished;
+}
+
+Error about_one_of(std::size_t machines, const std::string& machine, Error why) {
+  return machines == 1 ? why : std::move(why).context("{}", machine);
 }
 
 std::string duration_of(const Job& job) {

@@ -25,6 +25,9 @@ Result<Job> perform_job(Session& session, Workplace& workplace, JobKind kind, co
 // sites that can be reached now. Returns the jobs.
 Result<std::vector<Job>> resume_all(Session& session, Workplace& workplace);
 
+// Says which machine an error is about, where there were several.
+Error about_one_of(std::size_t machines, const std::string& machine, Error why);
+
 // "4.2 s": from creation to the last save.
 std::string duration_of(const Job& job);
 

@@ -59,11 +59,23 @@ void add_machine_show(CLI::App& noun, Session& session) {
           session.output.record(machine);
           return {};
         }
-        return error(ErrorCode::not_found, "{} has no machine '{}'; list them with 'rekindle machine list'",
-                     choice->datacenter, choice->machine);
+        SnapshotSource* site = TRY(workplace.sites().datacenter(choice->datacenter));
+        return no_such_machine(choice->datacenter, choice->machine, TRY(site->machines()));
       });
   verb->add_option("name", choice->machine, "Its name or id")->required();
   verb->add_option("--datacenter", choice->datacenter, "Its datacenter")->required();
+}
+
+Result<> check_machines(Workplace& workplace, const BackupPolicy& policy) {
+  SnapshotSource* site = TRY(workplace.sites().datacenter(policy.datacenter));
+  const auto there = TRY(site->machines());
+  for (const std::string& name : policy.machines) {
+    const bool found = std::any_of(there.begin(), there.end(), [&](const Machine& machine) {
+      return machine.name == name || machine.id.str() == name;
+    });
+    if (!found) return no_such_machine(policy.datacenter, name, there);
+  }
+  return {};
 }
 
 void add_policy_create(CLI::App& noun, Session& session) {
@@ -73,6 +85,7 @@ void add_policy_create(CLI::App& noun, Session& session) {
                               Catalog* catalog = TRY(workplace.catalog());
                               TRY(catalog->get<Datacenter>(policy->datacenter));
                               TRY(catalog->get<VaultSettings>(policy->vault));
+                              TRY(check_machines(workplace, *policy));
                               TRY(catalog->put(*policy));
                               session.output.say(fmt::format("The policy {} backs up {} machines.",
                                                              policy->name, policy->machines.size()));
@@ -86,6 +99,13 @@ void add_policy_create(CLI::App& noun, Session& session) {
 }
 
 }  // namespace
+
+Error no_such_machine(const std::string& datacenter, const std::string& name, const std::vector<Machine>& there) {
+  std::string names;
+  for (const Machine& machine : there) names += (names.empty() ? "" : ", ") + machine.name;
+  return error(ErrorCode::not_found, "{} has no machine '{}'; it has: {}", datacenter, name,
+               names.empty() ? "none" : names);
+}
 
 void add_machine_commands(CLI::App& root, Session& session) {
   CLI::App* noun = root.add_subcommand("machine", "Machines of the datacenters");

@@ -1,5 +1,8 @@
 // plan: which machines start where, and how.
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <set>
 
 #include "cli/commands.h"
 
@@ -46,6 +49,19 @@ Result<DrPlan> plan_of(const PlanInput& input) {
   return plan;
 }
 
+Result<> check_machines(Catalog& catalog, const DrPlan& plan) {
+  std::set<std::string> known;
+  const auto policies = TRY(catalog.list<BackupPolicy>());
+  for (const BackupPolicy& policy : policies) known.insert(policy.machines.begin(), policy.machines.end());
+  for (const PlanMachine& machine : plan.machines) {
+    if (known.contains(machine.machine)) continue;
+    return error(ErrorCode::not_found,
+                 "no policy backs up the machine '{}'; known: {}; protect it first with 'rekindle policy create'",
+                 machine.machine, known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")));
+  }
+  return {};
+}
+
 void add_plan_create(CLI::App& noun, Session& session) {
   auto input = std::make_shared<PlanInput>();
   CLI::App* verb = add_verb(noun, "create", "Make or replace a DR plan", session,
@@ -53,6 +69,7 @@ void add_plan_create(CLI::App& noun, Session& session) {
                               const DrPlan plan = TRY(plan_of(*input));
                               Catalog* catalog = TRY(workplace.catalog());
                               TRY(catalog->get<Account>(plan.account));
+                              TRY(check_machines(*catalog, plan));
                               TRY(catalog->put(plan));
                               session.output.say(
                                   fmt::format("The plan {} holds {} machines. Make their DR copies with "
@@ -77,6 +94,27 @@ void add_plan_create(CLI::App& noun, Session& session) {
       ->capture_default_str();
 }
 
+// What a forgotten plan has made would be paid for, and found by nobody.
+Result<> refuse_while_it_holds_something(Catalog& catalog, const std::string& name) {
+  const auto failovers = TRY(catalog.list<Failover>());
+  for (const Failover& failover : failovers) {
+    if (failover.plan == name && failover.state == FailoverState::running) {
+      return error(ErrorCode::failed_precondition,
+                   "{} runs as {}; end it with 'rekindle failover clean-up {}' first", failover.machine,
+                   failover.instance_id, name);
+    }
+  }
+  const auto copies = TRY(catalog.list<DrCopy>());
+  for (const DrCopy& copy : copies) {
+    if (copy.plan == name) {
+      return error(ErrorCode::failed_precondition,
+                   "the plan {} keeps a DR copy of {}; remove it with 'rekindle replicate clean-up {}' first",
+                   name, copy.machine, name);
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 void add_plan_commands(CLI::App& root, Session& session) {
@@ -84,7 +122,7 @@ void add_plan_commands(CLI::App& root, Session& session) {
   add_plan_create(*noun, session);
   add_list_verb<DrPlan>(*noun, session, "List them", {{"name", "NAME"}, {"account", "ACCOUNT"}});
   add_show_verb<DrPlan>(*noun, session, "Show one");
-  add_remove_verb<DrPlan>(*noun, session, "Forget one; end its failovers and DR copies first");
+  add_remove_verb<DrPlan>(*noun, session, "Forget one", refuse_while_it_holds_something);
 }
 
 }  // namespace rekindle

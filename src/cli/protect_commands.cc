@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "cli/job_control.h"
+#include "jobs/sweep.h"
 #include "protect/backup.h"
 #include "protect/replicate.h"
 
@@ -22,11 +23,14 @@ bool holds(const BackupPolicy& policy, const std::string& machine) {
 
 Result<BackupPolicy> policy_of(Catalog& catalog, const std::string& machine) {
   const auto policies = TRY(catalog.list<BackupPolicy>());
+  std::vector<std::string> held;
   for (const BackupPolicy& policy : policies) {
     if (holds(policy, machine)) return policy;
+    held.insert(held.end(), policy.machines.begin(), policy.machines.end());
   }
   return error(ErrorCode::not_found,
-               "no policy holds the machine '{}'; make one with 'rekindle policy create'", machine);
+               "no policy holds the machine '{}'; they hold: {}; make one with 'rekindle policy create'", machine,
+               held.empty() ? "none" : fmt::format("{}", fmt::join(held, ", ")));
 }
 
 // By the id it had when it was first backed up, so that a renamed machine stays the same one; else by its
@@ -37,13 +41,10 @@ Result<MachineId> find_machine_id(Workplace& workplace, const BackupPolicy& poli
   if (known.ok() && known->datacenter == policy.datacenter) return known->id;
   SnapshotSource* site = TRY(workplace.sites().datacenter(policy.datacenter));
   const auto machines = TRY(site->machines());
-  std::string names;
   for (const Machine& machine : machines) {
     if (machine.name == name || machine.id.str() == name) return machine.id;
-    names += (names.empty() ? "" : ", ") + machine.name;
   }
-  return error(ErrorCode::not_found, "{} has no machine '{}'; it has: {}", policy.datacenter, name,
-               names.empty() ? "none" : names);
+  return no_such_machine(policy.datacenter, name, machines);
 }
 
 Result<> back_up(Session& session, Workplace& workplace, const BackupPolicy& policy,
@@ -72,7 +73,7 @@ Result<> for_all(const std::vector<std::string>& machines,
   Result<> first;
   for (const std::string& machine : machines) {
     Result<> result = work(machine);
-    if (!result.ok() && first.ok()) first = std::move(result).error().context("{}", machine);
+    if (!result.ok() && first.ok()) first = about_one_of(machines.size(), machine, std::move(result).error());
   }
   return first;
 }
@@ -136,6 +137,38 @@ void add_replicate_run(CLI::App& noun, Session& session) {
       ->required();
 }
 
+// The images of the copy are used by nobody from here on; this sweep, or any later one, removes them.
+Result<> forget_copy(Catalog& catalog, const DrCopy& copy) {
+  return catalog.transaction([&]() -> Result<> {
+    const auto entries = TRY(catalog.ledger());
+    for (const LedgerEntry& entry : entries) {
+      if (entry.in_use_by == "dr_copy:" + copy.id) TRY(catalog.mark_used(entry.token, ""));
+    }
+    return catalog.remove<DrCopy>(copy.id);
+  });
+}
+
+void add_replicate_clean_up(CLI::App& noun, Session& session) {
+  auto name = std::make_shared<std::string>();
+  add_verb(noun, "clean-up", "Remove the DR copies of a plan from the account", session,
+           [&session, name](Workplace& workplace) -> Result<> {
+             Catalog* catalog = TRY(workplace.catalog());
+             const auto plan = TRY(catalog->get<DrPlan>(*name));
+             TRY(resume_all(session, workplace));
+             const auto copies = TRY(catalog->list<DrCopy>());
+             for (const DrCopy& copy : copies) {
+               if (copy.plan == *name) TRY(forget_copy(*catalog, copy));
+             }
+             const int removed =
+                 TRY(sweep_finished_jobs(*catalog, workplace.sites(), workplace.clock(), plan.account));
+             session.output.say(
+                 fmt::format("The plan {} keeps no DR copy any more; {} images are gone.", *name, removed));
+             return {};
+           })
+      ->add_option("plan", *name, "Its name")
+      ->required();
+}
+
 }  // namespace
 
 void add_backup_commands(CLI::App& root, Session& session) {
@@ -153,6 +186,7 @@ void add_backup_commands(CLI::App& root, Session& session) {
 void add_replicate_commands(CLI::App& root, Session& session) {
   CLI::App* noun = root.add_subcommand("replicate", "DR copies");
   add_replicate_run(*noun, session);
+  add_replicate_clean_up(*noun, session);
   add_list_verb<DrCopy>(*noun, session, "List the DR copies",
                         {{"machine", "MACHINE"},
                          {"plan", "PLAN"},

@@ -33,11 +33,12 @@ void add_list_verb(CLI::App& noun, Session& session, const std::string& help, st
 }
 
 template <typename T>
-void add_remove_verb(CLI::App& noun, Session& session, const std::string& help) {
+void add_remove_verb(CLI::App& noun, Session& session, const std::string& help, RemovalGuard guard) {
   auto name = std::make_shared<std::string>();
   add_verb(noun, "remove", help, session,
-           [&session, name](Workplace& workplace) -> Result<> {
+           [&session, name, guard = std::move(guard)](Workplace& workplace) -> Result<> {
              Catalog* catalog = TRY(workplace.catalog());
+             if (guard) TRY(guard(*catalog, *name));
              TRY(catalog->remove<T>(*name));
              session.output.say(fmt::format("Removed {} {}.", RecordTraits<T>::kind, *name));
              return {};

@@ -19,7 +19,8 @@ Result<std::vector<std::string>> machines_of(const DrPlan& plan, const std::vect
   for (const PlanMachine& machine : plan.machines) all.push_back(machine.machine);
   for (const std::string& machine : wanted) {
     if (std::find(all.begin(), all.end(), machine) == all.end()) {
-      return error(ErrorCode::not_found, "the plan {} does not hold the machine {}", plan.name, machine);
+      return error(ErrorCode::not_found, "the plan {} does not hold the machine '{}'; it holds: {}", plan.name, machine,
+                   fmt::join(all, ", "));
     }
   }
   return wanted.empty() ? all : wanted;
@@ -55,7 +56,9 @@ void add_failover_start(CLI::App& noun, Session& session) {
                    FailoverRequest request{plan.name, machine,
                                            input->test ? FailoverKind::test : FailoverKind::production};
                    Result<> result = fail_over(session, workplace, request);
-                   if (!result.ok() && first.ok()) first = std::move(result).error().context("{}", machine);
+                   if (!result.ok() && first.ok()) {
+                     first = about_one_of(machines.size(), machine, std::move(result).error());
+                   }
                  }
                  return first;
                });
@@ -120,6 +123,25 @@ void add_job_cancel(CLI::App& noun, Session& session) {
       ->required();
 }
 
+void add_job_ledger(CLI::App& noun, Session& session) {
+  auto all = std::make_shared<bool>(false);
+  add_verb(noun, "ledger", "List what was made at the sites, and who uses it", session,
+           [&session, all](Workplace& workplace) -> Result<> {
+             Catalog* catalog = TRY(workplace.catalog());
+             const auto entries = TRY(catalog->ledger(*all));
+             std::vector<nlohmann::json> bodies;
+             for (const LedgerEntry& entry : entries) bodies.emplace_back(entry);
+             session.output.records(bodies, {{"kind", "KIND"},
+                                             {"site", "SITE"},
+                                             {"object_id", "OBJECT"},
+                                             {"state", "STATE"},
+                                             {"in_use_by", "USED BY"},
+                                             {"job_id", "MADE BY"}});
+             return {};
+           })
+      ->add_flag("--all", *all, "Also what is gone again");
+}
+
 void add_job_resume(CLI::App& noun, Session& session) {
   add_verb(noun, "resume", "Finish, or clean up after, jobs whose process is gone", session,
            [&session](Workplace& workplace) -> Result<> {
@@ -172,6 +194,7 @@ void add_job_commands(CLI::App& root, Session& session) {
   add_job_show(*noun, session);
   add_job_cancel(*noun, session);
   add_job_resume(*noun, session);
+  add_job_ledger(*noun, session);
 }
 
 }  // namespace rekindle

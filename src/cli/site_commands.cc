@@ -6,6 +6,20 @@ namespace rekindle {
 namespace {
 
 template <typename T>
+std::vector<std::string> names_of(const std::vector<T>& records) {
+  std::vector<std::string> names;
+  for (const T& record : records) names.push_back(record.name);
+  return names;
+}
+
+Result<> refuse_while_used(const std::string& kind, const std::string& name, const std::string& user_kind,
+                           const std::vector<std::string>& users) {
+  if (users.empty()) return {};
+  return error(ErrorCode::failed_precondition, "the {} {} is used by the {} {}; remove that first", kind,
+               name, user_kind, fmt::join(users, ", "));
+}
+
+template <typename T>
 struct Registration {
   T settings;
   std::string secret_file;
@@ -123,7 +137,11 @@ void add_datacenter_commands(CLI::App& root, Session& session) {
   add_list_verb<Datacenter>(*noun, session, "List them",
                             {{"name", "NAME"}, {"url", "URL"}, {"user", "USER"}});
   add_show_verb<Datacenter>(*noun, session, "Show one");
-  add_remove_verb<Datacenter>(*noun, session, "Forget one");
+  add_remove_verb<Datacenter>(*noun, session, "Forget one",
+                              [](Catalog& catalog, const std::string& name) -> Result<> {
+                                const auto policies = TRY(catalog.list<BackupPolicy>(name));
+                                return refuse_while_used("datacenter", name, "policy", names_of(policies));
+                              });
 }
 
 void add_account_commands(CLI::App& root, Session& session) {
@@ -133,7 +151,11 @@ void add_account_commands(CLI::App& root, Session& session) {
       *noun, session, "List them",
       {{"name", "NAME"}, {"region", "REGION"}, {"access_key_id", "ACCESS KEY"}, {"endpoint", "ENDPOINT"}});
   add_show_verb<Account>(*noun, session, "Show one");
-  add_remove_verb<Account>(*noun, session, "Forget one");
+  add_remove_verb<Account>(*noun, session, "Forget one",
+                           [](Catalog& catalog, const std::string& name) -> Result<> {
+                             const auto plans = TRY(catalog.list<DrPlan>(name));
+                             return refuse_while_used("account", name, "plan", names_of(plans));
+                           });
 }
 
 void add_vault_commands(CLI::App& root, Session& session) {
@@ -141,7 +163,13 @@ void add_vault_commands(CLI::App& root, Session& session) {
   add_vault_create(*noun, session);
   add_list_verb<VaultSettings>(*noun, session, "List them", {{"name", "NAME"}, {"directory", "DIRECTORY"}});
   add_vault_check(*noun, session);
-  add_remove_verb<VaultSettings>(*noun, session, "Forget one; its directory stays");
+  add_remove_verb<VaultSettings>(
+      *noun, session, "Forget one; its directory stays",
+      [](Catalog& catalog, const std::string& name) -> Result<> {
+        auto policies = TRY(catalog.list<BackupPolicy>());
+        std::erase_if(policies, [&](const BackupPolicy& policy) { return policy.vault != name; });
+        return refuse_while_used("vault", name, "policy", names_of(policies));
+      });
 }
 
 }  // namespace rekindle

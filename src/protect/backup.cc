@@ -201,7 +201,10 @@ Result<> Backup::record(StepContext& context) {
   context.job.data.at("point").get_to(point);
   return context.catalog.transaction([&]() -> Result<> {
     TRY(context.catalog.put(point));
-    ProtectedMachine machine;
+    // Where it runs is not this job's to say: a failover may have moved it meanwhile.
+    const auto known = context.catalog.get<ProtectedMachine>(text(context.job.parameters, "machine"));
+    if (!known.ok() && known.error().code() != ErrorCode::not_found) return known.error();
+    ProtectedMachine machine = known.ok() ? *known : ProtectedMachine();
     machine.name = text(context.job.parameters, "machine");
     machine.id = point.machine.id;
     machine.datacenter = point.datacenter;
