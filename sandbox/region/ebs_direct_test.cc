@@ -124,7 +124,7 @@ done(wrong=wrong, right=ebs.complete_snapshot(Checksum=linear, **arguments)['Sta
 }
 
 TEST_F(EbsDirectTest, RefusesTokensThatAreForeignOrOld) {
-  options_.block_token_life = std::chrono::milliseconds(1500);
+  options.block_token_life = std::chrono::milliseconds(1500);
   start();
   const auto seen = boto(R"(
 s, other = make_snapshot({0: block('a'), 1: block('b')}), make_snapshot({0: block('c')})
@@ -174,8 +174,8 @@ done(same=first == again, other=refused(ebs.start_snapshot, VolumeSize=2, Client
 }
 
 TEST_F(EbsDirectTest, KeepsTheRulesOfStartSnapshot) {
-  options_.pending_snapshots = 2;
-  options_.timeout_minute = std::chrono::milliseconds(50);
+  options.pending_snapshots = 2;
+  options.timeout_minute = std::chrono::milliseconds(50);
   start();
   const auto seen = boto(R"(
 parent = make_snapshot({0: block('a')}, size=2)

@@ -36,7 +36,7 @@ done(free=subnet['AvailableIpAddressCount'], port=port, by_tag=by_tag, early=ear
 }
 
 TEST_F(Ec2Test, VolumesPassThroughTheirStates) {
-  options_.volume_ready = options_.snapshot_ready = std::chrono::milliseconds(400);
+  options.volume_ready = options.snapshot_ready = std::chrono::milliseconds(400);
   start();
   const auto seen = boto(R"(
 made = ec2.create_volume(AvailabilityZone='us-east-1a', Size=1024, VolumeType='gp3')
@@ -63,7 +63,7 @@ done(states=[made['State'], taken['State']], busy=busy, early=early, size=child[
   EXPECT_EQ(seen["zone"], refusal("InvalidZone.NotFound", 400));
   EXPECT_EQ(seen["gone"], refusal("InvalidVolume.NotFound", 400));
   EXPECT_EQ(seen["twice"], refusal("InvalidVolume.NotFound", 400));
-  EXPECT_LT(region_->disk_usage_bytes(), 1 * mib)
+  EXPECT_LT(region->disk_usage_bytes(), 1 * mib)
       << "an empty volume of 1 TiB, its snapshot and a volume of that";
 }
 
@@ -94,7 +94,7 @@ done(held=held, duplicate=duplicate, missing=missing, default=default, boot=desc
 }
 
 TEST_F(Ec2Test, RefusesInstancesThatCannotBe) {
-  const auto network = region_->make_network("10.0.0.0/16", "10.0.5.0/28").value();
+  const auto network = region->make_network("10.0.0.0/16", "10.0.5.0/28").value();
   const auto seen =
       boto("subnet, group = '" + network.subnet_id + "', '" + network.security_group_id + "'\n" + R"(
 s = make_snapshot({0: block('x')})

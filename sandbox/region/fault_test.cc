@@ -7,8 +7,8 @@ using FaultTest = RegionTest;
 using nlohmann::json;
 
 TEST_F(FaultTest, RefusesTheNextCallsOfAnActionAndNoMore) {
-  region_->faults().add({.action = "CreateVolume", .code = "RequestLimitExceeded", .skip = 1, .times = 2});
-  region_->faults().add({.action = "PutSnapshotBlock", .code = "RequestThrottledException"});
+  region->faults().add({.action = "CreateVolume", .code = "RequestLimitExceeded", .skip = 1, .times = 2});
+  region->faults().add({.action = "PutSnapshotBlock", .code = "RequestThrottledException"});
   const auto seen = boto(R"(
 def make(): return refused(ec2.create_volume, AvailabilityZone='us-east-1a', Size=1)
 s = ebs.start_snapshot(VolumeSize=1)['SnapshotId']
@@ -21,8 +21,8 @@ done(calls=[make() for _ in range(4)], put=[reason(put, snapshot=s, index=0, dat
 }
 
 TEST_F(FaultTest, ALostResponseWasDoneAndALostRequestWasNot) {
-  region_->faults().add({.action = "CreateVpc", .kind = FaultRule::Kind::lose_response});
-  region_->faults().add({.action = "CreateVpc", .kind = FaultRule::Kind::lose_request, .skip = 1});
+  region->faults().add({.action = "CreateVpc", .kind = FaultRule::Kind::lose_response});
+  region->faults().add({.action = "CreateVpc", .kind = FaultRule::Kind::lose_request, .skip = 1});
   const auto seen = boto(R"(
 def make(cidr):
     try: ec2.create_vpc(CidrBlock=cidr)
@@ -34,7 +34,7 @@ done(lost=[make('10.%d.0.0/16' % n) for n in range(3)], kept=sorted(v['CidrBlock
 }
 
 TEST_F(FaultTest, HidesWhatIsNew) {
-  region_->faults().set_not_found_window(std::chrono::milliseconds(1500));
+  region->faults().set_not_found_window(std::chrono::milliseconds(1500));
   const auto seen = boto(R"(
 s = ebs.start_snapshot(VolumeSize=1)['SnapshotId']
 early = [refused(put, snapshot=s, index=0, data=block('x')), refused(ec2.describe_snapshots, SnapshotIds=[s])]

@@ -29,17 +29,17 @@ class InstanceTest : public RegionTest {
   void SetUp() override {
     RegionTest::SetUp();
     if (IsSkipped()) return;
-    network_ = region_->make_network("10.0.0.0/16", "10.0.5.0/24").value();
+    network = region->make_network("10.0.0.0/16", "10.0.5.0/24").value();
   }
   json script(const std::string& text) {
-    return boto("subnet, group = '" + network_.subnet_id + "', '" + network_.security_group_id + "'\n" +
+    return boto("subnet, group = '" + network.subnet_id + "', '" + network.security_group_id + "'\n" +
                 boot_script + text);
   }
   pid_t machine(const std::string& id) {
-    return find_holder(machine_socket(folder_.path() / "instances" / id));
+    return find_holder(machine_socket(folder.path() / "instances" / id));
   }
 
-  Region::Network network_;
+  Region::Network network;
 };
 
 TEST_F(InstanceTest, BootsFromItsNvmeDiskAndIsDescribed) {
@@ -63,7 +63,7 @@ ec2.terminate_instances(InstanceIds=[id])
 gone = instance_state(id, 'terminated')
 done(first=made['State']['Name'], same=again['InstanceId'] == id, mismatch=mismatch, taken=taken, ip=running['PrivateIpAddress'], mac=running['NetworkInterfaces'][0]['MacAddress'],
      group=running['SecurityGroups'][0]['GroupId'] == group, status=status, volume=[volume['State'], volume['Attachments'][0]['Device'], volume['Tags'][0]['Value']],
-     by=by, http=running['PublicIpAddress'], busy=busy, reason=gone['StateReason']['Code'], volumes=len(ec2.describe_volumes()['Volumes']))
+     by=by, public=running['PublicIpAddress'], busy=busy, reason=gone['StateReason']['Code'], volumes=len(ec2.describe_volumes()['Volumes']))
 )");
   EXPECT_EQ(seen["first"], "pending");
   EXPECT_TRUE(seen["same"]);
@@ -121,9 +121,9 @@ TEST_F(InstanceTest, AMachineThatDiesIsStoppedWithAReason) {
 }
 
 TEST_F(InstanceTest, MayDieWhilePendingWhenAsked) {
-  region_->faults().add({.action = "RunInstances",
-                         .kind = FaultRule::Kind::instance_dies,
-                         .code = "Server.InsufficientInstanceCapacity"});
+  region->faults().add({.action = "RunInstances",
+                        .kind = FaultRule::Kind::instance_dies,
+                        .code = "Server.InsufficientInstanceCapacity"});
   const auto seen = script(R"(
 i = instance_state(run(boot_image())['InstanceId'], 'terminated')
 done(reason=i['StateReason']['Code'], volumes=len(ec2.describe_volumes()['Volumes']))
@@ -156,13 +156,13 @@ TEST_F(InstanceTest, UefiMachinesGetUefiFirmware) {
   const std::string id = script(
       "id = run(boot_image(BootMode='uefi'))['InstanceId']; instance_state(id, 'running'); done(id=id)")
       ["id"];
-  EXPECT_TRUE(std::filesystem::exists(folder_.path() / "instances" / id / "uefi-variables.fd"));
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "instances" / id / "uefi-variables.fd"));
   const auto command = read_text_file(fmt::format("/proc/{}/cmdline", machine(id))).value();
   EXPECT_NE(command.find("OVMF_CODE"), std::string::npos);
 }
 
 TEST_F(InstanceTest, TheServersDirectoryHasOneServer) {
-  auto second = Region::start(options_);
+  auto second = Region::start(options);
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.error().code(), ErrorCode::unavailable);
 }

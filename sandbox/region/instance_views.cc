@@ -1,4 +1,4 @@
-// Describing instances, and what they print on the serial port.
+// Describing instances and their network interfaces, and what they print on the serial port.
 #include "base/file.h"
 #include "sandbox/region/ec2_call.h"
 
@@ -32,10 +32,7 @@ void write_groups(Xml set, const std::vector<SecurityGroup>& groups) {
   }
 }
 
-void write_network(Ec2Call& call, Xml out, const Instance& instance) {
-  Xml interfaces = out.child("networkInterfaceSet");
-  if (instance.subnet_id.empty()) return;
-  Xml interface = interfaces.item();
+void write_network_interface(Ec2Call& call, Xml interface, const Instance& instance) {
   interface.add("networkInterfaceId", instance.network_interface_id);
   interface.add("subnetId", instance.subnet_id);
   interface.add("vpcId", instance.vpc_id);
@@ -47,6 +44,7 @@ void write_network(Ec2Call& call, Xml out, const Instance& instance) {
   write_groups(interface.child("groupSet"), groups_of(call.cloud, instance));
   Xml attachment = interface.child("attachment");
   attachment.add("attachmentId", "eni-attach-" + instance.id.substr(2));
+  attachment.add("instanceId", instance.id);
   attachment.add("deviceIndex", 0);
   attachment.add("status", "attached");
   attachment.add_time("attachTime", instance.launched_ms);
@@ -54,6 +52,11 @@ void write_network(Ec2Call& call, Xml out, const Instance& instance) {
   Xml address = interface.child("privateIpAddressesSet").item();
   address.add("privateIpAddress", instance.private_ip);
   address.add("primary", true);
+}
+
+void write_network(Ec2Call& call, Xml out, const Instance& instance) {
+  Xml interfaces = out.child("networkInterfaceSet");
+  if (!instance.subnet_id.empty()) write_network_interface(call, interfaces.item(), instance);
 }
 
 void write_devices(Ec2Call& call, Xml out, const Instance& instance) {
@@ -177,6 +180,30 @@ Outcome<> console_output(Ec2Call& call) {
   return {};
 }
 
+// An interface lives and dies with its instance.
+const FilterTable<Instance>& network_interface_filters() {
+  static const FilterTable<Instance> table = {
+      {"network-interface-id", [](const Instance& one) { return std::vector{one.network_interface_id}; }},
+      {"subnet-id", [](const Instance& one) { return std::vector{one.subnet_id}; }},
+      {"vpc-id", [](const Instance& one) { return std::vector{one.vpc_id}; }},
+      {"private-ip-address", [](const Instance& one) { return std::vector{one.private_ip}; }},
+      {"addresses.private-ip-address", [](const Instance& one) { return std::vector{one.private_ip}; }},
+      {"attachment.instance-id", [](const Instance& one) { return std::vector{one.id}; }},
+  };
+  return table;
+}
+
+Outcome<> describe_network_interfaces(Ec2Call& call) {
+  const std::vector<Filter> filters = filters_of(call.in);
+  Xml set = call.out.child("networkInterfaceSet");
+  for (const auto& [id, instance] : call.cloud.state().all<Instance>()) {
+    if (instance.subnet_id.empty() || instance.state == "terminated") continue;
+    const bool passed = TRY(passes(filters, network_interface_filters(), instance));
+    if (passed) write_network_interface(call, set.item(), instance);
+  }
+  return {};
+}
+
 }  // namespace
 
 void write_state(Xml out, const char* name, const std::string& state) {
@@ -196,6 +223,7 @@ void write_reservation(Ec2Call& call, Xml out, const std::string& reservation_id
 
 std::span<const Ec2Action> instance_view_actions() {
   static constexpr Ec2Action actions[] = {
+      {"DescribeNetworkInterfaces", describe_network_interfaces},
       {"DescribeInstances", describe_instances},
       {"DescribeInstanceStatus", describe_status},
       {"GetConsoleOutput", console_output},

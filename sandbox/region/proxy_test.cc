@@ -15,32 +15,32 @@ class ProxyTest : public RegionTest {
     if (IsSkipped()) return;
     const FileDescriptor fuse(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
     if (!fuse) GTEST_SKIP() << "no /dev/fuse: attaching volumes to a proxy was not tested";
-    proxy_ = region_->register_proxy("proxy-1").value();
+    proxy = region->register_proxy("proxy-1").value();
   }
 
   // A new volume, attached: its id.
   std::string attach(const std::string& device, const std::string& arguments = "Size=1") {
     return boto("v = volume_state(ec2.create_volume(AvailabilityZone='us-east-1a', " + arguments +
                 ")['VolumeId'], 'available')\n" + "ec2.attach_volume(VolumeId=v, InstanceId='" +
-                proxy_.instance_id + "', Device='" + device + "')\ndone(id=v)")["id"];
+                proxy.instance_id + "', Device='" + device + "')\ndone(id=v)")["id"];
   }
   void write(const std::string& name, std::uint64_t offset, const std::string& text) {
-    File file = File::open(proxy_.attached / name, File::Mode::read_write).value();
+    File file = File::open(proxy.attached / name, File::Mode::read_write).value();
     ASSERT_TRUE(file.write_at(offset, as_bytes(text)).ok());
   }
   std::string read(const std::string& name, std::uint64_t offset, std::size_t length) {
     Bytes bytes(length);
-    const File file = File::open(proxy_.attached / name, File::Mode::read).value();
+    const File file = File::open(proxy.attached / name, File::Mode::read).value();
     EXPECT_TRUE(file.read_at(offset, bytes).ok());
     return std::string(as_text(bytes));
   }
 
-  Region::Proxy proxy_;
+  Region::Proxy proxy;
 };
 
 TEST_F(ProxyTest, WhatIsWrittenToTheFileIsInTheSnapshot) {
   const std::string volume = attach("/dev/sdf");
-  EXPECT_EQ(std::filesystem::file_size(proxy_.attached / "sdf"), gib);
+  EXPECT_EQ(std::filesystem::file_size(proxy.attached / "sdf"), gib);
   write("sdf", 3 * 524288 + 10, "hello");
   const auto first = boto("s = completed(ec2.create_snapshot(VolumeId='" + volume + "')['SnapshotId'])\n" +
                           "c = content(s)\ndone(id=s, indexes=list(c), text=c[3][10:15].decode())");
@@ -57,7 +57,7 @@ done(changed=changed, still=list(content(s)), frozen=list(content(first)))
   EXPECT_EQ(second["changed"], json::array({9}));
   EXPECT_EQ(second["still"], (json::array({3, 9})));
   EXPECT_EQ(second["frozen"], json::array({3}));
-  EXPECT_FALSE(std::filesystem::exists(proxy_.attached / "sdf"));
+  EXPECT_FALSE(std::filesystem::exists(proxy.attached / "sdf"));
 }
 
 TEST_F(ProxyTest, AVolumeOfASnapshotShowsItsBlocks) {
@@ -70,26 +70,26 @@ TEST_F(ProxyTest, AVolumeOfASnapshotShowsItsBlocks) {
 TEST_F(ProxyTest, SurvivesARestartAndAKilledExport) {
   const std::string volume = attach("/dev/sdf");
   write("sdf", 4096, "before");
-  region_.reset();
+  region.reset();
   EXPECT_EQ(read("sdf", 4096, 6), "before") << "the file outlives the server";
   write("sdf", 8192, "without");
   start();
   EXPECT_EQ(read("sdf", 8192, 7), "without");
   {
     // A write is safe once it was synced.
-    File file = File::open(proxy_.attached / "sdf", File::Mode::read_write).value();
+    File file = File::open(proxy.attached / "sdf", File::Mode::read_write).value();
     ASSERT_TRUE(file.sync().ok());
   }
-  region_.reset();
-  kill_process(find_holder(folder_.path() / "exports" / (volume + ".sock")));
+  region.reset();
+  kill_process(find_holder(folder.path() / "exports" / (volume + ".sock")));
   start();
   EXPECT_EQ(read("sdf", 8192, 7), "without");
-  EXPECT_EQ(region_->register_proxy("proxy-1").value().instance_id, proxy_.instance_id);
+  EXPECT_EQ(region->register_proxy("proxy-1").value().instance_id, proxy.instance_id);
 }
 
 TEST_F(ProxyTest, RefusesAttachmentsThatCannotBe) {
   const std::string volume = attach("/dev/sdf");
-  const auto seen = boto("v, proxy = '" + volume + "', '" + proxy_.instance_id + "'\n" + R"(
+  const auto seen = boto("v, proxy = '" + volume + "', '" + proxy.instance_id + "'\n" + R"(
 other = volume_state(ec2.create_volume(AvailabilityZone='us-east-1a', Size=1)['VolumeId'], 'available')
 def attach(volume, device='/dev/sdg', instance=proxy): return refused(ec2.attach_volume, VolumeId=volume, InstanceId=instance, Device=device)
 done(twice=attach(v), taken=attach(other, '/dev/sdf'), outside=attach(other, '../../x'), instance=attach(other, instance='i-00000000000000000'),

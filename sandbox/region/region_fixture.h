@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <string>
 
 #include "base/file.h"
@@ -89,47 +90,47 @@ def done(**values): print(json.dumps(values, default=str))
 class RegionTest : public testing::Test {
  protected:
   void SetUp() override {
-    python_ = python_with_boto3();
-    if (python_.empty())
+    python = python_with_boto3();
+    if (python.empty())
       GTEST_SKIP() << "boto3 is not installed (apt-get install python3-boto3): nothing was tested";
-    options_.directory = folder_.path();
-    options_.access_key = "AKIDEXAMPLE";
-    options_.secret_key = "wJalrXUtnFEMI/K7MDENG";
-    options_.account_id = "123456789012";
-    options_.instance_stop_grace = std::chrono::milliseconds(300);
+    options.directory = folder.path();
+    options.access_key = "AKIDEXAMPLE";
+    options.secret_key = "wJalrXUtnFEMI/K7MDENG";
+    options.account_id = "123456789012";
+    options.instance_stop_grace = std::chrono::milliseconds(300);
     start();
   }
   void TearDown() override {
-    if (!region_) return;
-    EXPECT_TRUE(region_->terminate_everything().ok());
+    if (!region) return;
+    EXPECT_TRUE(region->terminate_everything().ok());
   }
 
   void start() {
-    region_.reset();
-    auto started = Region::start(options_);
+    region.reset();
+    auto started = Region::start(options);
     ASSERT_TRUE(started.ok()) << started.error().message();
-    region_ = std::move(started).value();
+    region = std::move(started).value();
   }
 
   // What the script says with done(...); a failed script fails the test.
   nlohmann::json boto(const std::string& script, const std::string& secret = "") {
     const auto output =
-        run_process({"env", "REGION_ENDPOINT=" + region_->endpoint(), "AWS_DEFAULT_REGION=us-east-1",
-                     "AWS_ACCESS_KEY_ID=" + options_.access_key,
-                     "AWS_SECRET_ACCESS_KEY=" + (secret.empty() ? options_.secret_key : secret),
+        run_process({"env", "REGION_ENDPOINT=" + region->endpoint(), "AWS_DEFAULT_REGION=us-east-1",
+                     "AWS_ACCESS_KEY_ID=" + options.access_key,
+                     "AWS_SECRET_ACCESS_KEY=" + (secret.empty() ? options.secret_key : secret),
                      "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null",
-                     "AWS_SHARED_CREDENTIALS_FILE=/dev/null", python_, "-c", script_prelude + script});
+                     "AWS_SHARED_CREDENTIALS_FILE=/dev/null", python, "-c", script_prelude + script});
     if (!output.ok() || output->exit_status != 0) {
-      ADD_FAILURE() << "the script failed: " << (output.ok() ? output->err : output.error().message());
-      return nlohmann::json::object();
+      throw std::runtime_error("the script failed: " +
+                               (output.ok() ? output->err : output.error().message()));
     }
     return nlohmann::json::parse(output->out);
   }
 
-  TemporaryDirectory folder_ = TemporaryDirectory::make("region").value();
-  RegionOptions options_;
-  std::unique_ptr<Region> region_;
-  std::string python_;
+  TemporaryDirectory folder = TemporaryDirectory::make("region").value();
+  RegionOptions options;
+  std::unique_ptr<Region> region;
+  std::string python;
 };
 
 // What refused() gives.

@@ -149,7 +149,10 @@ std::string canonical_query(std::string_view raw_query) {
   }
   std::sort(pairs.begin(), pairs.end());
   std::string query;
-  for (const auto& [name, value] : pairs) query += (query.empty() ? "" : "&") + name + "=" + value;
+  for (const auto& [name, value] : pairs) {
+    query += query.empty() ? "" : "&";
+    query.append(name).append("=").append(value);
+  }
   return query;
 }
 

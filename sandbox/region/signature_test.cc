@@ -10,11 +10,11 @@ TEST_F(SignatureTest, TheAwsCommandLineIsUnderstood) {
   if (!run_process({"aws", "--version"}).ok())
     GTEST_SKIP() << "awscli is not installed: it was not tested as a client";
   const std::vector<std::string> environment = {
-      "env", "AWS_DEFAULT_REGION=us-east-1", "AWS_ACCESS_KEY_ID=" + options_.access_key,
-      "AWS_SECRET_ACCESS_KEY=" + options_.secret_key, "AWS_CONFIG_FILE=/dev/null"};
+      "env", "AWS_DEFAULT_REGION=us-east-1", "AWS_ACCESS_KEY_ID=" + options.access_key,
+      "AWS_SECRET_ACCESS_KEY=" + options.secret_key, "AWS_CONFIG_FILE=/dev/null"};
   auto aws = [&](std::vector<std::string> words) {
     std::vector<std::string> all = environment;
-    all.insert(all.end(), {"aws", "--endpoint-url", region_->endpoint(), "--output", "json"});
+    all.insert(all.end(), {"aws", "--endpoint-url", region->endpoint(), "--output", "json"});
     all.insert(all.end(), words.begin(), words.end());
     const auto output = run_process(all).value();
     EXPECT_EQ(output.exit_status, 0) << output.err;
@@ -23,7 +23,7 @@ TEST_F(SignatureTest, TheAwsCommandLineIsUnderstood) {
   EXPECT_EQ(aws({"sts", "get-caller-identity"})["Account"], "123456789012");
   const std::string id =
       aws({"ebs", "start-snapshot", "--volume-size", "1", "--description", "a b"})["SnapshotId"];
-  const auto block = folder_.path() / "block";
+  const auto block = folder.path() / "block";
   ASSERT_TRUE(write_file_atomically(block, std::string(524288, '\0')).ok());
   // The well-known digest of a block of zeros.
   aws({"ebs", "put-snapshot-block", "--snapshot-id", id, "--block-index", "0", "--block-data", block.string(),
