@@ -43,6 +43,8 @@ class MemorySite final : public SnapshotSource, public RecoveryTarget, public Si
   std::size_t live_instance_count() const;
   // The content of the instance's boot disk.
   Bytes instance_disk(const InstanceId& id);
+  // It stops by itself: a panic of its guest, a fault of its host.
+  void end_instance(const InstanceId& id, const std::string& reason);
 
   // Sites
   Result<SnapshotSource*> datacenter(const std::string&) override;

@@ -1,0 +1,243 @@
+// The region half: images, templates, instances.
+#include <algorithm>
+
+#include "site/memory_site.h"
+
+namespace rekindle {
+
+namespace {
+
+using Lock = std::lock_guard<std::recursive_mutex>;
+
+bool carries(const Tags& tags, const Tags& wanted) {
+  return std::all_of(wanted.begin(), wanted.end(), [&](const auto& tag) {
+    const auto found = tags.find(tag.first);
+    return found != tags.end() && found->second == tag.second;
+  });
+}
+
+}  // namespace
+
+std::size_t MemorySite::live_instance_count() const {
+  const Lock lock(mutex_);
+  return static_cast<std::size_t>(std::count_if(instances_.begin(), instances_.end(), [](const auto& entry) {
+    return entry.second.instance.state != InstanceState::terminated;
+  }));
+}
+
+Bytes MemorySite::image_content(const ImageId& id) {
+  const Lock lock(mutex_);
+  return images_.at(id.str()).content;
+}
+
+void MemorySite::damage_image(const ImageId& id, std::uint64_t offset) {
+  const Lock lock(mutex_);
+  images_.at(id.str()).content.at(offset) ^= std::byte{1};
+}
+
+Bytes MemorySite::instance_disk(const InstanceId& id) {
+  const Lock lock(mutex_);
+  return instances_.at(id.str()).boot_disk;
+}
+
+void MemorySite::end_instance(const InstanceId& id, const std::string& reason) {
+  const Lock lock(mutex_);
+  Instance& instance = instances_.at(id.str()).instance;
+  instance.state = InstanceState::stopped;
+  instance.state_reason = reason;
+}
+
+Result<std::string> MemorySite::identity() {
+  TRY(before("identity"));
+  return std::string("memory");
+}
+
+Result<ImageId> MemorySite::start_image(const ImageSpec& spec) {
+  const Lock lock(mutex_);
+  TRY(before("start_image"));
+  for (const auto& [id, stored] : images_) {
+    if (stored.token == spec.token) return stored.image.id;
+  }
+  StoredImage stored;
+  stored.token = spec.token;
+  stored.image.id = ImageId(next_id("image"));
+  stored.image.size_bytes = spec.size_bytes;
+  stored.image.parent = spec.parent;
+  stored.image.tags = spec.tags;
+  if (spec.parent) stored.content = images_.at(spec.parent->str()).content;
+  const std::uint64_t blocks = (spec.size_bytes + image_block_bytes - 1) / image_block_bytes;
+  stored.content.resize(blocks * image_block_bytes);
+  const ImageId id = stored.image.id;
+  images_.emplace(id.str(), std::move(stored));
+  TRY(after("start_image"));
+  return id;
+}
+
+class MemoryImageWriter final : public ImageWriter {
+ public:
+  MemoryImageWriter(MemorySite& site, ImageId id) : site_(site), id_(std::move(id)) {}
+
+  Result<> put_block(std::uint64_t index, ByteView content) override {
+    const Lock lock(site_.mutex_);
+    TRY(site_.before("put_block"));
+    CHECK(content.size() == image_block_bytes);
+    auto& stored = site_.images_.at(id_.str());
+    CHECK(stored.image.state == ImageState::pending);
+    std::copy(content.begin(), content.end(),
+              stored.content.begin() + static_cast<std::ptrdiff_t>(index * image_block_bytes));
+    ++site_.blocks_put_;
+    return {};
+  }
+
+  Result<> complete() override {
+    const Lock lock(site_.mutex_);
+    TRY(site_.before("complete"));
+    site_.images_.at(id_.str()).image.state = ImageState::complete;
+    return site_.after("complete");
+  }
+
+ private:
+  MemorySite& site_;
+  const ImageId id_;
+};
+
+Result<std::unique_ptr<ImageWriter>> MemorySite::open_writer(const ImageId& image) {
+  const Lock lock(mutex_);
+  TRY(before("open_writer"));
+  if (images_.count(image.str()) == 0)
+    return error(ErrorCode::not_found, "the image {} does not exist", image);
+  return std::unique_ptr<ImageWriter>(std::make_unique<MemoryImageWriter>(*this, image));
+}
+
+Result<Image> MemorySite::image(const ImageId& id) {
+  const Lock lock(mutex_);
+  TRY(before("image"));
+  const auto found = images_.find(id.str());
+  if (found == images_.end()) return error(ErrorCode::not_found, "the image {} does not exist", id);
+  return found->second.image;
+}
+
+Result<std::unique_ptr<BlockSource>> MemorySite::open_image(const ImageId& id) {
+  const Lock lock(mutex_);
+  TRY(before("open_image"));
+  const auto found = images_.find(id.str());
+  if (found == images_.end()) return error(ErrorCode::not_found, "the image {} does not exist", id);
+  CHECK(found->second.image.state == ImageState::complete);
+  return std::unique_ptr<BlockSource>(std::make_unique<MemoryDisk>(found->second.content));
+}
+
+Result<> MemorySite::remove_image(const ImageId& id) {
+  const Lock lock(mutex_);
+  TRY(before("remove_image"));
+  for (const auto& [template_id, spec] : templates_) {
+    for (const ImageDisk& disk : spec.disks) {
+      if (disk.image == id)
+        return error(ErrorCode::failed_precondition, "{} is in use by {}", id, template_id);
+    }
+  }
+  images_.erase(id.str());
+  return after("remove_image");
+}
+
+Result<std::vector<Image>> MemorySite::find_images(const Tags& tags) {
+  const Lock lock(mutex_);
+  TRY(before("find_images"));
+  std::vector<Image> found;
+  for (const auto& [id, stored] : images_) {
+    if (carries(stored.image.tags, tags)) found.push_back(stored.image);
+  }
+  return found;
+}
+
+Result<TemplateId> MemorySite::register_template(const TemplateSpec& spec) {
+  const Lock lock(mutex_);
+  TRY(before("register_template"));
+  for (const auto& [id, known] : templates_) {
+    if (known.name == spec.name) return TemplateId(id);
+  }
+  const std::string id = next_id("template");
+  templates_.emplace(id, spec);
+  TRY(after("register_template"));
+  return TemplateId(id);
+}
+
+Result<> MemorySite::remove_template(const TemplateId& id) {
+  const Lock lock(mutex_);
+  TRY(before("remove_template"));
+  templates_.erase(id.str());
+  return after("remove_template");
+}
+
+Result<std::vector<TemplateId>> MemorySite::find_templates(const Tags& tags) {
+  const Lock lock(mutex_);
+  TRY(before("find_templates"));
+  std::vector<TemplateId> found;
+  for (const auto& [id, spec] : templates_) {
+    if (carries(spec.tags, tags)) found.emplace_back(id);
+  }
+  return found;
+}
+
+Result<InstanceId> MemorySite::launch(const LaunchSpec& spec) {
+  const Lock lock(mutex_);
+  TRY(before("launch"));
+  for (const auto& [id, stored] : instances_) {
+    if (stored.token == spec.token) return stored.instance.id;
+  }
+  const auto found = templates_.find(spec.image_template.str());
+  if (found == templates_.end())
+    return error(ErrorCode::invalid_argument, "no template {}", spec.image_template);
+  StoredInstance stored;
+  stored.token = spec.token;
+  stored.instance.id = InstanceId(next_id("instance"));
+  stored.instance.tags = spec.tags;
+  stored.instance.private_ip = spec.private_ip.empty() ? "10.0.0.9" : spec.private_ip;
+  stored.instance.state = InstanceState::running;
+  stored.boot_disk = images_.at(found->second.disks.at(0).image.str()).content;
+  const InstanceId id = stored.instance.id;
+  instances_.emplace(id.str(), std::move(stored));
+  TRY(after("launch"));
+  return id;
+}
+
+Result<Instance> MemorySite::instance(const InstanceId& id) {
+  const Lock lock(mutex_);
+  TRY(before("instance"));
+  const auto found = instances_.find(id.str());
+  if (found == instances_.end()) return error(ErrorCode::not_found, "the instance {} does not exist", id);
+  return found->second.instance;
+}
+
+Result<> MemorySite::terminate(const InstanceId& id) {
+  const Lock lock(mutex_);
+  TRY(before("terminate"));
+  const auto found = instances_.find(id.str());
+  if (found != instances_.end()) found->second.instance.state = InstanceState::terminated;
+  return after("terminate");
+}
+
+Result<std::vector<Instance>> MemorySite::find_instances(const Tags& tags) {
+  const Lock lock(mutex_);
+  TRY(before("find_instances"));
+  std::vector<Instance> found;
+  for (const auto& [id, stored] : instances_) {
+    if (stored.instance.state != InstanceState::terminated && carries(stored.instance.tags, tags)) {
+      found.push_back(stored.instance);
+    }
+  }
+  return found;
+}
+
+Result<std::string> MemorySite::console_output(const InstanceId& id) {
+  TRY(before("console_output"));
+  return fmt::format("console of {}\n", id);
+}
+
+Result<> MemorySite::check_launch(const LaunchSpec& spec) {
+  TRY(before("check_launch"));
+  if (spec.instance_type == "none")
+    return error(ErrorCode::invalid_argument, "instance type 'none' does not exist");
+  return {};
+}
+
+}  // namespace rekindle
