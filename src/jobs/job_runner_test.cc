@@ -1,0 +1,122 @@
+#include "jobs/job_runner.h"
+
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+
+namespace rekindle {
+namespace {
+
+class JobRunnerTest : public testing::Test {
+ protected:
+  Step step(const std::string& name, StepFunction perform = {}) {
+    return {name, "test", name, [this, name, perform](StepContext& context) -> Result<> {
+              performed.push_back(name);
+              return perform ? perform(context) : Result<>();
+            }};
+  }
+
+  TemporaryDirectory directory = TemporaryDirectory::make().value();
+  SystemClock clock;
+  SystemRandom random;
+  JobObserver observer;
+  std::unique_ptr<Catalog> catalog = Catalog::open(directory.path() / "catalog.db", clock).value();
+  JobRunner runner{*catalog, clock, random, observer};
+  std::vector<std::string> performed;
+  JobProcedure procedure{JobKind::backup, {}, [this](StepContext&) -> Result<> {
+                           performed.emplace_back("clean_up");
+                           return {};
+                         }};
+};
+
+TEST_F(JobRunnerTest, PerformsTheStepsInOrderAndKeepsWhatTheyFound) {
+  procedure.steps = {step("one",
+                          [](StepContext& context) -> Result<> {
+                            context.job.data["found"] = 7;
+                            return {};
+                          }),
+                     step("two", [](StepContext& context) -> Result<> {
+                       EXPECT_EQ(context.job.data.at("found"), 7);
+                       EXPECT_EQ(context.catalog.job(context.job.id)->data.at("found"), 7)
+                           << "saved before step two";
+                       return {};
+                     })};
+  const Job job = runner.start(procedure, "web", {}).value();
+  EXPECT_EQ(job.state, JobState::succeeded);
+  EXPECT_EQ(performed, (std::vector<std::string>{"one", "two"}));
+  EXPECT_EQ(job.timings.size(), 2U);
+  EXPECT_TRUE(catalog->unfinished_jobs()->empty());
+}
+
+TEST_F(JobRunnerTest, AFailedStepIsCleanedUpAndTheJobSaysWhy) {
+  procedure.steps = {
+      step("one", [](StepContext&) -> Result<> { return error(ErrorCode::exhausted, "no space"); }),
+      step("two")};
+  const Job job = runner.start(procedure, "web", {}).value();
+  EXPECT_EQ(job.state, JobState::failed);
+  EXPECT_EQ(outcome(job).error().message(), "no space");
+  EXPECT_EQ(outcome(job).error().code(), ErrorCode::exhausted);
+  EXPECT_EQ(performed, (std::vector<std::string>{"one", "clean_up"}));
+}
+
+TEST_F(JobRunnerTest, ATransientErrorIsTriedOnceMore) {
+  int calls = 0;
+  procedure.steps = {step("one", [&](StepContext&) -> Result<> {
+    return ++calls == 1 ? Result<>(error(ErrorCode::unavailable, "busy")) : Result<>();
+  })};
+  EXPECT_EQ(runner.start(procedure, "web", {})->state, JobState::succeeded);
+  EXPECT_EQ(calls, 2);
+}
+
+TEST_F(JobRunnerTest, AJobOfADeadProcessGoesOnWithTheStepItWasAt) {
+  procedure.steps = {step("one"), step("two"), step("three")};
+  Job job = catalog->create_job(JobKind::backup, "web", {}, "one").value();
+  job = catalog->claim_job(job.id, process_owner()).value();
+  job.step = "two";
+  ASSERT_TRUE(catalog->save_job(job).ok());
+  const Job resumed = runner.resume(procedure, job.id).value();
+  EXPECT_EQ(resumed.state, JobState::succeeded);
+  EXPECT_EQ(performed, (std::vector<std::string>{"two", "three"}));
+}
+
+TEST_F(JobRunnerTest, AJobThatDiedWhileCleaningIsOnlyCleaned) {
+  procedure.steps = {step("one")};
+  Job job = catalog->create_job(JobKind::backup, "web", {}, "one").value();
+  job = catalog->claim_job(job.id, process_owner()).value();
+  job.state = JobState::cleaning;
+  job.error = "why it failed";
+  job.error_code = ErrorCode::corrupt;
+  ASSERT_TRUE(catalog->save_job(job).ok());
+  const Job resumed = runner.resume(procedure, job.id).value();
+  EXPECT_EQ(resumed.state, JobState::failed);
+  EXPECT_EQ(resumed.error, "why it failed");
+  EXPECT_EQ(performed, (std::vector<std::string>{"clean_up"}));
+}
+
+TEST_F(JobRunnerTest, CancelFromAnotherProcessStopsTheStepInWork) {
+  procedure.steps = {step("one",
+                          [&](StepContext& context) -> Result<> {
+                            TRY(Catalog::open(directory.path() / "catalog.db", clock)
+                                    .value()
+                                    ->request_cancel(context.job.id));
+                            while (context.clock.sleep(std::chrono::milliseconds(20), context.stop)) {
+                            }
+                            return error(ErrorCode::cancelled, "cancelled by the user");
+                          }),
+                     step("two")};
+  const Job job = runner.start(procedure, "web", {}).value();
+  EXPECT_EQ(job.state, JobState::cancelled);
+  EXPECT_EQ(performed, (std::vector<std::string>{"one", "clean_up"}));
+}
+
+TEST_F(JobRunnerTest, WhatCannotBeCleanedNowIsSaidAndDoesNotHoldTheJobOpen) {
+  procedure.steps = {
+      step("one", [](StepContext&) -> Result<> { return error(ErrorCode::internal, "broke"); })};
+  procedure.clean_up = [](StepContext&) -> Result<> { return error(ErrorCode::unavailable, "site is away"); };
+  const Job job = runner.start(procedure, "web", {}).value();
+  EXPECT_EQ(job.state, JobState::failed);
+  EXPECT_EQ(job.data.at("left_behind"), "site is away");
+}
+
+}  // namespace
+}  // namespace rekindle
