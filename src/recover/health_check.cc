@@ -43,7 +43,7 @@ Result<> wait_until_healthy(HttpTransport& http, Clock& clock, const std::string
       return error(ErrorCode::cancelled, "cancelled by the user");
   }
   return error(
-      ErrorCode::unavailable,
+      ErrorCode::failed_precondition,
       "{} did not answer within {} ({}); look at the health check of the plan and the security group", url,
       human_duration(patience), last);
 }

@@ -18,7 +18,8 @@ std::string health_check_url(std::string pattern, const std::string& private_ip,
                              const std::string& public_ip);
 
 // Asks `url` every 0.2 s until it answers with a status below 400. `alive` is asked every few seconds: its
-// error ends the wait. `unavailable` after `patience`, `cancelled` on stop.
+// error ends the wait. After `patience` `failed_precondition`, which nobody retries: it was waited for
+// already. `cancelled` on stop.
 Result<> wait_until_healthy(HttpTransport& http, Clock& clock, const std::string& url,
                             std::chrono::seconds patience, std::stop_token stop,
                             const std::function<Result<>()>& alive);
