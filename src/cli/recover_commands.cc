@@ -77,6 +77,15 @@ Result<> end_failover(Session& session, Workplace& workplace, const Failover& fa
   return {};
 }
 
+// It runs, or the job that ends it was interrupted.
+bool is_to_be_ended(const Failover& failover, const std::vector<Job>& unfinished) {
+  return failover.state == FailoverState::running ||
+         std::any_of(unfinished.begin(), unfinished.end(), [&](const Job& job) {
+           return job.kind == JobKind::failover_cleanup &&
+                  job.parameters.value("failover_id", std::string()) == failover.id;
+         });
+}
+
 void add_failover_clean_up(CLI::App& noun, Session& session) {
   auto name = std::make_shared<std::string>();
   add_verb(noun, "clean-up", "End the failovers of a plan: terminate the instances", session,
@@ -84,8 +93,9 @@ void add_failover_clean_up(CLI::App& noun, Session& session) {
              Catalog* catalog = TRY(workplace.catalog());
              TRY(catalog->get<DrPlan>(*name));
              const auto failovers = TRY(catalog->list<Failover>());
+             const auto unfinished = TRY(catalog->unfinished_jobs());
              for (const Failover& failover : failovers) {
-               if (failover.plan == *name && failover.state == FailoverState::running) {
+               if (failover.plan == *name && is_to_be_ended(failover, unfinished)) {
                  TRY(end_failover(session, workplace, failover), "{}", failover.machine);
                }
              }
