@@ -93,8 +93,11 @@ class Scene:
         self.sandbox = json.loads(rekindle("sandbox", "start", "--directory", self.directory, *options)[1])
 
     def close(self):
-        if not self.keep:
+        if self.keep:
+            return
+        try:
             rekindle("sandbox", "stop", "--directory", self.directory, check=False)
+        finally:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def source_url(self, path):
@@ -174,6 +177,19 @@ class Scene:
         request = urllib.request.Request(self.sandbox["region"]["endpoint"] + path, data=data, method=method)
         with urllib.request.urlopen(request, timeout=10) as answer:
             return answer.read().decode()
+
+    def region_fault(self, **rule):
+        """See sandbox/region/faults.h."""
+        self.region_request("POST", "/rekindle-sandbox/faults", rule)
+
+    def puts(self):
+        """How many blocks the region was sent."""
+        return self.calls().get("PutSnapshotBlock", {}).get("calls", 0)
+
+    def machine_snapshots(self):
+        """The names of the machine's snapshots in the datacenter."""
+        status = json.loads(rekindle("sandbox", "status", "--directory", self.directory)[1])
+        return [name for machine in status["machines"] for name in machine["snapshots"]]
 
     def vault_bytes(self):
         total = 0

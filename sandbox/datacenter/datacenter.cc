@@ -21,9 +21,11 @@ std::filesystem::path description_file(const std::filesystem::path& directory) {
 
 MachineStatus status_of(const Machine& machine) {
   const MachineRecord record = machine.record();
+  std::vector<std::string> snapshots;
+  for (const SnapshotRecord& snapshot : record.snapshots) snapshots.push_back(snapshot.name);
   return {record.id(),          record.name, std::string(to_string(record.power)),
           record.instance_uuid, record.pid,  record.host_port,
-          record.firmware};
+          record.firmware,      snapshots};
 }
 
 std::uint16_t last_port(const std::filesystem::path& directory) {
@@ -141,8 +143,14 @@ class LocalDatacenter final : public Datacenter {
 }  // namespace
 
 json MachineStatus::to_json() const {
-  return {{"id", id},   {"name", name},           {"power", power},      {"instance_uuid", instance_uuid},
-          {"pid", pid}, {"host_port", host_port}, {"firmware", firmware}};
+  return {{"id", id},
+          {"name", name},
+          {"power", power},
+          {"instance_uuid", instance_uuid},
+          {"pid", pid},
+          {"host_port", host_port},
+          {"firmware", firmware},
+          {"snapshots", snapshots}};
 }
 
 Result<std::unique_ptr<Datacenter>> Datacenter::start(const DatacenterOptions& options) {

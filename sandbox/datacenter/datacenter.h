@@ -41,6 +41,7 @@ struct MachineStatus {
   int pid = 0;
   int host_port = 0;  // its service is at http://127.0.0.1:<host_port>/; 0: it never ran
   std::string firmware;
+  std::vector<std::string> snapshots;  // names, oldest first
   nlohmann::json to_json() const;
 };
 
