@@ -159,7 +159,7 @@ Result<std::string> HomeWorkplace::probe_account(const Account& account) {
 }
 
 Result<> HomeWorkplace::prepare_vault(const VaultSettings& settings) {
-  TRY(make_directories(settings.directory));
+  TRY(make_directories(settings.directory), "--directory must name a folder that can be made and written");
   TRY(open_vault(settings, true));
   return {};
 }

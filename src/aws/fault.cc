@@ -69,6 +69,12 @@ bool says_wrong_secret(std::string_view code) {
   return one_of(code, {"SignatureDoesNotMatch", "InvalidSignatureException"});
 }
 
+// The same code as for a wrong secret.
+bool says_wrong_region(const AwsFault& fault) {
+  return says_wrong_secret(fault.code) &&
+         contains(fault.message, "Credential should be scoped to a valid region");
+}
+
 bool says_expired(std::string_view code) {
   return one_of(code, {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "RequestTimeTooSkewed",
                        "RequestInTheFuture"});
@@ -159,15 +165,22 @@ bool may_be_clock_skew(const AwsFault& fault) {
 Error to_error(const AwsFault& fault, const FaultContext& context) {
   const std::string said = readable(fault);
   if (says_unknown_caller(fault.code)) {
-    return error(ErrorCode::unauthenticated,
-                 "AWS refused the access key {}: check the key and its secret with `rekindle account` ({})",
-                 context.access_key_id, said);
+    return error(
+        ErrorCode::unauthenticated,
+        "AWS refused the access key {}: check the key and its secret with `rekindle account add` ({})",
+        context.access_key_id, said);
+  }
+  if (says_wrong_region(fault)) {
+    return error(ErrorCode::invalid_argument,
+                 "the endpoint does not serve the region that was registered: give the right --region, or "
+                 "--endpoint, to `rekindle account add` ({})",
+                 said);
   }
   if (says_wrong_secret(fault.code)) {
     return error(
         ErrorCode::unauthenticated,
         "AWS refused the signature made with access key {}: its secret is wrong; set the right one with "
-        "`rekindle account` ({})",
+        "`rekindle account add` ({})",
         context.access_key_id, said);
   }
   if (says_expired(fault.code)) {

@@ -88,6 +88,14 @@ TEST(Fault, OfTheCallerNamesTheKeyAndTheWayOut) {
   }
 }
 
+TEST(Fault, OfARegionThatIsNotServedDoesNotBlameTheSecret) {
+  const Error error = error_for(
+      fault(403, "SignatureDoesNotMatch", "Credential should be scoped to a valid region, not 'mars-1'"));
+  EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+  EXPECT_THAT(error.message(), HasSubstr("--region"));
+  EXPECT_THAT(error.message(), Not(HasSubstr("secret is wrong")));
+}
+
 TEST(Fault, OfPermissionNamesTheActionAndSparesTheReaderTheEncodedText) {
   const Error error =
       error_for(fault(403, "UnauthorizedOperation",

@@ -54,10 +54,11 @@ Error no_free_address(const LaunchSpec& spec) {
 }
 
 Error address_taken(const LaunchSpec& spec, std::string_view holder) {
-  return error(ErrorCode::failed_precondition,
-               "the private address {} is taken in subnet '{}'{}; free it, or set another one, or none, in "
-               "the DR plan",
-               spec.private_ip, spec.subnet_id, holder);
+  return error(
+      ErrorCode::failed_precondition,
+      "the private address {} is taken in subnet '{}'{}; free it ('rekindle failover list' shows whether a "
+      "failover has it), or set another one, or none, in the DR plan",
+      spec.private_ip, spec.subnet_id, holder);
 }
 
 Error no_capacity(const LaunchSpec& spec, const LaunchPlace& place) {
@@ -156,7 +157,10 @@ Result<> check_address(const std::string& private_ip, const std::string& subnet_
   const auto network = parse_ipv4(std::string_view(cidr).substr(0, slash));
   const auto address = parse_ipv4(private_ip);
   if (!address)
-    return error(ErrorCode::invalid_argument, "'{}' is not an IPv4 address like 10.0.1.20", private_ip);
+    return error(ErrorCode::invalid_argument,
+                 "the private address '{}' is not an IPv4 address like 10.0.1.20; set another one, or none, "
+                 "in the DR plan",
+                 private_ip);
   unsigned bits = 0;
   if (slash != std::string::npos) std::from_chars(cidr.data() + slash + 1, cidr.data() + cidr.size(), bits);
   if (!network || bits < 1 || bits > 30) {
@@ -171,10 +175,11 @@ Result<> check_address(const std::string& private_ip, const std::string& subnet_
                  private_ip, cidr, subnet_id);
   }
   if (host < 4 || host == size - 1) {
-    return error(
-        ErrorCode::invalid_argument,
-        "the private address {} is one of those that AWS keeps for itself in {}: the first four and the last",
-        private_ip, cidr);
+    return error(ErrorCode::invalid_argument,
+                 "the private address {} is one of those that AWS keeps for itself in {}, the first four and "
+                 "the last; set "
+                 "another one, or none, in the DR plan",
+                 private_ip, cidr);
   }
   return {};
 }

@@ -132,7 +132,7 @@ Result<std::string> VimSession::log_in() {
   if (!outcome.reply && outcome.fault.type == "InvalidLogin") {
     return error(ErrorCode::unauthenticated,
                  "{} refused user '{}': check the user name and the password, and give the right ones with "
-                 "`rekindle datacenter`",
+                 "`rekindle datacenter add`",
                  origin_, login_.user);
   }
   if (!outcome.reply)
