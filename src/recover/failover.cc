@@ -219,7 +219,7 @@ Result<> FailoverSteps::wait_running(StepContext& context) {
     }
     if (instance.state != InstanceState::pending) {
       return error(ErrorCode::exhausted,
-                   "the instance {} did not start: {}; choose another instance type or subnet in the plan",
+                   "the instance {} did not start: {}; choose another instance type or subnet in the DR plan",
                    id, instance.state_reason.empty() ? "no reason was given" : instance.state_reason);
     }
     if (!context.clock.sleep(std::chrono::milliseconds(poll < 20 ? 100 : 1000), context.stop)) {
