@@ -41,7 +41,8 @@ Result<> resume(BlockSource& disk, const std::vector<std::uint64_t>& blocks, std
                 ImageWriter& writer, std::stop_token stop) {
   std::vector<BlockDigest> digests(done);
   TRY(parallel_for(done, parallel_blocks, std::move(stop), [&](std::size_t i) -> Result<> {
-    digests[i] = {blocks[i], sha256(TRY(read_block(disk, blocks[i])))};
+    const Bytes content = TRY(read_block(disk, blocks[i]));
+    digests[i] = {blocks[i], sha256(content)};
     return {};
   }));
   writer.resume_from(digests);

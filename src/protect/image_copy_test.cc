@@ -1,0 +1,94 @@
+#include "protect/image_copy.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <mutex>
+
+#include "base/random.h"
+#include "crypto/hash.h"
+#include "disk/memory_disk.h"
+
+namespace rekindle {
+namespace {
+
+// Keeps what it is given.
+class KeepingWriter final : public ImageWriter {
+ public:
+  Result<> put_block(std::uint64_t index, ByteView content) override {
+    const std::lock_guard lock(mutex);
+    if (index == refused) return error(ErrorCode::unavailable, "connection reset");
+    puts[index] = to_bytes(content);
+    return {};
+  }
+  void resume_from(const std::vector<BlockDigest>& already_put) override { told = already_put; }
+  Result<> complete() override { return {}; }
+
+  std::mutex mutex;
+  std::map<std::uint64_t, Bytes> puts;
+  std::vector<BlockDigest> told;
+  std::uint64_t refused = ~std::uint64_t{0};
+};
+
+class ImageCopy : public testing::Test {
+ protected:
+  Result<> put(std::size_t done = 0) {
+    return put_blocks(disk, blocks, done, writer, progress, {}, [&](std::size_t count) -> Result<> {
+      checkpoints.push_back(count);
+      return {};
+    });
+  }
+
+  // Two blocks and a half.
+  SeededRandom random{7};
+  MemoryDisk disk{random.bytes(5 * image_block_bytes / 2)};
+  std::vector<std::uint64_t> blocks = {0, 1, 2};
+  KeepingWriter writer;
+  Progress progress;
+  std::vector<std::size_t> checkpoints;
+};
+
+TEST_F(ImageCopy, PutsWholeBlocksAndZerosBeyondTheEnd) {
+  ASSERT_TRUE(put().ok());
+  ASSERT_EQ(writer.puts.size(), 3U);
+  EXPECT_EQ(writer.puts[1], to_bytes(ByteView(disk.content()).subspan(image_block_bytes, image_block_bytes)));
+  EXPECT_TRUE(all_zero(ByteView(writer.puts[2]).subspan(image_block_bytes / 2)));
+  EXPECT_EQ(checkpoints, std::vector<std::size_t>{3});
+  EXPECT_EQ(progress.bytes_done, 3 * image_block_bytes);
+}
+
+TEST_F(ImageCopy, PutsNothingTwiceButProvesAll) {
+  ASSERT_TRUE(put(2).ok());
+  EXPECT_EQ(writer.puts.size(), 1U);
+  EXPECT_EQ(writer.puts.count(2), 1U);
+  ASSERT_EQ(writer.told.size(), 2U);
+  EXPECT_EQ(writer.told[1].index, 1U);
+  EXPECT_EQ(writer.told[1].sha256, sha256(read_block(disk, 1).value()));
+}
+
+TEST_F(ImageCopy, MakesNoCheckpointOfAWindowThatFailed) {
+  writer.refused = 1;
+  EXPECT_EQ(put().error().message(), "block 1: connection reset");
+  EXPECT_TRUE(checkpoints.empty());
+}
+
+TEST_F(ImageCopy, FindsTheBlockThatDiffers) {
+  Bytes stored = disk.content();
+  stored.resize(3 * image_block_bytes);
+  MemoryDisk image(stored);
+  EXPECT_TRUE(compare_blocks(disk, image, blocks, progress, {}).ok());
+  stored[2 * image_block_bytes] ^= std::byte{1};
+  MemoryDisk damaged(stored);
+  const Result<> compared = compare_blocks(disk, damaged, blocks, progress, {});
+  EXPECT_EQ(compared.error().code(), ErrorCode::corrupt);
+  EXPECT_NE(compared.error().message().find("block 2"), std::string::npos);
+}
+
+TEST(BlocksOf, NamesEachBlockOnce) {
+  EXPECT_EQ(
+      blocks_of({{0, 10}, {20, 10}, {image_block_bytes - 1, 2}, {4 * image_block_bytes, image_block_bytes}}),
+      (std::vector<std::uint64_t>{0, 1, 4}));
+}
+
+}  // namespace
+}  // namespace rekindle

@@ -1,0 +1,126 @@
+#include <gtest/gtest.h>
+
+#include "jobs/sweep.h"
+#include "model/json.h"
+#include "protect/protect_fixture.h"
+
+namespace rekindle {
+namespace {
+
+class ReplicateTest : public ProtectTest {
+ protected:
+  void expect_copy_equals_machine() {
+    const auto all = copies();
+    ASSERT_EQ(all.size(), 1U);
+    EXPECT_EQ(all[0].state, DrCopyState::current);
+    Bytes image = site.image_content(all[0].disks[0].image_id);
+    image.resize(disk_bytes);
+    EXPECT_EQ(image, site.disk_content(id, 0));
+    EXPECT_EQ(site.image_count(), 2U) << "one image a disk, nothing else";
+    EXPECT_EQ(catalog->ledger()->size(), 2U);
+  }
+};
+
+TEST_F(ReplicateTest, TheFirstCopyEqualsThePoint) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  const Job job = replicate();
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  expect_copy_equals_machine();
+}
+
+TEST_F(ReplicateTest, TheNextWritesOnlyDifferingBlocksAndReplacesTheOld) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  site.guest_writes(id, 0, 5 * image_block_bytes, Bytes(10, std::byte{9}));
+  site.guest_writes(id, 0, 7 * image_block_bytes, Bytes(image_block_bytes));  // changed to zeros
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  const std::uint64_t before = site.blocks_put();
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  EXPECT_LE(site.blocks_put() - before, 2U);
+  expect_copy_equals_machine();
+}
+
+TEST_F(ReplicateTest, IsDoneWhenTheCopyIsUpToDate) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  const std::uint64_t before = site.blocks_put();
+  const Job job = replicate();
+  EXPECT_EQ(job.state, JobState::succeeded);
+  EXPECT_TRUE(job.data.at("up_to_date"));
+  EXPECT_EQ(site.blocks_put(), before);
+}
+
+TEST_F(ReplicateTest, WithoutARecoveryPointItSaysWhatToDo) {
+  const Job job = replicate();
+  EXPECT_EQ(job.state, JobState::failed);
+  EXPECT_NE(job.error.find("backup run web"), std::string::npos);
+}
+
+TEST_F(ReplicateTest, ADamagedNewCopyIsThrownAwayAndTheOldOneStays) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  const DrCopy old_copy = copies().at(0);
+  site.guest_writes(id, 0, 0, Bytes(64 * kib, std::byte{3}));
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  site.set_fault([&](std::string_view method, bool) -> Result<> {
+    if (method == "open_image") {
+      for (const Image& image : site.find_images({}).value()) {
+        if (image.id != old_copy.disks[0].image_id && image.size_bytes == disk_bytes)
+          site.damage_image(image.id, 100);
+      }
+      site.set_fault({});
+    }
+    return {};
+  });
+  const Job job = replicate();
+  EXPECT_EQ(job.state, JobState::failed);
+  EXPECT_EQ(job.error_code, ErrorCode::corrupt) << job.error;
+  ASSERT_EQ(copies().size(), 1U);
+  EXPECT_EQ(copies().at(0).id, old_copy.id);
+  EXPECT_EQ(site.image_count(), 2U);
+}
+
+TEST_F(ReplicateTest, AnOldCopyThatCannotBeRemovedIsNoFailureAndGoesWithTheNextSweep) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  scatter(1);
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  site.set_fault([](std::string_view method, bool) -> Result<> {
+    return method == "remove_image" ? Result<>(error(ErrorCode::unavailable, "throttled")) : Result<>();
+  });
+  const Job job = replicate();
+  EXPECT_EQ(job.state, JobState::succeeded) << job.error;
+  EXPECT_NE(job.data.at("left_behind").get<std::string>().find("throttled"), std::string::npos);
+  site.set_fault({});
+  EXPECT_EQ(sweep_finished_jobs(*catalog, site, clock, "account").value(), 2);
+  expect_copy_equals_machine();
+}
+
+TEST_F(ReplicateTest, AnyCallMayFailOrLoseItsAnswerAndACompleteCopyIsAlwaysThere) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  for (int fail_at = 0;; ++fail_at) {
+    scatter(1);
+    ASSERT_EQ(back_up().state, JobState::succeeded);
+    int call = 0;
+    site.set_fault([&](std::string_view method, bool) -> Result<> {
+      return call++ == fail_at ? Result<>(error(ErrorCode::internal, "injected into {}", method))
+                               : Result<>();
+    });
+    const Job job = replicate();
+    site.set_fault({});
+    if (call <= fail_at) break;
+    ASSERT_TRUE(sweep_finished_jobs(*catalog, site, clock, "").ok());
+    int current = 0;
+    for (const DrCopy& copy : copies()) {
+      if (copy.state != DrCopyState::current) continue;
+      ++current;
+      EXPECT_EQ(site.image(copy.disks[0].image_id)->state, ImageState::complete);
+    }
+    EXPECT_EQ(current, 1) << "call " << fail_at;
+    EXPECT_EQ(site.image_count(), 2U) << "call " << fail_at << ": " << job.error;
+  }
+}
+
+}  // namespace
+}  // namespace rekindle
