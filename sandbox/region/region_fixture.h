@@ -114,8 +114,12 @@ class RegionTest : public testing::Test {
 
   // What the script says with done(...); a failed script fails the test.
   nlohmann::json boto(const std::string& script, const std::string& secret = "") {
+    return boto_at(region->endpoint(), script, secret);
+  }
+  nlohmann::json boto_at(const std::string& endpoint, const std::string& script,
+                         const std::string& secret = "") {
     const auto output =
-        run_process({"env", "REGION_ENDPOINT=" + region->endpoint(), "AWS_DEFAULT_REGION=us-east-1",
+        run_process({"env", "REGION_ENDPOINT=" + endpoint, "AWS_DEFAULT_REGION=us-east-1",
                      "AWS_ACCESS_KEY_ID=" + options.access_key,
                      "AWS_SECRET_ACCESS_KEY=" + (secret.empty() ? options.secret_key : secret),
                      "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null",
