@@ -25,8 +25,8 @@ struct Input {
 
 using Action = std::function<Result<>(const Input&)>;
 
-CLI::App* add_verb(CLI::App& noun, const CommandSession& session, const std::string& verb, const std::string& help,
-                   const std::shared_ptr<Input>& input, Action action) {
+CLI::App* add_verb(CLI::App& noun, const CommandSession& session, const std::string& verb,
+                   const std::string& help, const std::shared_ptr<Input>& input, Action action) {
   CLI::App* command = noun.add_subcommand(verb, help);
   command->callback([chosen = &session.chosen, input, action = std::move(action)] {
     *chosen = [input, action] { return action(*input); };
@@ -35,16 +35,20 @@ CLI::App* add_verb(CLI::App& noun, const CommandSession& session, const std::str
   return command;
 }
 
-void print(const nlohmann::json& body) { fmt::print("{}\n", body.dump(2)); }
+void print(const nlohmann::json& body) {
+  fmt::print("{}\n", body.dump(2));
+}
 
-Result<ServerOptions> server_options(const Input& input, const char* part, const char* user, const char* secret) {
+Result<ServerOptions> server_options(const Input& input, const char* part, const char* user,
+                                     const char* secret) {
   const std::string text = TRY(read_text_file(input.credentials));
   const auto body = nlohmann::json::parse(text, nullptr, false);
   if (body.is_discarded() || !body.contains(part)) {
-    return error(ErrorCode::invalid_argument, "{} holds no credentials of the {}", input.credentials.string(), part);
+    return error(ErrorCode::invalid_argument, "{} holds no credentials of the {}", input.credentials.string(),
+                 part);
   }
-  return ServerOptions{input.directory, input.port, body[part].value(user, ""), body[part].value(secret, ""),
-                       input.mode, input.revive};
+  return ServerOptions{input.directory, input.port,  body[part].value(user, ""), body[part].value(secret, ""),
+                       input.mode,      input.revive};
 }
 
 void add_server_verbs(CLI::App& noun, const CommandSession& session) {
@@ -57,28 +61,30 @@ void add_server_verbs(CLI::App& noun, const CommandSession& session) {
                });
   datacenter->add_option("--mode", input->mode, "What downloads of running machines are allowed: nfs, vmfs");
   datacenter->add_flag("--revive", input->revive, "Serve again after a disaster");
-  CLI::App* region = add_verb(noun, session, "serve-region", "Serve an AWS region in the foreground", input,
-                              [stop](const Input& given) -> Result<> {
-                                return serve_region(
-                                    TRY(server_options(given, "region", "access_key_id", "secret_access_key")), stop);
-                              });
+  CLI::App* region = add_verb(
+      noun, session, "serve-region", "Serve an AWS region in the foreground", input,
+      [stop](const Input& given) -> Result<> {
+        return serve_region(TRY(server_options(given, "region", "access_key_id", "secret_access_key")), stop);
+      });
   for (CLI::App* command : {datacenter, region}) {
-    command->add_option("--credentials", input->credentials, "JSON file with the credentials to accept")->required();
+    command->add_option("--credentials", input->credentials, "JSON file with the credentials to accept")
+        ->required();
     command->add_option("--port", input->port, "Port to listen on; else that of last time, or any");
   }
 }
 
 void add_machine_verb(CLI::App& noun, const CommandSession& session) {
   auto input = std::make_shared<Input>();
-  CLI::App* command = add_verb(noun, session, "add-machine", "Add a machine made from a guest image, and start it", input,
-                               [](const Input& given) -> Result<> {
-                                 const auto client = TRY(DatacenterClient::connect(given.directory / "datacenter"));
-                                 MachineSpec spec;
-                                 spec.name = given.name;
-                                 spec.guest_directory = given.guest;
-                                 print(TRY(client.add_machine(spec)));
-                                 return {};
-                               });
+  CLI::App* command =
+      add_verb(noun, session, "add-machine", "Add a machine made from a guest image, and start it", input,
+               [](const Input& given) -> Result<> {
+                 const auto client = TRY(DatacenterClient::connect(given.directory / "datacenter"));
+                 MachineSpec spec;
+                 spec.name = given.name;
+                 spec.guest_directory = given.guest;
+                 print(TRY(client.add_machine(spec)));
+                 return {};
+               });
   command->add_option("name", input->name, "Its name")->required();
   command->add_option("--guest", input->guest, "Folder that sandbox/guests/build printed")->required();
 }
@@ -104,11 +110,11 @@ void add_sandbox_commands(CLI::App& root, CommandSession session) {
   add_verb(*noun, session, "stop", "End servers, machines and instances; files stay", input,
            [](const Input& given) { return stop_sandbox(given.directory); });
   auto guest = std::make_shared<Input>();
-  CLI::App* prepare = noun->add_subcommand("prepare-guest", "Boot a guest once and keep it suspended, for quick starts");
+  CLI::App* prepare =
+      noun->add_subcommand("prepare-guest", "Boot a guest once and keep it suspended, for quick starts");
   prepare->add_option("guest", guest->guest, "Folder that sandbox/guests/build printed")->required();
-  prepare->callback([chosen = &session.chosen, guest] {
-    *chosen = [guest] { return prepare_saved_state(guest->guest); };
-  });
+  prepare->callback(
+      [chosen = &session.chosen, guest] { *chosen = [guest] { return prepare_saved_state(guest->guest); }; });
   add_server_verbs(*noun, session);
 }
 

@@ -20,11 +20,14 @@ namespace fs = std::filesystem;
 Result<nlohmann::json> read_json(const fs::path& path) {
   const std::string text = TRY(read_text_file(path));
   auto body = nlohmann::json::parse(text, nullptr, false);
-  if (body.is_discarded()) return error(ErrorCode::corrupt, "{} is not JSON; remove it and start again", path.string());
+  if (body.is_discarded())
+    return error(ErrorCode::corrupt, "{} is not JSON; remove it and start again", path.string());
   return body;
 }
 
-Result<> write_json(const fs::path& path, const nlohmann::json& body) { return write_file_atomically(path, body.dump(2)); }
+Result<> write_json(const fs::path& path, const nlohmann::json& body) {
+  return write_file_atomically(path, body.dump(2));
+}
 
 void wait_for(const std::stop_token& stop) {
   SystemClock clock;
@@ -39,7 +42,8 @@ std::uint16_t port_of_last_time(const fs::path& directory) {
 
 Result<Region::Network> network_of(Region& region, const fs::path& directory) {
   const auto known = read_json(directory / "network.json");
-  if (known.ok()) return Region::Network{known->at("vpc_id"), known->at("subnet_id"), known->at("security_group_id")};
+  if (known.ok())
+    return Region::Network{known->at("vpc_id"), known->at("subnet_id"), known->at("security_group_id")};
   const auto network = TRY(region.make_network("10.20.0.0/16", "10.20.1.0/24"));
   TRY(write_json(directory / "network.json", {{"vpc_id", network.vpc_id},
                                               {"subnet_id", network.subnet_id},
@@ -111,8 +115,13 @@ Result<> start_server(const fs::path& directory, const std::string& kind, bool r
   const fs::path own = directory / kind;
   if (runs(own)) return {};
   TRY(make_directories(own));
-  std::vector<std::string> argv = {fs::read_symlink("/proc/self/exe").string(), "sandbox", "serve-" + kind, "--directory", own.string(),
-                                   "--credentials", (directory / "sandbox.json").string()};
+  std::vector<std::string> argv = {fs::read_symlink("/proc/self/exe").string(),
+                                   "sandbox",
+                                   "serve-" + kind,
+                                   "--directory",
+                                   own.string(),
+                                   "--credentials",
+                                   (directory / "sandbox.json").string()};
   if (revive && kind == "datacenter") argv.emplace_back("--revive");
   const pid_t pid = TRY(start_daemon(argv, {own / "server.log"}), "starting the {}", kind);
   SystemClock clock;
@@ -122,18 +131,21 @@ Result<> start_server(const fs::path& directory, const std::string& kind, bool r
     if (!process_lives(pid, "sandbox")) break;
     clock.sleep(std::chrono::milliseconds(50));
   }
-  return error(ErrorCode::unavailable, "the {} of the sandbox did not start: {}", kind, last_line(own / "server.log"));
+  return error(ErrorCode::unavailable, "the {} of the sandbox did not start: {}", kind,
+               last_line(own / "server.log"));
 }
 
 // Made once: whoever finds the directory later uses the same.
 Result<nlohmann::json> credentials_of(const fs::path& directory) {
-  const auto known = read_json(directory / "sandbox.json");
+  auto known = read_json(directory / "sandbox.json");
   if (known.ok()) return known;
   if (known.error().code() != ErrorCode::not_found) return known.error();
   SystemRandom random;
-  nlohmann::json body = {
-      {"datacenter", {{"user", "root"}, {"password", random.hex(8)}}},
-      {"region", {{"name", "us-east-1"}, {"access_key_id", "AKIA" + random.hex(8)}, {"secret_access_key", random.hex(20)}}}};
+  nlohmann::json body = {{"datacenter", {{"user", "root"}, {"password", random.hex(8)}}},
+                         {"region",
+                          {{"name", "us-east-1"},
+                           {"access_key_id", "AKIA" + random.hex(8)},
+                           {"secret_access_key", random.hex(20)}}}};
   TRY(make_directories(directory));
   TRY(write_json(directory / "sandbox.json", body));
   return body;
@@ -152,8 +164,9 @@ Result<nlohmann::json> start_sandbox(const fs::path& directory, bool revive) {
 }
 
 Result<nlohmann::json> sandbox_status(const fs::path& directory) {
-  nlohmann::json body = TRY(read_json(directory / "sandbox.json"), "there is no sandbox in {}; make one with 'rekindle sandbox start'",
-                            directory.string());
+  nlohmann::json body =
+      TRY(read_json(directory / "sandbox.json"),
+          "there is no sandbox in {}; make one with 'rekindle sandbox start'", directory.string());
   body["datacenter"]["runs"] = runs(directory / "datacenter");
   body["region"]["runs"] = runs(directory / "region");
   if (body["datacenter"]["runs"].get<bool>()) {

@@ -20,10 +20,11 @@ namespace {
 // For the question that must not delay a failover: is the datacenter still there?
 class ImpatientTransport final : public HttpTransport {
  public:
-  explicit ImpatientTransport(TlsTrust trust) : transport_(std::move(trust)) {}
+  explicit ImpatientTransport(const TlsTrust& trust) : transport_(trust) {}
   Result<HttpResponse> send(const HttpRequest& request) override {
     HttpRequest hurried = request;
-    hurried.connect_timeout = std::min<std::chrono::milliseconds>(hurried.connect_timeout, std::chrono::seconds(2));
+    hurried.connect_timeout =
+        std::min<std::chrono::milliseconds>(hurried.connect_timeout, std::chrono::seconds(2));
     hurried.timeout = std::min<std::chrono::milliseconds>(hurried.timeout, std::chrono::seconds(5));
     return transport_.send(hurried);
   }
@@ -39,7 +40,8 @@ struct OpenVault {
 
 class HomeWorkplace final : public Workplace, public Sites, public Vaults {
  public:
-  HomeWorkplace(std::filesystem::path home, SecretBox secrets) : home_(std::move(home)), secrets_(std::move(secrets)) {}
+  HomeWorkplace(std::filesystem::path home, const SecretBox& secrets)
+      : home_(std::move(home)), secrets_(secrets) {}
 
   Clock& clock() override { return clock_; }
   Random& random() override { return random_; }
@@ -130,7 +132,8 @@ Result<OpenVault> HomeWorkplace::open_vault(const VaultSettings& settings, bool 
   OpenVault open;
   open.store = TRY(LocalStore::open(settings.directory));
   auto vault = Vault::open(*open.store, secret);
-  if (make && !vault.ok() && vault.error().code() == ErrorCode::not_found) vault = Vault::create(*open.store, secret);
+  if (make && !vault.ok() && vault.error().code() == ErrorCode::not_found)
+    vault = Vault::create(*open.store, secret);
   if (!vault.ok()) return std::move(vault).error();
   open.vault = std::move(vault).value();
   return open;
@@ -147,7 +150,8 @@ Result<Vault*> HomeWorkplace::vault(const std::string& name) {
 }
 
 Result<std::string> HomeWorkplace::probe_datacenter(Datacenter& datacenter) {
-  if (datacenter.thumbprint.empty()) datacenter.thumbprint = TRY(VsphereSite::probe(datacenter.url)).thumbprint;
+  if (datacenter.thumbprint.empty())
+    datacenter.thumbprint = TRY(VsphereSite::probe(datacenter.url)).thumbprint;
   const VsphereOptions options = TRY(options_of(datacenter));
   const auto site = TRY(VsphereSite::connect(options, clock_, random_));
   return fmt::format("{} {}", site->about().name, site->about().version);
@@ -182,8 +186,8 @@ Result<std::unique_ptr<Workplace>> open_home(const std::string& home) {
   TRY(make_directories(path));
   ::chmod(path.c_str(), 0700);
   SystemRandom random;
-  SecretBox secrets = TRY(SecretBox::open(path, random));
-  return std::unique_ptr<Workplace>(std::make_unique<HomeWorkplace>(path, std::move(secrets)));
+  const SecretBox secrets = TRY(SecretBox::open(path, random));
+  return std::unique_ptr<Workplace>(std::make_unique<HomeWorkplace>(path, secrets));
 }
 
 }  // namespace rekindle

@@ -17,11 +17,13 @@ Result<SecretBox> SecretBox::open(const std::filesystem::path& home, Random& ran
   auto text = read_text_file(path);
   if (!text.ok() && text.error().code() == ErrorCode::not_found) {
     text = random.hex(sizeof(AeadKey));
-    TRY(write_file_atomically(path, *text));  // its temporary file, and so the file, is readable by the owner only
+    TRY(write_file_atomically(path,
+                              *text));  // its temporary file, and so the file, is readable by the owner only
   }
   if (!text.ok()) return text.error();
   const Bytes raw = TRY(from_hex(*text), "{}", path.string());
-  if (raw.size() != sizeof(AeadKey)) return error(ErrorCode::corrupt, "{} is not a key; restore it from its copy", path.string());
+  if (raw.size() != sizeof(AeadKey))
+    return error(ErrorCode::corrupt, "{} is not a key; restore it from its copy", path.string());
   AeadKey key;
   std::copy(raw.begin(), raw.end(), key.begin());
   return SecretBox(key);
@@ -39,13 +41,16 @@ std::string SecretBox::seal(const std::string& secret, Random& random) const {
 Result<std::string> SecretBox::unseal(const std::string& sealed) const {
   const Bytes raw = TRY(from_base64(sealed), "a stored secret");
   AeadNonce nonce;
-  if (raw.size() < nonce.size() + aead_tag_bytes) return error(ErrorCode::corrupt, "a stored secret is cut off; register it again");
+  if (raw.size() < nonce.size() + aead_tag_bytes)
+    return error(ErrorCode::corrupt, "a stored secret is cut off; register it again");
   std::copy_n(raw.begin(), nonce.size(), nonce.begin());
   Bytes plain(raw.size() - nonce.size() - aead_tag_bytes);
   const Result<> opened =
       aead_open(key_, nonce, as_bytes(associated), ByteView(raw).subspan(nonce.size()), plain);
   if (!opened.ok()) {
-    return error(ErrorCode::corrupt, "a stored secret was sealed with another key than this home's secret.key; register it again");
+    return error(
+        ErrorCode::corrupt,
+        "a stored secret was sealed with another key than this home's secret.key; register it again");
   }
   return std::string(as_text(plain));
 }

@@ -29,7 +29,7 @@ TEST(SecretBox, KeepsItsKeyFromOthers) {
   auto home = TemporaryDirectory::make().value();
   SystemRandom random;
   ASSERT_TRUE(SecretBox::open(home.path(), random).ok());
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat((home.path() / "secret.key").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777U, 0600U);
 }

@@ -66,7 +66,8 @@ std::string refusal(const CLI::App* root, const CLI::Error& failure) {
     const auto rest = at->remaining();
     what = rest.empty() ? "a word is missing" : fmt::format("there is no '{}' here", rest.front());
     std::string words;
-    for (const CLI::App* word : at->get_subcommands({})) words += (words.empty() ? "" : ", ") + word->get_name();
+    for (const CLI::App* word : at->get_subcommands({}))
+      words += (words.empty() ? "" : ", ") + word->get_name();
     what += "; known: " + words;
   }
   return fmt::format("rekindle: {}; see '{} --help'\n", what, help);

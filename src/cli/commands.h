@@ -42,7 +42,8 @@ void add_job_commands(CLI::App& root, Session& session);
 Result<std::string> read_secret(const std::string& file, const char* variable, const std::string& prompt);
 
 // `not_found` that names the machines there are.
-Error no_such_machine(const std::string& datacenter, const std::string& name, const std::vector<Machine>& there);
+Error no_such_machine(const std::string& datacenter, const std::string& name,
+                      const std::vector<Machine>& there);
 
 // `list` and `remove` of a kind of record.
 template <typename T>

@@ -50,18 +50,18 @@ struct MachineChoice {
 
 void add_machine_show(CLI::App& noun, Session& session) {
   auto choice = std::make_shared<MachineChoice>();
-  CLI::App* verb = add_verb(
-      noun, "show", "Show a machine of a datacenter", session,
-      [&session, choice](Workplace& workplace) -> Result<> {
-        const auto machines = TRY(describe_machines(workplace, choice->datacenter));
-        for (const auto& machine : machines) {
-          if (machine.at("name") != choice->machine && machine.at("id") != choice->machine) continue;
-          session.output.record(machine);
-          return {};
-        }
-        SnapshotSource* site = TRY(workplace.sites().datacenter(choice->datacenter));
-        return no_such_machine(choice->datacenter, choice->machine, TRY(site->machines()));
-      });
+  CLI::App* verb =
+      add_verb(noun, "show", "Show a machine of a datacenter", session,
+               [&session, choice](Workplace& workplace) -> Result<> {
+                 const auto machines = TRY(describe_machines(workplace, choice->datacenter));
+                 for (const auto& machine : machines) {
+                   if (machine.at("name") != choice->machine && machine.at("id") != choice->machine) continue;
+                   session.output.record(machine);
+                   return {};
+                 }
+                 SnapshotSource* site = TRY(workplace.sites().datacenter(choice->datacenter));
+                 return no_such_machine(choice->datacenter, choice->machine, TRY(site->machines()));
+               });
   verb->add_option("name", choice->machine, "Its name or id")->required();
   verb->add_option("--datacenter", choice->datacenter, "Its datacenter")->required();
 }
@@ -100,7 +100,8 @@ void add_policy_create(CLI::App& noun, Session& session) {
 
 }  // namespace
 
-Error no_such_machine(const std::string& datacenter, const std::string& name, const std::vector<Machine>& there) {
+Error no_such_machine(const std::string& datacenter, const std::string& name,
+                      const std::vector<Machine>& there) {
   std::string names;
   for (const Machine& machine : there) names += (names.empty() ? "" : ", ") + machine.name;
   return error(ErrorCode::not_found, "{} has no machine '{}'; it has: {}", datacenter, name,

@@ -55,9 +55,10 @@ Result<> check_machines(Catalog& catalog, const DrPlan& plan) {
   for (const BackupPolicy& policy : policies) known.insert(policy.machines.begin(), policy.machines.end());
   for (const PlanMachine& machine : plan.machines) {
     if (known.contains(machine.machine)) continue;
-    return error(ErrorCode::not_found,
-                 "no policy backs up the machine '{}'; known: {}; protect it first with 'rekindle policy create'",
-                 machine.machine, known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")));
+    return error(
+        ErrorCode::not_found,
+        "no policy backs up the machine '{}'; known: {}; protect it first with 'rekindle policy create'",
+        machine.machine, known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", ")));
   }
   return {};
 }

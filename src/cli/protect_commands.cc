@@ -29,8 +29,8 @@ Result<BackupPolicy> policy_of(Catalog& catalog, const std::string& machine) {
     held.insert(held.end(), policy.machines.begin(), policy.machines.end());
   }
   return error(ErrorCode::not_found,
-               "no policy holds the machine '{}'; they hold: {}; make one with 'rekindle policy create'", machine,
-               held.empty() ? "none" : fmt::format("{}", fmt::join(held, ", ")));
+               "no policy holds the machine '{}'; they hold: {}; make one with 'rekindle policy create'",
+               machine, held.empty() ? "none" : fmt::format("{}", fmt::join(held, ", ")));
 }
 
 // By the id it had when it was first backed up, so that a renamed machine stays the same one; else by its

@@ -19,8 +19,8 @@ Result<std::vector<std::string>> machines_of(const DrPlan& plan, const std::vect
   for (const PlanMachine& machine : plan.machines) all.push_back(machine.machine);
   for (const std::string& machine : wanted) {
     if (std::find(all.begin(), all.end(), machine) == all.end()) {
-      return error(ErrorCode::not_found, "the plan {} does not hold the machine '{}'; it holds: {}", plan.name, machine,
-                   fmt::join(all, ", "));
+      return error(ErrorCode::not_found, "the plan {} does not hold the machine '{}'; it holds: {}",
+                   plan.name, machine, fmt::join(all, ", "));
     }
   }
   return wanted.empty() ? all : wanted;

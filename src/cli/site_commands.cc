@@ -115,15 +115,17 @@ void add_vault_check(CLI::App& noun, Session& session) {
         std::vector<nlohmann::json> problems;
         for (const CheckProblem& problem : report.problems) {
           session.output.say(problem.what);
-          session.output.say(fmt::format("  recovery points that need it: {}", fmt::join(problem.points, ", ")));
+          session.output.say(
+              fmt::format("  recovery points that need it: {}", fmt::join(problem.points, ", ")));
           problems.push_back({{"what", problem.what}, {"points", problem.points}});
         }
         if (session.output.json) session.output.record({{"points", report.points}, {"problems", problems}});
         if (!report.clean()) {
-          return error(ErrorCode::corrupt,
-                       "the vault {} is damaged: {} of its objects, listed above; restore these from a copy of the "
-                       "vault, or back the machines up into a new one",
-                       *name, report.problems.size());
+          return error(
+              ErrorCode::corrupt,
+              "the vault {} is damaged: {} of its objects, listed above; restore these from a copy of the "
+              "vault, or back the machines up into a new one",
+              *name, report.problems.size());
         }
         session.output.say(fmt::format("The vault {} is whole: {} recovery points.", *name, report.points));
         return {};

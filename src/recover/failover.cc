@@ -237,7 +237,7 @@ Result<> FailoverSteps::wait_service(StepContext& context) {
   const std::string url = health_check_url(found.settings.health_check, text(job.data, "private_ip"),
                                            text(job.data, "public_ip"));
   const InstanceId id(text(job.data, "instance_id"));
-  const Result<> healthy = wait_until_healthy(
+  Result<> healthy = wait_until_healthy(
       parts_.http, context.clock, url, std::chrono::seconds(found.plan.health_check_seconds), context.stop,
       [&]() -> Result<> {
         const Instance instance = TRY(site->instance(id));
