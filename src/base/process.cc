@@ -169,12 +169,23 @@ bool process_lives(pid_t pid, std::string_view name_part) {
   return command.ok() && command->find(name_part) != std::string::npos;
 }
 
+namespace {
+
+std::ptrdiff_t threads_of(pid_t pid) {
+  std::error_code gone;
+  const std::filesystem::directory_iterator threads(fmt::format("/proc/{}/task", pid), gone);
+  return gone ? 0 : std::distance(begin(threads), end(threads));
+}
+
+}  // namespace
+
 void kill_process(pid_t pid) {
   if (pid <= 0 || ::kill(pid, SIGKILL) != 0) return;
   while (true) {
     const auto status = read_text_file(fmt::format("/proc/{}/stat", pid));
-    // Gone, or a zombie whose parent has not looked yet: either way it does nothing any more.
-    if (!status.ok() || status->find(") Z ") != std::string::npos) return;
+    // Gone, or a zombie whose parent has not looked yet: either way it does nothing any more. While other threads
+    // of the zombie are still ending, its files, and the locks on them, are open.
+    if (!status.ok() || (status->find(") Z ") != std::string::npos && threads_of(pid) <= 1)) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
 }
