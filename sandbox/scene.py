@@ -189,7 +189,7 @@ class Scene:
     def machine_snapshots(self):
         """The names of the machine's snapshots in the datacenter."""
         status = json.loads(rekindle("sandbox", "status", "--directory", self.directory)[1])
-        return [name for machine in status["machines"] for name in machine["snapshots"]]
+        return [name for machine in status.get("machines", []) for name in machine["snapshots"]]
 
     def vault_bytes(self):
         total = 0
