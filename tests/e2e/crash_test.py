@@ -141,17 +141,16 @@ class World:
         self.test.assertEqual(self.failovers(), [])
 
 
-class CrashTest(unittest.TestCase):
-    def world(self):
-        scene = self.enterContext(Scene("bios"))
-        world = World(self, scene)
-        world.set_up()
-        return world
+def world_of(test):
+    """Lasts until the test ends."""
+    world = World(test, test.enterContext(Scene("bios")))
+    world.set_up()
+    return world
 
 
-class ProtectionKilledAtEveryPoint(CrashTest):
+class ProtectionKilledAtEveryPoint(unittest.TestCase):
     def test_backup_and_replicate(self):
-        world = self.world()
+        world = world_of(self)
         for turn in range(max(len(BACKUP), len(REPLICATE))):
             world.write()
             if turn < len(BACKUP):
@@ -195,9 +194,9 @@ class ProtectionKilledAtEveryPoint(CrashTest):
         world.end_failovers()
 
 
-class FailoverKilledAtEveryPoint(CrashTest):
+class FailoverKilledAtEveryPoint(unittest.TestCase):
     def test_failover_and_its_clean_up(self):
-        world = self.world()
+        world = world_of(self)
         for turn, point in enumerate(FAILOVER):
             world.kill_and_come_back(point, by_next_command=turn % 2 == 1)
             self.assertEqual(len(world.failovers()), 1)
@@ -225,14 +224,14 @@ class FailoverKilledAtEveryPoint(CrashTest):
         self.assertEqual(world.failovers(), [])
 
 
-class KilledAtRandom(CrashTest):
+class KilledAtRandom(unittest.TestCase):
     kills = 12
 
     def test_the_data_survives(self):
         seed = int(os.environ.get("REKINDLE_SEED") or random.randrange(2**32))
         print(f"again with REKINDLE_SEED={seed}", flush=True)
         chance = random.Random(seed)
-        world = self.world()
+        world = world_of(self)
         for turn in range(self.kills):
             kind = list(COMMANDS)[turn % len(COMMANDS)]
             with self.subTest(seed=seed, turn=turn, kind=kind):
@@ -277,11 +276,11 @@ class KilledAtRandom(CrashTest):
         self.assertEqual(kept, at_disaster[:len(kept)], "none is invented")
 
 
-class SandboxServersKilled(CrashTest):
+class SandboxServersKilled(unittest.TestCase):
     """kill -9 of the other side: the job survives by its retries or ends clean, and the second try goes through."""
 
     def test_the_region_in_mid_replicate_and_the_datacenter_in_mid_backup(self):
-        world = self.world()
+        world = world_of(self)
         self.kill_region(world)
         self.kill_datacenter(world)
         world.write()
