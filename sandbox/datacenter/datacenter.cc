@@ -46,6 +46,8 @@ class LocalDatacenter final : public Datacenter {
         datastore_(*host_, sessions_, trouble_, options.mode == DatacenterOptions::Mode::vmfs) {}
 
   ~LocalDatacenter() override {
+    // The one who caused a disaster gets the answer to it first.
+    if (over_) SystemClock().sleep(std::chrono::milliseconds(500));
     host_->changes().stop();  // wakes those who wait for updates
     server_.reset();
   }
@@ -101,9 +103,11 @@ class LocalDatacenter final : public Datacenter {
 
   Result<> disaster() override {
     lost_ = true;
-    return host_->strike();
+    const auto struck = host_->strike();
+    over_ = true;
+    return struck;
   }
-  bool lost() const override { return lost_; }
+  bool lost() const override { return over_; }
 
  private:
   HttpResponse handle(const HttpRequest& request) {
@@ -136,7 +140,8 @@ class LocalDatacenter final : public Datacenter {
   VimService service_;
   DatastoreServer datastore_;
   std::string thumbprint_;
-  std::atomic<bool> lost_ = false;
+  std::atomic<bool> lost_ = false;      // from the first instant: nothing is answered any more
+  std::atomic<bool> over_ = false;      // every machine is dead
   std::unique_ptr<HttpServer> server_;  // last: its threads use all of the above
 };
 
@@ -167,8 +172,6 @@ Result<> run_datacenter(const DatacenterOptions& options, std::stop_token stop) 
   SystemClock clock;
   while (!datacenter->lost() && clock.sleep(std::chrono::milliseconds(100), stop)) {
   }
-  // The one who caused the disaster gets the answer to it first.
-  if (datacenter->lost()) clock.sleep(std::chrono::milliseconds(200));
   return {};
 }
 
