@@ -148,14 +148,8 @@ class LocalDatacenter final : public Datacenter {
 }  // namespace
 
 json MachineStatus::to_json() const {
-  return {{"id", id},
-          {"name", name},
-          {"power", power},
-          {"instance_uuid", instance_uuid},
-          {"pid", pid},
-          {"host_port", host_port},
-          {"firmware", firmware},
-          {"snapshots", snapshots}};
+  return {{"id", id},   {"name", name},           {"power", power},       {"instance_uuid", instance_uuid},
+          {"pid", pid}, {"host_port", host_port}, {"firmware", firmware}, {"snapshots", snapshots}};
 }
 
 Result<std::unique_ptr<Datacenter>> Datacenter::start(const DatacenterOptions& options) {

@@ -183,8 +183,8 @@ void kill_process(pid_t pid) {
   if (pid <= 0 || ::kill(pid, SIGKILL) != 0) return;
   while (true) {
     const auto status = read_text_file(fmt::format("/proc/{}/stat", pid));
-    // Gone, or a zombie whose parent has not looked yet: either way it does nothing any more. While other threads
-    // of the zombie are still ending, its files, and the locks on them, are open.
+    // Gone, or a zombie whose parent has not looked yet: either way it does nothing any more. While other
+    // threads of the zombie are still ending, its files, and the locks on them, are open.
     if (!status.ok() || (status->find(") Z ") != std::string::npos && threads_of(pid) <= 1)) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
