@@ -42,12 +42,13 @@ def protect(scene, timeline):
 
 def update(scene, timeline):
     answer = http_get(scene.source_url("/scatter?mib=50&seed=7"), timeout=60)
+    acknowledged = ledger_lines(http_get(scene.source_url("/ledger")))
     timeline.say(f"the machine writes 50 MiB, scattered: {answer.strip()}")
     point = scene.back_up()["data"]["point"]
     timeline.say(f"incremental backup: {mib(point['bytes_read'])} read, {mib(point['bytes_stored'])} added to the vault")
     job = scene.replicate()
     timeline.say(f"DR copy updated: {job['data']['blocks_put_0'] / 2:.0f} MiB of blocks written and verified")
-    return point
+    return point, acknowledged
 
 
 def show_failover(scene, timeline, job):
@@ -57,7 +58,7 @@ def show_failover(scene, timeline, job):
         timeline.note(f"conversion: {change}")
 
 
-def lose_and_recover(scene, timeline, point):
+def lose_and_recover(scene, timeline, point, acknowledged):
     before = ledger_lines(http_get(scene.source_url("/ledger")))
     lost_at = datetime.datetime.now(datetime.timezone.utc)
     click = time.monotonic()
@@ -71,9 +72,10 @@ def lose_and_recover(scene, timeline, point):
     status = http_get(scene.instance_url("/status"), timeout=10)
     timeline.say(f"the service answers: {status.strip()}")
     kept = [line for line in after if line[2] == before[-1][2]]
-    if kept != before[:len(kept)] or not kept:
+    if after[:len(acknowledged)] != acknowledged or kept != before[:len(kept)]:
         raise SystemExit("the ledger of the failed-over machine is not the one that was backed up")
-    timeline.note(f"its ledger holds {len(kept)} of {len(before)} lines, none invented, and goes on")
+    timeline.note(f"its ledger holds {len(kept)} of {len(before)} lines: all {len(acknowledged)} that were acknowledged before the "
+                  "last backup, none invented; and it goes on")
     print()
     print(f"RPO  {seconds_between(when(point['time']), lost_at):6.1f} s   age of the recovery point at the disaster")
     print(f"RTO  {rto:6.1f} s   from the loss of the datacenter until the service answered")
@@ -91,8 +93,8 @@ def main():
     with Scene(options.guest, keep=options.keep) as scene:
         timeline.say(f"a VM runs in the local datacenter: {http_get(scene.source_url('/status')).strip()}")
         protect(scene, timeline)
-        point = update(scene, timeline)
-        lose_and_recover(scene, timeline, point)
+        point, acknowledged = update(scene, timeline)
+        lose_and_recover(scene, timeline, point, acknowledged)
         if options.keep:
             print(f"\nEverything runs on. Look around:\n  export REKINDLE_HOME={scene.home}\n  rekindle failover list\n"
                   f"  curl {scene.instance_url('/status')}\nEnd it:\n"

@@ -35,7 +35,7 @@ class Ec2:
         body = urllib.parse.urlencode(fields).encode()
         request = urllib.request.Request(self.region["endpoint"] + "/", data=body, headers=self._signed(body))
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
                 return _without_namespaces(ElementTree.fromstring(answer.read()))
         except urllib.error.HTTPError as refusal:
             raise Ec2Refused(f"{action}: {refusal.read().decode()}") from None

@@ -161,12 +161,4 @@ Result<std::unique_ptr<Datacenter>> Datacenter::start(const DatacenterOptions& o
   return std::unique_ptr<Datacenter>(std::move(datacenter));
 }
 
-Result<> run_datacenter(const DatacenterOptions& options, std::stop_token stop) {
-  const auto datacenter = TRY(Datacenter::start(options));
-  SystemClock clock;
-  while (!datacenter->lost() && clock.sleep(std::chrono::milliseconds(100), stop)) {
-  }
-  return {};
-}
-
 }  // namespace rekindle::sandbox

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -72,9 +71,6 @@ class Datacenter {
   virtual Result<> disaster() = 0;
   virtual bool lost() const = 0;
 };
-
-// Serves until stop is requested or a disaster happens.
-Result<> run_datacenter(const DatacenterOptions& options, std::stop_token stop);
 
 // The datacenter of a directory, served by another process: the same, over its admin path
 // https://<address>/rekindle-sandbox/. `unavailable` when nobody serves it.

@@ -55,8 +55,9 @@ Result<> Catalog::transaction(const std::function<Result<>()>& work) {
   --depth_;
   if (result.ok()) result = database_.execute("COMMIT");
   if (!result.ok()) {
+    // SQLite may have rolled back by itself (full disk): the first error is the one to tell.
     const Result<> undone = database_.execute("ROLLBACK");
-    if (!undone.ok()) return undone.error();
+    static_cast<void>(undone.ok());
   }
   return result;
 }

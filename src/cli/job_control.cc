@@ -70,6 +70,9 @@ Result<std::optional<Job>> clear_the_way(Session& session, Workplace& workplace,
       if (owner_lives(job.owner)) TRY(cancel_living(workplace, job));
       cancelled.request_stop();
     }
+    // Nobody wants a failover of yesterday any more, but the one who asks for it again.
+    if (job.kind == JobKind::failover && (kind != job.kind || parameters != job.parameters))
+      cancelled.request_stop();
     const Job now = TRY(catalog->job(job.id));
     if (is_over(now.state) || owner_lives(now.owner)) continue;  // create_job refuses with the reason
     session.output.say(

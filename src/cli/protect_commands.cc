@@ -21,12 +21,19 @@ bool holds(const BackupPolicy& policy, const std::string& machine) {
   return std::find(policy.machines.begin(), policy.machines.end(), machine) != policy.machines.end();
 }
 
-Result<BackupPolicy> policy_of(Catalog& catalog, const std::string& machine) {
-  const auto policies = TRY(catalog.list<BackupPolicy>());
+// The one of `policies` that holds the machine.
+Result<BackupPolicy> policy_of(const std::vector<BackupPolicy>& policies, const std::string& machine) {
   std::vector<std::string> held;
+  std::vector<BackupPolicy> holding;
   for (const BackupPolicy& policy : policies) {
-    if (holds(policy, machine)) return policy;
+    if (holds(policy, machine)) holding.push_back(policy);
     held.insert(held.end(), policy.machines.begin(), policy.machines.end());
+  }
+  if (holding.size() == 1) return holding[0];
+  if (holding.size() > 1) {
+    return error(ErrorCode::invalid_argument,
+                 "the policies {} and {} hold the machine '{}'; say which with --policy", holding[0].name,
+                 holding[1].name, machine);
   }
   return error(ErrorCode::not_found,
                "no policy holds the machine '{}'; they hold: {}; make one with 'rekindle policy create'",
@@ -38,8 +45,13 @@ Result<BackupPolicy> policy_of(Catalog& catalog, const std::string& machine) {
 Result<MachineId> find_machine_id(Workplace& workplace, const BackupPolicy& policy, const std::string& name) {
   Catalog* catalog = TRY(workplace.catalog());
   const auto known = catalog->get<ProtectedMachine>(name);
-  if (known.ok() && known->datacenter == policy.datacenter) return known->id;
   SnapshotSource* site = TRY(workplace.sites().datacenter(policy.datacenter));
+  if (known.ok() && known->datacenter == policy.datacenter) {
+    const auto same = site->machine(known->id);
+    if (same.ok()) return known->id;
+    if (same.error().code() != ErrorCode::not_found) return same.error();
+    // Gone; it may have been made anew under its name.
+  }
   const auto machines = TRY(site->machines());
   for (const Machine& machine : machines) {
     if (machine.name == name || machine.id.str() == name) return machine.id;
@@ -84,19 +96,21 @@ void add_backup_run(CLI::App& noun, Session& session) {
       noun, "run", "Back machines up now", session, [&session, input](Workplace& workplace) -> Result<> {
         Catalog* catalog = TRY(workplace.catalog());
         std::vector<std::string> machines = input->machines;
+        std::vector<BackupPolicy> policies = TRY(catalog->list<BackupPolicy>());
         if (!input->policy.empty()) {
-          const auto policy = TRY(catalog->get<BackupPolicy>(input->policy));
-          machines.insert(machines.end(), policy.machines.begin(), policy.machines.end());
+          policies = {TRY(catalog->get<BackupPolicy>(input->policy))};
+          if (machines.empty()) machines = policies[0].machines;
         }
         if (machines.empty())
           return error(ErrorCode::invalid_argument, "name a machine, or a policy with --policy");
         return for_all(machines, [&](const std::string& machine) -> Result<> {
-          const BackupPolicy policy = TRY(policy_of(*catalog, machine));
+          const BackupPolicy policy = TRY(policy_of(policies, machine));
           return back_up(session, workplace, policy, machine, input->full);
         });
       });
   verb->add_option("machine", input->machines, "Machines");
-  verb->add_option("--policy", input->policy, "All machines of this policy");
+  verb->add_option("--policy", input->policy,
+                   "All machines of this policy, or those named; needed where several policies hold one");
   verb->add_flag("--full", input->full, "Read everything, whatever is tracked");
 }
 
@@ -140,6 +154,14 @@ void add_replicate_run(CLI::App& noun, Session& session) {
 // The images of the copy are used by nobody from here on; this sweep, or any later one, removes them.
 Result<> forget_copy(Catalog& catalog, const DrCopy& copy) {
   return catalog.transaction([&]() -> Result<> {
+    const auto unfinished = TRY(catalog.unfinished_jobs());
+    for (const Job& job : unfinished) {
+      if (job.subject == copy.machine && side_of(job.kind) == "account") {
+        return error(ErrorCode::failed_precondition,
+                     "{} {} of {} is not finished; follow it with 'rekindle job show {}'", word(job.kind),
+                     job.id, job.subject, job.id);
+      }
+    }
     const auto entries = TRY(catalog.ledger());
     for (const LedgerEntry& entry : entries) {
       if (entry.in_use_by == "dr_copy:" + copy.id) TRY(catalog.mark_used(entry.token, ""));

@@ -12,6 +12,7 @@ struct FailoverInput {
   std::string plan;
   std::vector<std::string> machines;
   bool test = false;
+  bool datacenter_is_down = false;
 };
 
 Result<std::vector<std::string>> machines_of(const DrPlan& plan, const std::vector<std::string>& wanted) {
@@ -54,7 +55,8 @@ void add_failover_start(CLI::App& noun, Session& session) {
                  Result<> first;
                  for (const std::string& machine : machines) {
                    FailoverRequest request{plan.name, machine,
-                                           input->test ? FailoverKind::test : FailoverKind::production};
+                                           input->test ? FailoverKind::test : FailoverKind::production,
+                                           input->datacenter_is_down};
                    Result<> result = fail_over(session, workplace, request);
                    if (!result.ok() && first.ok()) {
                      first = about_one_of(machines.size(), machine, std::move(result).error());
@@ -64,6 +66,8 @@ void add_failover_start(CLI::App& noun, Session& session) {
                });
   verb->add_option("plan", input->plan, "The DR plan")->required();
   verb->add_option("--machine", input->machines, "Only this machine; may be given many times");
+  verb->add_flag("--datacenter-is-down", input->datacenter_is_down,
+                 "Do not ask the datacenter whether the machines still run there");
   verb->add_flag("--test", input->test, "A test: the machines of the datacenter go on, protection too");
 }
 
@@ -77,9 +81,10 @@ Result<> end_failover(Session& session, Workplace& workplace, const Failover& fa
   return {};
 }
 
-// It runs, or the job that ends it was interrupted.
-bool is_to_be_ended(const Failover& failover, const std::vector<Job>& unfinished) {
-  return failover.state == FailoverState::running ||
+// It runs, its instance could not be terminated yet, or the job that ends it was interrupted.
+bool is_to_be_ended(const Failover& failover, const std::vector<Job>& unfinished,
+                    const std::vector<LedgerEntry>& ledger) {
+  return failover.state == FailoverState::running || holds_instance(failover, ledger) ||
          std::any_of(unfinished.begin(), unfinished.end(), [&](const Job& job) {
            return job.kind == JobKind::failover_cleanup &&
                   job.parameters.value("failover_id", std::string()) == failover.id;
@@ -94,8 +99,9 @@ void add_failover_clean_up(CLI::App& noun, Session& session) {
              TRY(catalog->get<DrPlan>(*name));
              const auto failovers = TRY(catalog->list<Failover>());
              const auto unfinished = TRY(catalog->unfinished_jobs());
+             const auto ledger = TRY(catalog->ledger());
              for (const Failover& failover : failovers) {
-               if (failover.plan == *name && is_to_be_ended(failover, unfinished)) {
+               if (failover.plan == *name && is_to_be_ended(failover, unfinished, ledger)) {
                  TRY(end_failover(session, workplace, failover), "{}", failover.machine);
                }
              }

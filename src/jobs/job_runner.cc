@@ -15,19 +15,21 @@ namespace {
 // observer draw.
 class Watcher {
  public:
-  Watcher(Catalog& catalog, JobObserver& observer, const JobId& id, Progress& progress, std::stop_token outer)
+  Watcher(Catalog& catalog, JobObserver& observer, const Job& job, Progress& progress, std::stop_token outer)
       : outer_stop_(outer, [this] { stop_.request_stop(); }),
-        thread_([this, &catalog, &observer, id, &progress](std::stop_token end) {
+        thread_([this, &catalog, &observer, id = job.id, &progress](std::stop_token end) {
           SystemClock clock;
           for (int tick = 0; clock.sleep(std::chrono::milliseconds(200), end); ++tick) {
             observer.tick(progress);
             if (tick % 3 != 0) continue;
-            const auto job = catalog.job(id);
-            if (job.ok() && job->cancel_requested) stop_.request_stop();
+            const auto now = catalog.job(id);
+            if (now.ok() && now->cancel_requested) stop_.request_stop();
             const Result<> told = catalog.report_progress(id, progress.bytes_done, progress.bytes_total);
             if (!told.ok()) log::debug("{}", told.error().message());
           }
-        }) {}
+        }) {
+    if (job.cancel_requested) stop_.request_stop();  // before its process died
+  }
   std::stop_token token() const { return stop_.get_token(); }
 
  private:
@@ -57,7 +59,7 @@ Result<Job> JobRunner::resume(const JobProcedure& procedure, const JobId& id, st
   Job job = TRY(catalog_.claim_job(id, process_owner()));
   Progress progress;
   {
-    const Watcher watcher(catalog_, observer_, id, progress, std::move(stop));
+    const Watcher watcher(catalog_, observer_, job, progress, std::move(stop));
     StepContext context{job, catalog_, clock_, random_, progress, watcher.token()};
     if (job.state == JobState::running) {
       const Result<> performed = perform_steps(procedure, context);
@@ -93,16 +95,18 @@ Result<> JobRunner::perform_steps(const JobProcedure& procedure, StepContext& co
 }
 
 Result<> JobRunner::perform_step(const Step& step, StepContext& context) {
-  context.progress.bytes_done = 0;
-  context.progress.bytes_total = 0;
   observer_.step_started(context.job, step);
   const auto begin = clock_.ticks();
   StepTiming timing{step.name, clock_.now(), 0};
   // The sites' clients have retried each call; a whole step again is for what they could not see through.
   constexpr RetryPolicy policy{2, std::chrono::milliseconds(500), std::chrono::milliseconds(2000)};
-  TRY(with_retries(policy, clock_, random_, context.stop, [&]() -> Result<> {
-    if (context.stop.stop_requested()) return error(ErrorCode::cancelled, "cancelled by the user");
-    return step.perform(context);
+  const std::stop_token stop = step.must_finish ? std::stop_token() : context.stop;
+  StepContext own{context.job, context.catalog, context.clock, context.random, context.progress, stop};
+  TRY(with_retries(policy, clock_, random_, stop, [&]() -> Result<> {
+    if (own.stop.stop_requested()) return error(ErrorCode::cancelled, "cancelled by the user");
+    context.progress.bytes_done = 0;
+    context.progress.bytes_total = 0;
+    return step.perform(own);
   }));
   timing.milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.ticks() - begin).count();
   context.job.timings.push_back(timing);

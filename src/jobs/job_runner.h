@@ -39,6 +39,8 @@ struct Step {
   std::string role;     // who performs it: "backup proxy", "AWS proxy"
   std::string purpose;  // for people, as progress: "reading changed blocks"
   StepFunction perform;
+  // Past the point of no return: a cancel comes too late, the step is performed all the same.
+  bool must_finish = false;
 };
 
 // The table of a kind of job.

@@ -35,16 +35,30 @@ Result<> remove_machine_snapshot(SnapshotSource& site, const LedgerEntry& entry)
   return {};
 }
 
-Result<> remove_images(RecoveryTarget& site, const LedgerEntry& entry) {
+// What may have been made a moment ago may not be listed yet: looks again before it believes that there is
+// nothing.
+template <typename Find>
+auto find_patiently(Clock& clock, Find&& find) -> decltype(find()) {
+  auto found = find();
+  for (int look = 0; look < 2 && found.ok() && found->empty(); ++look) {
+    clock.sleep(std::chrono::milliseconds(700));
+    found = find();
+  }
+  return found;
+}
+
+Result<> remove_images(RecoveryTarget& site, Clock& clock, const LedgerEntry& entry) {
   if (!entry.object_id.empty()) return site.remove_image(ImageId(entry.object_id));
-  const auto images = TRY(site.find_images({{token_tag, entry.token}}));
+  const auto images =
+      TRY(find_patiently(clock, [&] { return site.find_images({{token_tag, entry.token}}); }));
   for (const Image& image : images) TRY(site.remove_image(image.id));
   return {};
 }
 
-Result<> remove_templates(RecoveryTarget& site, const LedgerEntry& entry) {
+Result<> remove_templates(RecoveryTarget& site, Clock& clock, const LedgerEntry& entry) {
   if (!entry.object_id.empty()) return site.remove_template(TemplateId(entry.object_id));
-  const auto templates = TRY(site.find_templates({{token_tag, entry.token}}));
+  const auto templates =
+      TRY(find_patiently(clock, [&] { return site.find_templates({{token_tag, entry.token}}); }));
   for (const TemplateId& id : templates) TRY(site.remove_template(id));
   return {};
 }
@@ -63,7 +77,8 @@ Result<> terminate_and_wait(RecoveryTarget& site, Clock& clock, const InstanceId
 
 Result<> remove_instances(RecoveryTarget& site, Clock& clock, const LedgerEntry& entry) {
   if (!entry.object_id.empty()) return terminate_and_wait(site, clock, InstanceId(entry.object_id));
-  const auto instances = TRY(site.find_instances({{token_tag, entry.token}}));
+  const auto instances =
+      TRY(find_patiently(clock, [&] { return site.find_instances({{token_tag, entry.token}}); }));
   for (const Instance& instance : instances) TRY(terminate_and_wait(site, clock, instance.id));
   return {};
 }
@@ -75,8 +90,8 @@ Result<> remove_resource(Sites& sites, Clock& clock, const LedgerEntry& entry) {
   }
   RecoveryTarget* site = TRY(sites.account(entry.site));
   if (entry.kind == ResourceKind::instance) return remove_instances(*site, clock, entry);
-  if (entry.kind == ResourceKind::machine_template) return remove_templates(*site, entry);
-  return remove_images(*site, entry);
+  if (entry.kind == ResourceKind::machine_template) return remove_templates(*site, clock, entry);
+  return remove_images(*site, clock, entry);
 }
 
 Result<int> sweep(Catalog& catalog, Sites& sites, Clock& clock, std::vector<LedgerEntry> entries) {
@@ -109,8 +124,15 @@ Result<> sweep_job(Catalog& catalog, Sites& sites, Clock& clock, const JobId& jo
 }
 
 Result<int> sweep_finished_jobs(Catalog& catalog, Sites& sites, Clock& clock, const std::string& site) {
-  auto entries = TRY(catalog.ledger());
-  const auto unfinished = TRY(catalog.unfinished_jobs());
+  std::vector<LedgerEntry> entries;
+  std::vector<Job> unfinished;
+  // Of one instant: between two reads another process may finish its job, and what it made would look
+  // forgotten.
+  TRY(catalog.transaction([&]() -> Result<> {
+    entries = TRY(catalog.ledger());
+    unfinished = TRY(catalog.unfinished_jobs());
+    return {};
+  }));
   std::erase_if(entries, [&](const LedgerEntry& entry) {
     const bool working = std::any_of(unfinished.begin(), unfinished.end(),
                                      [&](const Job& job) { return job.id == entry.job_id; });

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 
 #include "net/url.h"
@@ -39,6 +40,15 @@ int accept_pinned(X509_STORE_CTX* context, void* argument) {
 CURLcode pin_certificate(CURL*, void* ssl_context, void* argument) {
   SSL_CTX_set_cert_verify_callback(static_cast<SSL_CTX*>(ssl_context), accept_pinned, argument);
   return CURLE_OK;
+}
+
+// Never through a proxy: this computer (all of 127/8), and what the environment names.
+const std::string& direct_hosts() {
+  static const std::string hosts = [] {
+    const char* named = std::getenv("no_proxy");  // NOLINT(concurrency-mt-unsafe): read once
+    return std::string("localhost,127.0.0.0/8,::1") + (named != nullptr ? std::string(",") + named : "");
+  }();
+  return hosts;
 }
 
 struct Transfer {
@@ -174,7 +184,7 @@ Result<HttpResponse> CurlTransport::send(const HttpRequest& request) {
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
+  curl_easy_setopt(curl, CURLOPT_NOPROXY, direct_hosts().c_str());
   curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
   curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 256L * 1024);
   curl_easy_setopt(curl, CURLOPT_UPLOAD_BUFFERSIZE, 512L * 1024);
@@ -253,7 +263,7 @@ Result<std::string> fetch_thumbprint(const std::string& host, std::uint16_t port
   request.url = Url{"https", host, port, "/", ""}.origin();
   curl_easy_setopt(curl.get(), CURLOPT_URL, request.url.c_str());
   curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl.get(), CURLOPT_NOPROXY, "localhost,127.0.0.1,::1");
+  curl_easy_setopt(curl.get(), CURLOPT_NOPROXY, direct_hosts().c_str());
   curl_easy_setopt(curl.get(), CURLOPT_CONNECT_ONLY, 1L);
   curl_easy_setopt(curl.get(), CURLOPT_CONNECTTIMEOUT_MS, 10000L);
   curl_easy_setopt(curl.get(), CURLOPT_SSL_VERIFYHOST, 0L);

@@ -66,8 +66,7 @@ Result<std::optional<RecoveryPoint>> newest_point(Catalog& catalog, Vault& vault
     return point.vault != text(job.parameters, "vault") || point.machine.id != machine_id(job);
   });
   if (points.empty()) return std::optional<RecoveryPoint>();
-  const RecoveryPoint newest = *std::max_element(
-      points.begin(), points.end(), [](const auto& a, const auto& b) { return a.time < b.time; });
+  const RecoveryPoint newest = points.back();  // in the order they were made, whatever the clock said
   const auto stored = vault.get(newest.id);
   if (!stored.ok() && stored.error().code() != ErrorCode::not_found) return stored.error();
   if (!stored.ok()) {
@@ -75,6 +74,21 @@ Result<std::optional<RecoveryPoint>> newest_point(Catalog& catalog, Vault& vault
     return std::optional<RecoveryPoint>();
   }
   return std::optional(newest);
+}
+
+// What cannot be snapshotted is not in the point; without the disk it boots from, the point would be of no
+// use.
+Result<> refuse_without_boot_disk(const Machine& machine) {
+  for (const DiskSpec& disk : machine.disks) {
+    if (disk.excluded_because.empty()) continue;
+    if (disk.position == 0) {
+      return error(ErrorCode::failed_precondition, "{} cannot be backed up: its boot disk {} is left out: {}",
+                   machine.name, disk.name, disk.excluded_because);
+    }
+    log::warn("{}: the disk {} is left out: {}", machine.name, disk.name, disk.excluded_because);
+  }
+  if (!machine.disks.empty()) return {};
+  return error(ErrorCode::failed_precondition, "{} cannot be backed up: it has no disk", machine.name);
 }
 
 Result<> Backup::prepare(StepContext& context) {
@@ -86,7 +100,12 @@ Result<> Backup::prepare(StepContext& context) {
     return error(ErrorCode::failed_precondition, "{} cannot be backed up: {}", machine.name,
                  machine.refused_because);
   }
-  const auto known = context.catalog.get<ProtectedMachine>(machine.name);
+  const auto known = context.catalog.get<ProtectedMachine>(text(job.parameters, "machine"));
+  if (known.ok() && known->datacenter != text(job.parameters, "datacenter")) {
+    return error(ErrorCode::failed_precondition,
+                 "a machine '{}' of the datacenter {} is protected already; give one of the two another name",
+                 known->name, known->datacenter);
+  }
   if (known.ok() && known->runs_at == RunsAt::account) {
     return error(
         ErrorCode::failed_precondition,
@@ -94,6 +113,7 @@ Result<> Backup::prepare(StepContext& context) {
         "before backing up the machine of the datacenter",
         machine.name);
   }
+  TRY(refuse_without_boot_disk(machine));
   if (!machine.change_tracking) {
     const Result<> tracking = source->enable_change_tracking(machine.id);
     if (!tracking.ok() && tracking.error().code() != ErrorCode::failed_precondition) return tracking.error();
@@ -184,6 +204,8 @@ Result<> Backup::read(StepContext& context) {
   point.vault = text(job.parameters, "vault");
   point.datacenter = text(job.parameters, "datacenter");
   point.machine = frozen.machine;
+  // Under the name it is protected by, also when the datacenter calls it otherwise now.
+  point.machine.name = text(job.parameters, "machine");
   job.data.at("time").get_to(point.time);
   auto writer = TRY(begin(*vault, point, frozen, parent));
   TRY(read_disks(context, frozen, point, *writer, parent));
@@ -233,8 +255,8 @@ JobProcedure backup_procedure(Sites& sites, Vaults& vaults) {
       {"prepare", "backup proxy", "preparing the machine", step(&Backup::prepare)},
       {"snapshot", "backup proxy", "freezing the machine", step(&Backup::snapshot)},
       {"read", "backup proxy", "reading into the vault", step(&Backup::read)},
-      {"record", "control plane", "recording the recovery point", step(&Backup::record)},
-      {"remove_snapshot", "backup proxy", "thawing the machine", step(&Backup::remove_snapshot)},
+      {"record", "control plane", "recording the recovery point", step(&Backup::record), true},
+      {"remove_snapshot", "backup proxy", "thawing the machine", step(&Backup::remove_snapshot), true},
   };
   procedure.clean_up = [&sites](StepContext& context) {
     return sweep_job(context.catalog, sites, context.clock, context.job.id);

@@ -42,6 +42,7 @@ class Replication {
   Result<RecoveryTarget*> target(const Job& job) { return sites_.account(text(job.data, "account")); }
   Result<> write_disk(StepContext& context, const DrCopyDisk& disk, std::size_t position);
   Result<> verify_disk(StepContext& context, const DrCopyDisk& disk, std::size_t position);
+  Result<> drop_lost_images(const Job& job, DrCopy& copy);
   Result<Extents> differing(StepContext& context, const DiskId& disk);
   Result<std::unique_ptr<BlockSource>> open_point_disk(const Job& job, const DiskId& disk);
 
@@ -60,13 +61,16 @@ std::optional<DrCopy> old_copy_of(const Job& job) {
 }
 
 Result<RecoveryPoint> newest_point(Catalog& catalog, const std::string& machine) {
-  const auto points = TRY(catalog.list<RecoveryPoint>(machine));
+  auto points = TRY(catalog.list<RecoveryPoint>(machine));
+  const auto known = catalog.get<ProtectedMachine>(machine);
+  // Not those of an earlier machine of that name.
+  if (known.ok())
+    std::erase_if(points, [&](const RecoveryPoint& point) { return point.machine.id != known->id; });
   if (points.empty()) {
     return error(ErrorCode::failed_precondition,
                  "{} has no recovery point yet; back it up with 'rekindle backup run {}'", machine, machine);
   }
-  return *std::max_element(points.begin(), points.end(),
-                           [](const auto& a, const auto& b) { return a.time < b.time; });
+  return points.back();  // in the order they were made, whatever the clock said
 }
 
 Result<std::optional<DrCopy>> current_copy(Catalog& catalog, const Job& job) {
@@ -91,6 +95,24 @@ DrCopy copy_to_make(const Job& job, const RecoveryPoint& point) {
   return copy;
 }
 
+// Images that somebody removed behind our back: their disks are written whole again.
+Result<> Replication::drop_lost_images(const Job& job, DrCopy& copy) {
+  RecoveryTarget* site = TRY(target(job));
+  std::vector<DrCopyDisk> kept;
+  for (const DrCopyDisk& disk : copy.disks) {
+    const auto image = site->image(disk.image_id);
+    if (!image.ok() && image.error().code() != ErrorCode::not_found) return image.error();
+    if (image.ok() && image->state == ImageState::complete) {
+      kept.push_back(disk);
+    } else {
+      log::warn("{}: the image {} of the present DR copy is gone; writing that disk whole", copy.machine,
+                disk.image_id);
+    }
+  }
+  copy.disks = std::move(kept);
+  return {};
+}
+
 Result<> Replication::choose(StepContext& context) {
   Job& job = context.job;
   const auto plan = TRY(context.catalog.get<DrPlan>(text(job.parameters, "plan")));
@@ -98,12 +120,15 @@ Result<> Replication::choose(StepContext& context) {
   TRY(target(job));
   TRY(sweep_finished_jobs(context.catalog, sites_, context.clock, plan.account));
   const RecoveryPoint point = TRY(newest_point(context.catalog, text(job.parameters, "machine")));
-  const auto old_copy = TRY(current_copy(context.catalog, job));
+  auto old_copy = TRY(current_copy(context.catalog, job));
+  const std::size_t disks = old_copy ? old_copy->disks.size() : 0;
+  if (old_copy) TRY(drop_lost_images(job, *old_copy));
   job.data["vault"] = point.vault;
   job.data["copy"] = copy_to_make(job, point);
   job.data.erase("old_copy");
   if (old_copy) job.data["old_copy"] = *old_copy;
-  job.data["up_to_date"] = old_copy && old_copy->recovery_point_id == point.id;
+  job.data["up_to_date"] =
+      old_copy && old_copy->disks.size() == disks && old_copy->recovery_point_id == point.id;
   return {};
 }
 
@@ -291,7 +316,7 @@ JobProcedure replicate_procedure(Sites& sites, Vaults& vaults) {
       {"write", "AWS proxy", "writing differing blocks", step(&Replication::write)},
       {"verify", "AWS proxy", "reading back and comparing", step(&Replication::verify)},
       {"switch", "control plane", "switching to the new DR copy", step(&Replication::switch_copy)},
-      {"remove_old", "AWS proxy", "removing the old DR copy", step(&Replication::remove_old)},
+      {"remove_old", "AWS proxy", "removing the old DR copy", step(&Replication::remove_old), true},
   };
   procedure.clean_up = [&sites](StepContext& context) {
     return sweep_job(context.catalog, sites, context.clock, context.job.id);

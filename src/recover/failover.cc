@@ -13,7 +13,18 @@
 namespace rekindle {
 
 nlohmann::json parameters_of(const FailoverRequest& request) {
-  return {{"plan", request.plan}, {"machine", request.machine}, {"kind", request.kind}};
+  return {{"plan", request.plan},
+          {"machine", request.machine},
+          {"kind", request.kind},
+          {"datacenter_is_down", request.datacenter_is_down}};
+}
+
+bool holds_instance(const Failover& failover, const std::vector<LedgerEntry>& ledger) {
+  const JobId job("job-" + failover.id.substr(9));
+  return std::any_of(ledger.begin(), ledger.end(), [&](const LedgerEntry& entry) {
+    return entry.job_id == job && entry.kind == ResourceKind::instance &&
+           entry.state != ResourceState::released;
+  });
 }
 
 namespace {
@@ -59,6 +70,7 @@ class FailoverSteps {
   Result<DrCopy> copy(StepContext& context);
   Result<RecoveryTarget*> target(StepContext& context);
   Result<> refuse_second_home(StepContext& context);
+  Result<> refuse_while_it_runs(Job& job);
   Result<> intend(StepContext& context, ResourceKind kind, const std::string& token);
   Result<LaunchSpec> launch_spec(StepContext& context);
 
@@ -98,23 +110,41 @@ Result<> FailoverSteps::intend(StepContext& context, ResourceKind kind, const st
 Result<> FailoverSteps::refuse_second_home(StepContext& context) {
   const std::string machine = text(context.job.parameters, "machine");
   const auto failovers = TRY(context.catalog.list<Failover>(machine));
+  const auto ledger = TRY(context.catalog.ledger());
   for (const Failover& other : failovers) {
-    if (other.state == FailoverState::running && other.kind == kind_of(context.job)) {
+    if (other.kind != kind_of(context.job)) continue;
+    if (other.state == FailoverState::running || holds_instance(other, ledger)) {
       return error(
           ErrorCode::failed_precondition,
           "{} runs already as {} since the failover {}; end it with 'rekindle failover clean-up {}' first",
           machine, other.instance_id, other.id, other.plan);
     }
   }
-  if (kind_of(context.job) == FailoverKind::test) return {};
+  const bool asks = kind_of(context.job) == FailoverKind::production &&
+                    !context.job.parameters.value("datacenter_is_down", false);
+  return asks ? refuse_while_it_runs(context.job) : Result<>();
+}
+
+// Only silence is a disaster: a datacenter that answers, but not to us, may still run the machine.
+Result<> FailoverSteps::refuse_while_it_runs(Job& job) {
+  const std::string machine = text(job.parameters, "machine");
   const auto power = parts_.power_at_datacenter(machine);
-  if (power.ok() && *power == PowerState::on) {
+  if (power.ok() && *power != PowerState::on) return {};
+  if (power.ok()) {
     return error(ErrorCode::failed_precondition,
                  "{} still runs in its datacenter; power it off there, or make a test failover with --test",
                  machine);
   }
-  if (!power.ok()) log::info("{}: its datacenter does not answer ({})", machine, power.error().message());
-  return {};
+  if (power.error().transient() || power.error().code() == ErrorCode::not_found) {
+    log::info("{}: its datacenter does not answer for it ({}); going on", machine, power.error().message());
+    job.data["datacenter"] = power.error().message();
+    return {};
+  }
+  return error(
+      ErrorCode::failed_precondition,
+      "whether {} still runs in its datacenter cannot be asked ({}); if you know that it does not, say "
+      "--datacenter-is-down",
+      machine, power.error().message());
 }
 
 Result<LaunchSpec> FailoverSteps::launch_spec(StepContext& context) {
@@ -196,6 +226,7 @@ Result<> FailoverSteps::register_template(StepContext& context) {
 Result<> FailoverSteps::launch(StepContext& context) {
   Job& job = context.job;
   RecoveryTarget* site = TRY(target(context));
+  TRY(refuse_second_home(context));  // again: a resumed job may be days old
   const LaunchSpec spec = TRY(launch_spec(context));
   TRY(intend(context, ResourceKind::instance, spec.token));
   crash_point("failover/launch/intended");
@@ -240,9 +271,11 @@ Result<> FailoverSteps::wait_service(StepContext& context) {
   Result<> healthy = wait_until_healthy(
       parts_.http, context.clock, url, std::chrono::seconds(found.plan.health_check_seconds), context.stop,
       [&]() -> Result<> {
-        const Instance instance = TRY(site->instance(id));
-        if (instance.state == InstanceState::running) return {};
-        return error(ErrorCode::internal, "the instance {} stopped: {}", id, instance.state_reason);
+        const auto instance = site->instance(id);
+        if (!instance.ok() && instance.error().transient()) return {};  // not known is not dead
+        if (!instance.ok()) return instance.error();
+        if (instance->state == InstanceState::running) return {};
+        return error(ErrorCode::internal, "the instance {} stopped: {}", id, instance->state_reason);
       });
   if (healthy.ok() || healthy.error().code() == ErrorCode::cancelled) return healthy;
   // What the person at the other end needs most: the last thing the machine said.
@@ -324,7 +357,7 @@ JobProcedure failover_procedure(FailoverParts parts) {
       {"wait_running", "AWS proxy", "waiting until it runs", step(&FailoverSteps::wait_running)},
       {"wait_service", "AWS proxy", "waiting until its service answers", step(&FailoverSteps::wait_service)},
       {"record", "control plane", "recording the failover", step(&FailoverSteps::record)},
-      {"tidy", "AWS proxy", "removing what is not needed any more", step(&FailoverSteps::tidy)},
+      {"tidy", "AWS proxy", "removing what is not needed any more", step(&FailoverSteps::tidy), true},
   };
   procedure.clean_up = [&sites](StepContext& context) {
     return sweep_job(context.catalog, sites, context.clock, context.job.id);

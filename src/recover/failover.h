@@ -27,9 +27,13 @@ struct FailoverRequest {
   std::string plan;
   std::string machine;
   FailoverKind kind = FailoverKind::production;
+  bool datacenter_is_down = false;  // the user says so: it is not asked
 };
 
 nlohmann::json parameters_of(const FailoverRequest& request);
+
+// Whether the ledger still holds the failover's instance: it runs, or could not be terminated yet.
+bool holds_instance(const Failover& failover, const std::vector<LedgerEntry>& ledger);
 
 // What failover works with; all outlive the procedure.
 struct FailoverParts {

@@ -69,5 +69,9 @@ class UnconvertedDoesNotBoot(unittest.TestCase):
         raise AssertionError(f"the guest did not say why it does not boot; its console:\n{console[-2000:]}")
 
 
+class UefiUnconvertedDoesNotBoot(UnconvertedDoesNotBoot):
+    variant = "uefi"
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -1,0 +1,158 @@
+// The product's AWS site against the local region: neither half has seen the other's reading of the
+// protocols.
+#include <gtest/gtest.h>
+
+#include "aws/aws_site.h"
+#include "base/file.h"
+#include "crypto/hash.h"
+#include "net/curl_transport.h"
+#include "sandbox/region/region.h"
+
+namespace rekindle {
+namespace {
+
+class AwsSiteContract : public testing::Test {
+ protected:
+  void SetUp() override {
+    sandbox::RegionOptions options;
+    options.directory = directory.path();
+    options.access_key = "AKIDEXAMPLE";
+    options.secret_key = "secret";
+    options.account_id = "123456789012";
+    region = sandbox::Region::start(options).value();
+    network = region->make_network("10.0.0.0/16", "10.0.1.0/24").value();
+    site = make_site("secret");
+  }
+  void TearDown() override { EXPECT_TRUE(region->terminate_everything().ok()); }
+
+  std::unique_ptr<AwsSite> make_site(const std::string& secret) {
+    AwsSiteOptions options;
+    options.region = "us-east-1";
+    options.endpoint = region->endpoint();
+    options.credentials = {"AKIDEXAMPLE", secret, ""};
+    return AwsSite::make(options, transport, clock, random).value();
+  }
+
+  static Bytes pattern(int value) { return Bytes(image_block_bytes, static_cast<std::byte>(value)); }
+
+  ImageId make_image(const std::string& token, std::optional<ImageId> parent,
+                     const std::map<std::uint64_t, int>& blocks) {
+    ImageSpec spec;
+    spec.size_bytes = 1 * gib;
+    spec.parent = std::move(parent);
+    spec.token = token;
+    spec.tags = {{"rekindle:token", token}};
+    const ImageId id = site->start_image(spec).value();
+    auto writer = site->open_writer(id).value();
+    for (const auto& [index, value] : blocks) EXPECT_TRUE(writer->put_block(index, pattern(value)).ok());
+    const auto completed = writer->complete();
+    EXPECT_TRUE(completed.ok()) << completed.error().message();
+    return id;
+  }
+
+  Bytes block(const ImageId& id, std::uint64_t index) {
+    Bytes content(image_block_bytes);
+    const auto result = site->open_image(id).value()->read_at(index * image_block_bytes, content);
+    EXPECT_TRUE(result.ok()) << result.error().message();
+    return content;
+  }
+
+  TemporaryDirectory directory = TemporaryDirectory::make("rk").value();
+  SystemClock clock;
+  SystemRandom random;
+  CurlTransport transport;
+  std::unique_ptr<sandbox::Region> region;
+  sandbox::Region::Network network;
+  std::unique_ptr<AwsSite> site;
+};
+
+TEST_F(AwsSiteContract, KnowsWhoItIsAndSaysWhenTheSecretIsWrong) {
+  EXPECT_EQ(site->identity().value(), "123456789012");
+  const auto refused = make_site("wrong")->identity();
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::unauthenticated);
+}
+
+TEST_F(AwsSiteContract, AChildImageHoldsItsOwnBlocksAndThoseOfItsParent) {
+  const ImageId parent = make_image("t1", std::nullopt, {{0, 1}, {5, 2}});
+  const ImageId child = make_image("t2", parent, {{5, 3}, {9, 0}});
+  EXPECT_EQ(block(child, 0), pattern(1));
+  EXPECT_EQ(block(child, 5), pattern(3));
+  EXPECT_EQ(block(parent, 5), pattern(2)) << "the parent did not change";
+  EXPECT_TRUE(all_zero(block(child, 7)));
+  EXPECT_EQ(site->image(child)->parent, parent);
+  EXPECT_EQ(site->ebs().changed_blocks(child, parent).value(), (std::vector<std::uint64_t>{5, 9}));
+  ASSERT_TRUE(site->remove_image(parent).ok());
+  EXPECT_EQ(block(child, 0), pattern(1)) << "a child outlives its parent";
+}
+
+TEST_F(AwsSiteContract, TheSameTokenIsTheSameImage) {
+  const ImageId first = make_image("t1", std::nullopt, {{0, 1}});
+  ImageSpec spec;
+  spec.size_bytes = 1 * gib;
+  spec.token = "t1";
+  spec.tags = {{"rekindle:token", "t1"}};
+  EXPECT_EQ(site->start_image(spec).value(), first);
+  EXPECT_EQ(site->find_images({{"rekindle:token", "t1"}})->size(), 1U);
+}
+
+TEST_F(AwsSiteContract, ANewProcessCompletesWhatAnEarlierOneBegan) {
+  ImageSpec spec;
+  spec.size_bytes = 1 * gib;
+  spec.token = "t1";
+  const ImageId id = site->start_image(spec).value();
+  ASSERT_TRUE(site->open_writer(id).value()->put_block(3, pattern(7)).ok());
+  site = make_site("secret");
+  auto writer = site->open_writer(id).value();
+  writer->resume_from({{3, sha256(pattern(7))}});
+  ASSERT_TRUE(writer->put_block(4, pattern(8)).ok());
+  const auto completed = writer->complete();
+  ASSERT_TRUE(completed.ok()) << completed.error().message();
+  EXPECT_EQ(block(id, 3), pattern(7));
+}
+
+TEST_F(AwsSiteContract, LaunchSettingsThatCannotBeAreNamed) {
+  LaunchSpec spec;
+  spec.instance_type = "t3.small";
+  spec.subnet_id = network.subnet_id;
+  spec.security_group_ids = {network.security_group_id};
+  spec.token = "t1";
+  EXPECT_TRUE(site->check_launch(spec).ok());
+  LaunchSpec wrong = spec;
+  wrong.instance_type = "t9.huge";
+  EXPECT_NE(site->check_launch(wrong).error().message().find("t9.huge"), std::string::npos);
+  wrong = spec;
+  wrong.subnet_id = "subnet-00000000000000000";
+  EXPECT_NE(site->check_launch(wrong).error().message().find("subnet-0"), std::string::npos);
+}
+
+TEST_F(AwsSiteContract, AnInstanceIsLaunchedOnceFoundByItsTagAndGone) {
+  const ImageId image = make_image("t1", std::nullopt, {{0, 1}});
+  TemplateSpec machine;
+  machine.name = "rekindle-contract";
+  machine.disks = {{image, ""}};
+  machine.tags = {{"rekindle:token", "rekindle-contract"}};
+  const TemplateId id = site->register_template(machine).value();
+  EXPECT_EQ(site->register_template(machine).value(), id);
+  LaunchSpec spec;
+  spec.image_template = id;
+  spec.instance_type = "t3.small";
+  spec.subnet_id = network.subnet_id;
+  spec.security_group_ids = {network.security_group_id};
+  spec.private_ip = "10.0.1.77";
+  spec.token = "launch-1";
+  spec.tags = {{"rekindle:token", "launch-1"}};
+  const InstanceId instance = site->launch(spec).value();
+  EXPECT_EQ(site->launch(spec).value(), instance) << "a retry makes no second one";
+  EXPECT_EQ(site->instance(instance)->private_ip, "10.0.1.77");
+  EXPECT_EQ(site->find_instances(spec.tags)->size(), 1U);
+  ASSERT_TRUE(site->terminate(instance).ok());
+  ASSERT_TRUE(site->remove_template(id).ok());
+  while (site->instance(instance)->state != InstanceState::terminated)
+    clock.sleep(std::chrono::milliseconds(50));
+  EXPECT_TRUE(site->find_instances(spec.tags)->empty());
+  EXPECT_TRUE(site->remove_image(image).ok());
+}
+
+}  // namespace
+}  // namespace rekindle
