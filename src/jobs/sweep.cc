@@ -1,6 +1,7 @@
 #include "jobs/sweep.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "model/json.h"
@@ -95,8 +96,9 @@ Result<> remove_resource(Sites& sites, Clock& clock, const LedgerEntry& entry) {
 }
 
 Result<int> sweep(Catalog& catalog, Sites& sites, Clock& clock, std::vector<LedgerEntry> entries) {
-  std::stable_sort(entries.begin(), entries.end(),
-                   [](const auto& a, const auto& b) { return order_of(a.kind) < order_of(b.kind); });
+  std::sort(entries.begin(), entries.end(), [](const LedgerEntry& a, const LedgerEntry& b) {
+    return std::pair(order_of(a.kind), a.token) < std::pair(order_of(b.kind), b.token);
+  });
   int removed = 0;
   Result<> first;
   for (const LedgerEntry& entry : entries) {
