@@ -118,15 +118,17 @@ Result<ManagedObject> VsphereSite::make_snapshot(const ManagedObject& vm, const 
 }
 
 // CreateSnapshot_Task is not idempotent: when its answer was lost, the snapshot may be there, or be about to
-// be; so may that of a process that was killed. So before each attempt running tasks are waited out, and the
-// name is looked for.
+// be. So before each further attempt running tasks are waited out, and the name is looked for.
 Result<TaskOutcome> VsphereSite::try_snapshot(const ManagedObject& vm, const std::string& name,
                                               bool quiesce) {
+  bool tried = false;
   return with_retries(options_.busy_retry, clock_, random_, options_.stop, [&]() -> Result<TaskOutcome> {
-    TRY(wait_for_running_tasks(vm));
-    const auto snapshots = TRY(list_snapshots(*session_, vm));
-    if (const SnapshotNode* made = find_by_name(snapshots, name))
-      return TaskOutcome{true, {}, made->snapshot};
+    if (std::exchange(tried, true)) {
+      TRY(wait_for_running_tasks(vm));
+      const auto snapshots = TRY(list_snapshots(*session_, vm));
+      if (const SnapshotNode* made = find_by_name(snapshots, name))
+        return TaskOutcome{true, {}, made->snapshot};
+    }
     const VimReply started = TRY(session_->call_once(create_snapshot_call(vm, name, quiesce)));
     TaskOutcome outcome = TRY(wait_for_task(*session_, read_reference(started.value()), options_.stop));
     if (!outcome.succeeded && to_error(outcome.fault).transient()) return to_error(outcome.fault);
