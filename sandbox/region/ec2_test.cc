@@ -70,7 +70,8 @@ done(states=[made['State'], taken['State']], busy=busy, early=early, size=child[
 TEST_F(Ec2Test, AnImageHoldsItsSnapshot) {
   const auto seen = boto(R"(
 s = make_snapshot({0: block('boot')})
-image = image_of(s, name='one', BootMode='uefi', TagSpecifications=[{'ResourceType': 'image', 'Tags': [{'Key': 'k', 'Value': 'v'}]}])
+image = image_of(s, name='one', BootMode='uefi')
+ec2.create_tags(Resources=[image], Tags=[{'Key': 'k', 'Value': 'v'}])
 held = refused(ec2.delete_snapshot, SnapshotId=s)
 duplicate = refused(image_of, snapshot=s, name='one')
 missing = refused(image_of, snapshot='snap-0123456789abcdef0', name='two')
