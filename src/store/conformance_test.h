@@ -14,6 +14,14 @@
 
 namespace rekindle {
 
+// Name and size, for comparing.
+inline std::vector<std::pair<std::string, std::uint64_t>> names_and_sizes(
+    const std::vector<ObjectInfo>& infos) {
+  std::vector<std::pair<std::string, std::uint64_t>> found;
+  for (const ObjectInfo& info : infos) found.emplace_back(info.name, info.size_bytes);
+  return found;
+}
+
 template <typename Fixture>
 class ObjectStoreConformance : public testing::Test {
  protected:
@@ -56,11 +64,22 @@ TYPED_TEST_P(ObjectStoreConformance, ListsByPrefixInOrder) {
   for (const char* name : {"data/b/2", "data/a/1", "data/ab", "tree/a", "data2"}) {
     ASSERT_TRUE(this->store().put(name, as_bytes("xyz")).ok());
   }
-  using Infos = std::vector<ObjectInfo>;
-  EXPECT_EQ(this->store().list("data/").value(), (Infos{{"data/a/1", 3}, {"data/ab", 3}, {"data/b/2", 3}}));
-  EXPECT_EQ(this->store().list("data/a").value(), (Infos{{"data/a/1", 3}, {"data/ab", 3}}));
+  using Infos = std::vector<std::pair<std::string, std::uint64_t>>;
+  EXPECT_EQ(names_and_sizes(this->store().list("data/").value()),
+            (Infos{{"data/a/1", 3}, {"data/ab", 3}, {"data/b/2", 3}}));
+  EXPECT_EQ(names_and_sizes(this->store().list("data/a").value()), (Infos{{"data/a/1", 3}, {"data/ab", 3}}));
   EXPECT_EQ(this->store().list("").value().size(), 5U);
   EXPECT_TRUE(this->store().list("absent/").value().empty());
+}
+
+TYPED_TEST_P(ObjectStoreConformance, TellsWhenAnObjectWasPut) {
+  SystemClock clock;
+  ASSERT_TRUE(this->store().put("data/a", as_bytes("x")).ok());
+  const auto listed = this->store().list("data/").value();
+  ASSERT_EQ(listed.size(), 1U);
+  // Stores round to seconds, and have clocks of their own.
+  EXPECT_LT(listed[0].put_at, clock.now() + std::chrono::minutes(1));
+  EXPECT_GT(listed[0].put_at, clock.now() - std::chrono::minutes(10));
 }
 
 TYPED_TEST_P(ObjectStoreConformance, RemovesAndDoesNotMindTheAbsent) {
@@ -102,7 +121,8 @@ TYPED_TEST_P(ObjectStoreConformance, LetsExactlyOneOfSeveralWritersHaveAName) {
 }
 
 REGISTER_TYPED_TEST_SUITE_P(ObjectStoreConformance, GivesBackWhatWasPut, ReadsRangesExactly,
-                            RefusesANameThatIsTaken, ListsByPrefixInOrder, RemovesAndDoesNotMindTheAbsent,
-                            RefusesNamesThatCouldLeaveTheStore, LetsExactlyOneOfSeveralWritersHaveAName);
+                            RefusesANameThatIsTaken, ListsByPrefixInOrder, TellsWhenAnObjectWasPut,
+                            RemovesAndDoesNotMindTheAbsent, RefusesNamesThatCouldLeaveTheStore,
+                            LetsExactlyOneOfSeveralWritersHaveAName);
 
 }  // namespace rekindle

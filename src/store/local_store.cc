@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -59,6 +60,12 @@ class IncomingFile {
   FileDescriptor fd_;
   std::string path_;
 };
+
+Time modified(const struct stat& status) {
+  const auto since_1970 =
+      std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec);
+  return Time(std::chrono::floor<std::chrono::milliseconds>(since_1970));
+}
 
 // What a person needs to know about a put that failed.
 Error explain(Error cause, const std::string& name, const fs::path& directory) {
@@ -156,8 +163,10 @@ Result<std::vector<ObjectInfo>> LocalStore::list(std::string_view prefix) {
       continue;
     }
     const std::string name = walk->path().lexically_relative(directory_).generic_string();
-    const std::uintmax_t size = walk->file_size(gone);
-    if (!gone && name.starts_with(prefix) && check_object_name(name).ok()) found.push_back({name, size});
+    if (!name.starts_with(prefix) || !check_object_name(name).ok()) continue;
+    struct stat status{};
+    if (::stat(walk->path().c_str(), &status) != 0) continue;
+    found.push_back({name, static_cast<std::uint64_t>(status.st_size), modified(status)});
   }
   if (failure) return errno_error(failure.value(), fmt::format("listing {}", (directory_ / folder).string()));
   std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.name < b.name; });

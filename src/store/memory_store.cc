@@ -13,7 +13,7 @@ Result<> MemoryStore::put(const std::string& name, ByteView content) {
                  human_bytes(used_bytes_));
   }
   used_bytes_ += content.size();
-  objects_.emplace(name, std::move(copy));
+  objects_.emplace(name, Object{std::move(copy), clock_.now()});
   return {};
 }
 
@@ -22,7 +22,7 @@ Result<MemoryStore::Content> MemoryStore::find(const std::string& name) {
   const std::lock_guard lock(mutex_);
   const auto found = objects_.find(name);
   if (found == objects_.end()) return error(ErrorCode::not_found, "there is no object {}", name);
-  return found->second;
+  return found->second.content;
 }
 
 Result<Bytes> MemoryStore::get(const std::string& name) {
@@ -49,7 +49,7 @@ Result<std::vector<ObjectInfo>> MemoryStore::list(std::string_view prefix) {
   const std::lock_guard lock(mutex_);
   std::vector<ObjectInfo> found;
   for (auto it = objects_.lower_bound(prefix); it != objects_.end() && it->first.starts_with(prefix); ++it) {
-    found.push_back({it->first, it->second->size()});
+    found.push_back({it->first, it->second.content->size(), it->second.put_at});
   }
   return found;
 }
@@ -59,7 +59,7 @@ Result<> MemoryStore::remove(const std::string& name) {
   const std::lock_guard lock(mutex_);
   const auto found = objects_.find(name);
   if (found == objects_.end()) return {};
-  used_bytes_ -= found->second->size();
+  used_bytes_ -= found->second.content->size();
   objects_.erase(found);
   return {};
 }
@@ -73,8 +73,8 @@ void MemoryStore::replace(const std::string& name, Bytes content) {
   const std::lock_guard lock(mutex_);
   const auto found = objects_.find(name);
   CHECK(found != objects_.end());
-  used_bytes_ = used_bytes_ - found->second->size() + content.size();
-  found->second = std::make_shared<const Bytes>(std::move(content));
+  used_bytes_ = used_bytes_ - found->second.content->size() + content.size();
+  found->second.content = std::make_shared<const Bytes>(std::move(content));
 }
 
 }  // namespace rekindle

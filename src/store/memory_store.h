@@ -13,6 +13,8 @@ class MemoryStore final : public ObjectStore {
  public:
   // Puts beyond this sum of all sizes are refused with `exhausted`, as a full disk does.
   explicit MemoryStore(std::uint64_t capacity_bytes = UINT64_MAX) : capacity_bytes_(capacity_bytes) {}
+  // Objects are put at the time of `clock`, which outlives this.
+  explicit MemoryStore(Clock& clock) : clock_(clock) {}
 
   Result<> put(const std::string& name, ByteView content) override;
   Result<Bytes> get(const std::string& name) override;
@@ -27,12 +29,18 @@ class MemoryStore final : public ObjectStore {
 
  private:
   using Content = std::shared_ptr<const Bytes>;  // shared, so that a reader needs the lock only to find it
+  struct Object {
+    Content content;
+    Time put_at;
+  };
   Result<Content> find(const std::string& name);
 
+  SystemClock system_clock_;
+  Clock& clock_ = system_clock_;
   std::mutex mutex_;
-  std::uint64_t capacity_bytes_;
+  std::uint64_t capacity_bytes_ = UINT64_MAX;
   std::uint64_t used_bytes_ = 0;
-  std::map<std::string, Content, std::less<>> objects_;
+  std::map<std::string, Object, std::less<>> objects_;
 };
 
 }  // namespace rekindle

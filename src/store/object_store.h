@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/result.h"
 
 namespace rekindle {
@@ -14,8 +15,7 @@ namespace rekindle {
 struct ObjectInfo {
   std::string name;
   std::uint64_t size_bytes = 0;
-
-  friend bool operator==(const ObjectInfo&, const ObjectInfo&) = default;
+  Time put_at;  // by the store's own clock; whole seconds on some stores
 };
 
 // Any number of threads and processes may call any method. Errors common to all: `invalid_argument` (see
