@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "aws/service_client.h"
-#include "aws/token_bucket.h"
+#include "base/token_bucket.h"
 #include "crypto/hash.h"
 #include "model/ids.h"
 #include "site/recovery_target.h"

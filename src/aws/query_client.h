@@ -13,7 +13,7 @@
 
 #include "aws/query_answer.h"
 #include "aws/service_client.h"
-#include "aws/token_bucket.h"
+#include "base/token_bucket.h"
 #include "net/url.h"
 
 namespace rekindle {

@@ -1,4 +1,4 @@
-#include "aws/token_bucket.h"
+#include "base/token_bucket.h"
 
 #include <algorithm>
 #include <cmath>
@@ -17,12 +17,12 @@ void TokenBucket::refill() {
   filled_at_ = now;
 }
 
-bool TokenBucket::take(std::stop_token stop) {
+bool TokenBucket::take_many(double count, std::stop_token stop) {
   double owed = 0;
   {
     const std::lock_guard lock(mutex_);
     refill();
-    tokens_ -= 1;
+    tokens_ -= count;
     owed = -tokens_;
   }
   if (owed <= 0) return !stop.stop_requested();

@@ -1,5 +1,5 @@
-// A client-side quota: AWS counts calls in token buckets and answers a burst above them with errors; waiting
-// here is cheaper than being refused there.
+// A rate that is kept on our side: of calls, which the other side would refuse above its quota, or of bytes
+// on a line that others use too.
 #pragma once
 
 #include <mutex>
@@ -11,7 +11,7 @@ namespace rekindle {
 
 struct Rate {
   double per_second = 0;  // > 0
-  double burst = 0;       // >= 1: calls that may come at once after a pause
+  double burst = 0;       // >= 1: what may come at once after a pause
 };
 
 // Any number of threads; served in the order they came.
@@ -21,7 +21,9 @@ class TokenBucket {
   TokenBucket(Rate rate, Clock& clock);
 
   // Waits for its turn. False when stop was requested; the turn is lost then.
-  bool take(std::stop_token stop = {});
+  bool take(std::stop_token stop = {}) { return take_many(1, std::move(stop)); }
+  // `count` turns at once, also more than the burst: those who come later wait for them.
+  bool take_many(double count, std::stop_token stop = {});
   // The other side said that it is too much: what was saved up is gone.
   void drain();
 

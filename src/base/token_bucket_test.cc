@@ -1,4 +1,4 @@
-#include "aws/token_bucket.h"
+#include "base/token_bucket.h"
 
 #include <gtest/gtest.h>
 
@@ -33,6 +33,14 @@ TEST_F(TokenBucketTest, SavesUpNoMoreThanTheBurst) {
   const Time before = clock.now();
   for (int i = 0; i < 6; ++i) EXPECT_TRUE(bucket.take());
   EXPECT_EQ(clock.now() - before, milliseconds(100));
+}
+
+TEST_F(TokenBucketTest, GivesMoreThanTheBurstToOneWhoWaitsForIt) {
+  TokenBucket bucket({10, 5}, clock);
+  EXPECT_TRUE(bucket.take_many(25));
+  EXPECT_EQ(elapsed(), milliseconds(2000));
+  EXPECT_TRUE(bucket.take());
+  EXPECT_EQ(elapsed(), milliseconds(2100));
 }
 
 TEST_F(TokenBucketTest, WaitsFromZeroAfterADrain) {

@@ -1,5 +1,6 @@
 // What every ObjectStore must do. A new implementation adds three lines:
 //   struct MyStoreFixture { ObjectStore& store(); };
+// A fixture that needs what is not on every machine has a `std::string why_skipped()` too; empty: it is here.
 //   INSTANTIATE_TYPED_TEST_SUITE_P(MyStore, ObjectStoreConformance, MyStoreFixture);
 #pragma once
 
@@ -25,6 +26,11 @@ inline std::vector<std::pair<std::string, std::uint64_t>> names_and_sizes(
 template <typename Fixture>
 class ObjectStoreConformance : public testing::Test {
  protected:
+  void SetUp() override {
+    if constexpr (requires { fixture.why_skipped(); }) {
+      if (const std::string reason = fixture.why_skipped(); !reason.empty()) GTEST_SKIP() << reason;
+    }
+  }
   ObjectStore& store() { return fixture.store(); }
   Fixture fixture;
 };
@@ -91,6 +97,12 @@ TYPED_TEST_P(ObjectStoreConformance, RemovesAndDoesNotMindTheAbsent) {
   EXPECT_TRUE(this->store().list("").value().empty());
 }
 
+TYPED_TEST_P(ObjectStoreConformance, TakesTheWishToKeepAnObject) {
+  ASSERT_TRUE(this->store().put("data/a", as_bytes("x")).ok());
+  EXPECT_TRUE(this->store().keep_until("data/a", SystemClock().now() + std::chrono::hours(1)).ok());
+  EXPECT_EQ(as_text(this->store().get("data/a").value()), "x");
+}
+
 TYPED_TEST_P(ObjectStoreConformance, RefusesNamesThatCouldLeaveTheStore) {
   for (const char* name : {"", "../a", "/a", "a/", "a//b", "A", "a b", ".a", "\xc3\xa4"}) {
     EXPECT_EQ(this->store().put(name, as_bytes("x")).error().code(), ErrorCode::invalid_argument) << name;
@@ -122,7 +134,7 @@ TYPED_TEST_P(ObjectStoreConformance, LetsExactlyOneOfSeveralWritersHaveAName) {
 
 REGISTER_TYPED_TEST_SUITE_P(ObjectStoreConformance, GivesBackWhatWasPut, ReadsRangesExactly,
                             RefusesANameThatIsTaken, ListsByPrefixInOrder, TellsWhenAnObjectWasPut,
-                            RemovesAndDoesNotMindTheAbsent, RefusesNamesThatCouldLeaveTheStore,
-                            LetsExactlyOneOfSeveralWritersHaveAName);
+                            RemovesAndDoesNotMindTheAbsent, TakesTheWishToKeepAnObject,
+                            RefusesNamesThatCouldLeaveTheStore, LetsExactlyOneOfSeveralWritersHaveAName);
 
 }  // namespace rekindle

@@ -41,4 +41,8 @@ Result<> FaultyStore::remove(const std::string& name) {
   return perform(StoreCall::remove, name, [&] { return inner_.remove(name); });
 }
 
+Result<> FaultyStore::keep_until(const std::string& name, Time until) {
+  return perform(StoreCall::keep_until, name, [&] { return inner_.keep_until(name, until); });
+}
+
 }  // namespace rekindle

@@ -16,7 +16,7 @@ enum class StoreFault {
   dead,           // not done, and nothing is done from now on: as if the process had been killed
 };
 
-enum class StoreCall { put, get, read_at, size, list, remove };
+enum class StoreCall { put, get, read_at, size, list, remove, keep_until };
 
 class FaultyStore final : public ObjectStore {
  public:
@@ -33,6 +33,7 @@ class FaultyStore final : public ObjectStore {
   Result<std::uint64_t> size(const std::string& name) override;
   Result<std::vector<ObjectInfo>> list(std::string_view prefix) override;
   Result<> remove(const std::string& name) override;
+  Result<> keep_until(const std::string& name, Time until) override;
 
   std::uint64_t calls() const { return calls_; }
 

@@ -40,8 +40,11 @@ class ObjectStore {
   // All objects whose name starts with `prefix`, ascending by name; what is put or removed meanwhile may be
   // missing.
   virtual Result<std::vector<ObjectInfo>> list(std::string_view prefix) = 0;
-  // Absent is fine.
+  // Absent is fine. `permission_denied` while the object is locked.
   virtual Result<> remove(const std::string& name) = 0;
+  // On a store with retention locks: nobody can remove the object before `until`. Never shortens a lock. Does
+  // nothing on others. `not_found`.
+  virtual Result<> keep_until(const std::string& /*name*/, Time /*until*/) { return {}; }
 };
 
 // Names are parts of lower-case letters, digits, '-' and '_', divided by '/': "data/3f/3f0c...", at most 200

@@ -49,4 +49,8 @@ Result<> RetryingStore::remove(const std::string& name) {
   return retry([&] { return inner_.remove(name); });
 }
 
+Result<> RetryingStore::keep_until(const std::string& name, Time until) {
+  return retry([&] { return inner_.keep_until(name, until); });
+}
+
 }  // namespace rekindle

@@ -21,6 +21,7 @@ class RetryingStore final : public ObjectStore {
   Result<std::uint64_t> size(const std::string& name) override;
   Result<std::vector<ObjectInfo>> list(std::string_view prefix) override;
   Result<> remove(const std::string& name) override;
+  Result<> keep_until(const std::string& name, Time until) override;
 
  private:
   template <typename Call>
