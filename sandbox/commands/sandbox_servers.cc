@@ -184,7 +184,7 @@ Result<> strike_datacenter(const fs::path& directory) {
 Result<> stop_sandbox(const fs::path& directory) {
   const nlohmann::json body = TRY(credentials_of(directory));
   // All is ended also when the datacenter fails to say that its machines are.
-  const Result<> struck = runs(directory / "datacenter") ? strike_datacenter(directory) : Result<>();
+  Result<> struck = runs(directory / "datacenter") ? strike_datacenter(directory) : Result<>();
   for (const char* kind : {"datacenter", "region"}) {
     const auto server = read_json(directory / kind / "server.json");
     if (server.ok() && runs(directory / kind)) kill_process(server->value("pid", 0));

@@ -59,7 +59,7 @@ class MachineFixture : public testing::Test {
         std::all_of(bytes.begin(), bytes.end(), [&](std::byte byte) { return byte == bytes[0]; });
     return same ? std::to_integer<int>(bytes[0]) : -1;
   }
-  static Areas at(std::vector<int> mibs) {
+  static Areas at(const std::vector<int>& mibs) {
     std::vector<Area> areas;
     for (const int start : mibs) areas.push_back({static_cast<std::uint64_t>(start) * mib, 64 * kib});
     return merged(std::move(areas));

@@ -24,7 +24,7 @@ Outcome rekindle(std::vector<const char*> arguments) {
   };
   Outcome outcome;
   outcome.status = run_command_line(static_cast<int>(arguments.size()), arguments.data(), open,
-                                    [](CLI::App&, ExtraSession) {});
+                                    [](CLI::App&, const ExtraSession&) {});
   outcome.out = testing::internal::GetCapturedStdout();
   outcome.err = testing::internal::GetCapturedStderr();
   return outcome;

@@ -9,7 +9,7 @@ namespace {
 
 class JobRunnerTest : public testing::Test {
  protected:
-  Step step(const std::string& name, StepFunction perform = {}) {
+  Step step(const std::string& name, const StepFunction& perform = {}) {
     return {name, "test", name, [this, name, perform](StepContext& context) -> Result<> {
               performed.push_back(name);
               return perform ? perform(context) : Result<>();

@@ -30,7 +30,7 @@ class MemorySiteTest : public testing::Test {
     return content;
   }
   // A complete image whose first block is full of `fill`.
-  ImageId image(const std::string& token, std::byte fill, std::optional<ImageId> parent = {}) {
+  ImageId image(const std::string& token, std::byte fill, const std::optional<ImageId>& parent = {}) {
     const ImageId made = site.start_image({disk_bytes, parent, "", token, {{token_tag, token}}}).value();
     const auto writer = site.open_writer(made).value();
     EXPECT_TRUE(writer->put_block(0, Bytes(image_block_bytes, fill)).ok());
