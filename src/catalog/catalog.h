@@ -89,11 +89,14 @@ class Catalog {
   Result<> report_progress(const JobId& id, std::uint64_t bytes_done, std::uint64_t bytes_total);
   Result<> request_cancel(const JobId& id);  // `failed_precondition` when it is over
 
-  // Ledger. intend: a no-op if the token is known. The others: `not_found` for an unknown token.
-  Result<> intend(LedgerEntry entry);
+  // Ledger. intend: true if nothing is known that was made, or may have been made, under this token. The
+  // others: `not_found` for an unknown token.
+  Result<bool> intend(LedgerEntry entry);
   Result<> mark_exists(const std::string& token, const std::string& object_id);
   Result<> mark_used(const std::string& token, const std::string& in_use_by);
   Result<> mark_released(const std::string& token);
+  // Whatever `in_use_by` used is used by nobody from here on: the next sweep removes it.
+  Result<> release_uses(const std::string& in_use_by);
   Result<LedgerEntry> ledger_entry(const std::string& token);
   Result<std::vector<LedgerEntry>> ledger(bool with_released = false);
 
@@ -113,9 +116,9 @@ class Catalog {
   int depth_ = 0;
 };
 
-// The owner that this process signs leases with: host, pid and start time of the process.
+// The owner that this process signs leases with: machine, boot, pid and start time of the process.
 std::string process_owner();
-// Whether that process still lives. Processes of other hosts count as living.
+// Whether that process still lives. Processes of other machines count as living.
 bool owner_lives(const std::string& owner);
 
 }  // namespace rekindle

@@ -21,15 +21,18 @@ Result<LedgerEntry> Catalog::ledger_entry(const std::string& token) {
   return parse_json<LedgerEntry>(statement.text(0));
 }
 
-Result<> Catalog::intend(LedgerEntry entry) {
-  return transaction([&]() -> Result<> {
+Result<bool> Catalog::intend(LedgerEntry entry) {
+  bool is_new = false;
+  TRY(transaction([&]() -> Result<> {
     const auto known = ledger_entry(entry.token);
-    if (known.ok()) return {};
-    if (known.error().code() != ErrorCode::not_found) return known.error();
+    if (!known.ok() && known.error().code() != ErrorCode::not_found) return known.error();
+    is_new = !known.ok() || known->state == ResourceState::released;
+    if (!is_new) return {};
     entry.state = ResourceState::intended;
     entry.updated = clock_.now();
     return write_entry(entry);
-  });
+  }));
+  return is_new;
 }
 
 Result<> Catalog::change_entry(const std::string& token, const std::function<void(LedgerEntry&)>& change) {
@@ -56,6 +59,16 @@ Result<> Catalog::mark_released(const std::string& token) {
   return change_entry(token, [](LedgerEntry& entry) {
     entry.state = ResourceState::released;
     entry.in_use_by.clear();
+  });
+}
+
+Result<> Catalog::release_uses(const std::string& in_use_by) {
+  return transaction([&]() -> Result<> {
+    const auto entries = TRY(ledger());
+    for (const LedgerEntry& entry : entries) {
+      if (entry.in_use_by == in_use_by) TRY(mark_used(entry.token, ""));
+    }
+    return {};
   });
 }
 

@@ -103,6 +103,10 @@ TEST_F(CatalogTest, TheLedgerFollowsAResourceFromIntentToRelease) {
   EXPECT_EQ(catalog_->ledger_entry(entry.token)->object_id, "snap-1");
   ASSERT_TRUE(catalog_->mark_used(entry.token, "dr_copy:1").ok());
   EXPECT_EQ(catalog_->ledger()->at(0).in_use_by, "dr_copy:1");
+  ASSERT_TRUE(catalog_->release_uses("dr_copy:2").ok());
+  EXPECT_EQ(catalog_->ledger()->at(0).in_use_by, "dr_copy:1");
+  ASSERT_TRUE(catalog_->release_uses("dr_copy:1").ok());
+  EXPECT_EQ(catalog_->ledger()->at(0).in_use_by, "");
   ASSERT_TRUE(catalog_->mark_released(entry.token).ok());
   EXPECT_TRUE(catalog_->ledger()->empty());
   EXPECT_EQ(catalog_->ledger(true)->size(), 1U);
@@ -126,6 +130,10 @@ TEST(Owner, LivesAsLongAsItsProcess) {
   auto directory = TemporaryDirectory::make().value();
   const std::string self = process_owner();
   EXPECT_FALSE(owner_lives(self + "0")) << "same pid, other start time";
+  const auto slash = self.find('/');
+  EXPECT_TRUE(owner_lives("another" + self)) << "of another machine: nobody here can tell";
+  EXPECT_FALSE(owner_lives(self.substr(0, slash) + "/another" + self.substr(slash + 1)))
+      << "of an earlier boot";
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
-// Who holds a lease: "host/pid/start time in clock ticks since boot".
+// Who holds a lease: "machine id/boot id/pid/start time in clock ticks since boot". Not the host name: two
+// machines may share it, and a restored or renamed one must not take a dead process for a living one.
 #include <unistd.h>
 
-#include <charconv>
+#include <sstream>
 
 #include "base/file.h"
 #include "catalog/catalog.h"
@@ -10,7 +11,17 @@ namespace rekindle {
 
 namespace {
 
-std::string host_name() {
+constexpr const char* boot_id = "/proc/sys/kernel/random/boot_id";
+
+std::string first_line(const char* path) {
+  const auto content = read_text_file(path);
+  return content.ok() ? content->substr(0, content->find('\n')) : std::string();
+}
+
+// The host name where there is no machine id, as in small containers.
+std::string machine_id() {
+  const std::string id = first_line("/etc/machine-id");
+  if (!id.empty()) return id;
   char name[256] = {};
   ::gethostname(name, sizeof name - 1);
   return name;
@@ -33,16 +44,18 @@ std::string start_time(const std::string& pid) {
 
 std::string process_owner() {
   const std::string pid = std::to_string(::getpid());
-  return host_name() + "/" + pid + "/" + start_time(pid);
+  return fmt::format("{}/{}/{}/{}", machine_id(), first_line(boot_id), pid, start_time(pid));
 }
 
 bool owner_lives(const std::string& owner) {
-  const auto last = owner.rfind('/');
-  const auto middle = last == std::string::npos ? last : owner.rfind('/', last - 1);
-  if (middle == std::string::npos) return false;
-  if (owner.substr(0, middle) != host_name()) return true;
-  const std::string pid = owner.substr(middle + 1, last - middle - 1);
-  return start_time(pid) == owner.substr(last + 1) && !start_time(pid).empty();
+  std::vector<std::string> parts;
+  std::istringstream in(owner);
+  for (std::string part; std::getline(in, part, '/');) parts.push_back(part);
+  if (parts.size() != 4) return false;
+  if (parts[0] != machine_id()) return true;
+  if (parts[1] != first_line(boot_id)) return false;  // this machine was started again since
+  const std::string started = start_time(parts[2]);
+  return !started.empty() && started == parts[3];
 }
 
 }  // namespace rekindle

@@ -162,10 +162,7 @@ Result<> forget_copy(Catalog& catalog, const DrCopy& copy) {
                      job.id, job.subject, job.id);
       }
     }
-    const auto entries = TRY(catalog.ledger());
-    for (const LedgerEntry& entry : entries) {
-      if (entry.in_use_by == "dr_copy:" + copy.id) TRY(catalog.mark_used(entry.token, ""));
-    }
+    TRY(catalog.release_uses("dr_copy:" + copy.id));
     return catalog.remove<DrCopy>(copy.id);
   });
 }

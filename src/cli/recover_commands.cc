@@ -33,7 +33,7 @@ Result<> fail_over(Session& session, Workplace& workplace, const FailoverRequest
   if (session.output.json) session.output.record(job);
   TRY(outcome(job));
   Catalog* catalog = TRY(workplace.catalog());
-  const auto failover = TRY(catalog->get<Failover>("failover-" + job.id.str().substr(4)));
+  const auto failover = TRY(catalog->get<Failover>(id_by_job("failover", job.id)));
   session.output.say(fmt::format("{}: runs as {} ({}) since {}, with its data of {}.", request.machine,
                                  failover.instance_id, failover.private_ip, duration_of(job),
                                  to_iso8601(failover.recovery_point_time)));

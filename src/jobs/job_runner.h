@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -42,6 +43,12 @@ struct Step {
   // Past the point of no return: a cancel comes too late, the step is performed all the same.
   bool must_finish = false;
 };
+
+// A step that is a method of `steps`, which is kept alive by it.
+template <typename Steps>
+StepFunction method_of(std::shared_ptr<Steps> steps, Result<> (Steps::*method)(StepContext&)) {
+  return [steps = std::move(steps), method](StepContext& context) { return (*steps.*method)(context); };
+}
 
 // The table of a kind of job.
 struct JobProcedure {

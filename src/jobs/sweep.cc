@@ -25,15 +25,21 @@ int order_of(ResourceKind kind) {
   return 4;
 }
 
-Result<> remove_machine_snapshot(SnapshotSource& site, const LedgerEntry& entry) {
+// Removing tells how many there were; of those only intended, none may be found.
+using Removed = Result<std::size_t>;
+
+Removed remove_machine_snapshot(SnapshotSource& site, const LedgerEntry& entry) {
   const MachineId machine(entry.container);
   auto names = site.snapshots(machine);
-  if (!names.ok() && names.error().code() == ErrorCode::not_found) return {};  // gone with its machine
+  if (!names.ok() && names.error().code() == ErrorCode::not_found) return 1;  // gone with its machine
   if (!names.ok()) return names.error();
+  std::size_t found = 0;
   for (const SnapshotName& snapshot : *names) {
-    if (snapshot.name == entry.token) TRY(site.remove_snapshot(machine, snapshot.id));
+    if (snapshot.name != entry.token) continue;
+    TRY(site.remove_snapshot(machine, snapshot.id));
+    ++found;
   }
-  return {};
+  return found;
 }
 
 // What may have been made a moment ago may not be listed yet: looks again before it believes that there is
@@ -48,20 +54,26 @@ auto find_patiently(Clock& clock, Find&& find) -> decltype(find()) {
   return found;
 }
 
-Result<> remove_images(RecoveryTarget& site, Clock& clock, const LedgerEntry& entry) {
-  if (!entry.object_id.empty()) return site.remove_image(ImageId(entry.object_id));
+Removed remove_images(RecoveryTarget& site, Clock& clock, const LedgerEntry& entry) {
+  if (!entry.object_id.empty()) {
+    TRY(site.remove_image(ImageId(entry.object_id)));
+    return 1;
+  }
   const auto images =
       TRY(find_patiently(clock, [&] { return site.find_images({{token_tag, entry.token}}); }));
   for (const Image& image : images) TRY(site.remove_image(image.id));
-  return {};
+  return images.size();
 }
 
-Result<> remove_templates(RecoveryTarget& site, Clock& clock, const LedgerEntry& entry) {
-  if (!entry.object_id.empty()) return site.remove_template(TemplateId(entry.object_id));
+Removed remove_templates(RecoveryTarget& site, Clock& clock, const LedgerEntry& entry) {
+  if (!entry.object_id.empty()) {
+    TRY(site.remove_template(TemplateId(entry.object_id)));
+    return 1;
+  }
   const auto templates =
       TRY(find_patiently(clock, [&] { return site.find_templates({{token_tag, entry.token}}); }));
   for (const TemplateId& id : templates) TRY(site.remove_template(id));
-  return {};
+  return templates.size();
 }
 
 Result<> terminate_and_wait(RecoveryTarget& site, Clock& clock, const InstanceId& id) {
@@ -76,15 +88,18 @@ Result<> terminate_and_wait(RecoveryTarget& site, Clock& clock, const InstanceId
   return error(ErrorCode::unavailable, "the instance {} does not terminate", id);
 }
 
-Result<> remove_instances(RecoveryTarget& site, Clock& clock, const LedgerEntry& entry) {
-  if (!entry.object_id.empty()) return terminate_and_wait(site, clock, InstanceId(entry.object_id));
+Removed remove_instances(RecoveryTarget& site, Clock& clock, const LedgerEntry& entry) {
+  if (!entry.object_id.empty()) {
+    TRY(terminate_and_wait(site, clock, InstanceId(entry.object_id)));
+    return 1;
+  }
   const auto instances =
       TRY(find_patiently(clock, [&] { return site.find_instances({{token_tag, entry.token}}); }));
   for (const Instance& instance : instances) TRY(terminate_and_wait(site, clock, instance.id));
-  return {};
+  return instances.size();
 }
 
-Result<> remove_resource(Sites& sites, Clock& clock, const LedgerEntry& entry) {
+Removed remove_resource(Sites& sites, Clock& clock, const LedgerEntry& entry) {
   if (entry.kind == ResourceKind::machine_snapshot) {
     SnapshotSource* site = TRY(sites.datacenter(entry.site));
     return remove_machine_snapshot(*site, entry);
@@ -95,6 +110,22 @@ Result<> remove_resource(Sites& sites, Clock& clock, const LedgerEntry& entry) {
   return remove_images(*site, clock, entry);
 }
 
+// A call whose answer was lost may take effect, or be listed, later: until then its entry stays in the
+// ledger.
+constexpr std::chrono::minutes appears_within{10};
+
+bool may_still_appear(const LedgerEntry& entry, Clock& clock) {
+  return entry.object_id.empty() && clock.now() - entry.updated < appears_within;
+}
+
+// True if it is gone, and out of the ledger.
+Result<bool> sweep_entry(Catalog& catalog, Sites& sites, Clock& clock, const LedgerEntry& entry) {
+  const std::size_t found = TRY(remove_resource(sites, clock, entry));
+  if (found == 0 && may_still_appear(entry, clock)) return false;
+  TRY(catalog.mark_released(entry.token));
+  return true;
+}
+
 Result<int> sweep(Catalog& catalog, Sites& sites, Clock& clock, std::vector<LedgerEntry> entries) {
   std::sort(entries.begin(), entries.end(), [](const LedgerEntry& a, const LedgerEntry& b) {
     return std::pair(order_of(a.kind), a.token) < std::pair(order_of(b.kind), b.token);
@@ -102,10 +133,9 @@ Result<int> sweep(Catalog& catalog, Sites& sites, Clock& clock, std::vector<Ledg
   int removed = 0;
   Result<> first;
   for (const LedgerEntry& entry : entries) {
-    Result<> result = remove_resource(sites, clock, entry);
-    if (result.ok()) result = catalog.mark_released(entry.token);
+    Result<bool> result = sweep_entry(catalog, sites, clock, entry);
     if (result.ok()) {
-      ++removed;
+      removed += *result ? 1 : 0;
     } else if (first.ok()) {
       first = std::move(result).error().context("removing the {} {}", word(entry.kind),
                                                 entry.object_id.empty() ? entry.token : entry.object_id);

@@ -66,6 +66,19 @@ TEST_F(SweepTest, LooksForWhatWasOnlyIntendedByItsToken) {
   image("lost-answer", job, false);
   intend("never-made", ResourceKind::image, job);
   ASSERT_TRUE(sweep_job(*catalog, site, clock, job).ok());
+  EXPECT_EQ(site.image_count(), 0U);
+  ASSERT_EQ(catalog->ledger()->size(), 1U) << "the call may take effect yet";
+  EXPECT_EQ(catalog->ledger()->at(0).token, "never-made");
+  clock.advance(std::chrono::minutes(10));
+  ASSERT_TRUE(sweep_job(*catalog, site, clock, job).ok());
+  expect_nothing_left();
+}
+
+TEST_F(SweepTest, RemovesWhatAppearsOnlyAfterTheFirstSweep) {
+  intend("slow", ResourceKind::image, job);
+  ASSERT_TRUE(sweep_job(*catalog, site, clock, job).ok());
+  ASSERT_TRUE(site.start_image({mib, {}, "", "slow", {{token_tag, "slow"}}}).ok());
+  EXPECT_EQ(sweep_finished_jobs(*catalog, site, clock, "account").value(), 1);
   expect_nothing_left();
 }
 

@@ -46,8 +46,10 @@ enum class DrCopyState { pending, current, retired };
 
 struct DrCopy {
   std::string id;
+  JobId job_id;  // that made it: the ledger knows its images by it
   std::string plan;
   std::string machine;
+  std::string account;  // that holds the images
   RecoveryPointId recovery_point_id;
   Time recovery_point_time{};
   Firmware firmware = Firmware::bios;
@@ -60,6 +62,7 @@ enum class FailoverState { running, released };
 
 struct Failover {
   std::string id;
+  JobId job_id;  // that made it: the ledger knows its instance by it
   std::string plan;
   std::string machine;
   std::string account;

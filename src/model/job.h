@@ -1,9 +1,11 @@
 // A job is a row with a step.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -49,5 +51,17 @@ struct Job {
   std::string owner;
   std::uint64_t fencing = 0;
 };
+
+// The id of what a job makes, derived from its own, so that a repeated step names the same thing:
+// "failover-3f0c" of "job-3f0c".
+inline std::string id_by_job(std::string_view kind, const JobId& job) {
+  const std::string& id = job.str();
+  return std::string(kind) + id.substr(std::min(id.find('-'), id.size()));
+}
+
+// What a job's parameters or data say under `key`; "" if nothing.
+inline std::string text(const nlohmann::json& object, const char* key) {
+  return object.value(key, std::string());
+}
 
 }  // namespace rekindle

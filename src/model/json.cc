@@ -45,8 +45,9 @@ JSON_FIELDS(FailoverSettings, instance_type, subnet_id, security_group_ids, priv
 JSON_FIELDS(PlanMachine, machine, settings)
 JSON_FIELDS(DrPlan, name, account, replicate_every_minutes, health_check_seconds, machines)
 JSON_FIELDS(DrCopyDisk, disk_id, image_id, size_bytes)
-JSON_FIELDS(DrCopy, id, plan, machine, recovery_point_id, recovery_point_time, firmware, state, disks)
-JSON_FIELDS(Failover, id, plan, machine, account, kind, state, instance_id, private_ip, public_ip,
+JSON_FIELDS(DrCopy, id, job_id, plan, machine, account, recovery_point_id, recovery_point_time, firmware,
+            state, disks)
+JSON_FIELDS(Failover, id, job_id, plan, machine, account, kind, state, instance_id, private_ip, public_ip,
             recovery_point_id, recovery_point_time, started, finished)
 JSON_FIELDS(StepTiming, step, started, milliseconds)
 JSON_FIELDS(LedgerEntry, token, kind, site, container, object_id, state, job_id, in_use_by, updated)

@@ -4,6 +4,7 @@
 
 #include "base/crash_point.h"
 #include "base/log.h"
+#include "jobs/make_resource.h"
 #include "jobs/sweep.h"
 #include "model/json.h"
 #include "protect/read_disk.h"
@@ -20,17 +21,13 @@ nlohmann::json parameters_of(const BackupRequest& request) {
 
 namespace {
 
-std::string text(const nlohmann::json& object, const char* key) {
-  return object.value(key, std::string());
-}
-
 // The name of the job's snapshot at the datacenter, and its token in the ledger.
 std::string snapshot_name(const Job& job) {
   return "rekindle-" + job.id.str();
 }
 
 RecoveryPointId point_id(const Job& job) {
-  return RecoveryPointId("point-" + job.id.str().substr(4));
+  return RecoveryPointId(id_by_job("point", job.id));
 }
 
 class Backup {
@@ -141,18 +138,17 @@ Result<> Backup::snapshot(StepContext& context) {
   entry.kind = ResourceKind::machine_snapshot;
   entry.site = text(job.parameters, "datacenter");
   entry.container = machine_id(job).str();
-  entry.job_id = job.id;
-  TRY(context.catalog.intend(entry));
-  crash_point("backup/snapshot/intended");
-  auto frozen = own_snapshot(job);  // an earlier attempt may have made it
-  if (!frozen.ok() && frozen.error().code() == ErrorCode::not_found) {
-    job.data["time"] = context.clock.now();
-    frozen = source->create_snapshot(machine_id(job), snapshot_name(job));
-    crash_point("backup/snapshot/made");
-  }
-  if (!frozen.ok()) return frozen.error();
-  job.data["snapshot_id"] = frozen->id;
-  return context.catalog.mark_exists(snapshot_name(job), frozen->id.str());
+  const MachineSnapshotId id = TRY(make_resource(context, entry, [&]() -> Result<MachineSnapshotId> {
+    auto frozen = own_snapshot(job);  // an earlier attempt may have made it
+    if (!frozen.ok() && frozen.error().code() == ErrorCode::not_found) {
+      job.data["time"] = context.clock.now();
+      frozen = source->create_snapshot(machine_id(job), snapshot_name(job));
+    }
+    if (!frozen.ok()) return frozen.error();
+    return frozen->id;
+  }));
+  job.data["snapshot_id"] = id;
+  return {};
 }
 
 Result<> Backup::read_disks(StepContext& context, const MachineSnapshot& frozen, RecoveryPoint& point,
@@ -246,17 +242,15 @@ Result<> Backup::remove_snapshot(StepContext& context) {
 
 JobProcedure backup_procedure(Sites& sites, Vaults& vaults) {
   auto backup = std::make_shared<Backup>(sites, vaults);
-  auto step = [&](Result<> (Backup::*method)(StepContext&)) {
-    return [backup, method](StepContext& context) { return (*backup.*method)(context); };
-  };
   JobProcedure procedure;
   procedure.kind = JobKind::backup;
   procedure.steps = {
-      {"prepare", "backup proxy", "preparing the machine", step(&Backup::prepare)},
-      {"snapshot", "backup proxy", "freezing the machine", step(&Backup::snapshot)},
-      {"read", "backup proxy", "reading into the vault", step(&Backup::read)},
-      {"record", "control plane", "recording the recovery point", step(&Backup::record), true},
-      {"remove_snapshot", "backup proxy", "thawing the machine", step(&Backup::remove_snapshot), true},
+      {"prepare", "backup proxy", "preparing the machine", method_of(backup, &Backup::prepare)},
+      {"snapshot", "backup proxy", "freezing the machine", method_of(backup, &Backup::snapshot)},
+      {"read", "backup proxy", "reading into the vault", method_of(backup, &Backup::read)},
+      {"record", "control plane", "recording the recovery point", method_of(backup, &Backup::record), true},
+      {"remove_snapshot", "backup proxy", "thawing the machine", method_of(backup, &Backup::remove_snapshot),
+       true},
   };
   procedure.clean_up = [&sites](StepContext& context) {
     return sweep_job(context.catalog, sites, context.clock, context.job.id);

@@ -75,8 +75,8 @@ class ProtectTest : public testing::Test, public Vaults {
   std::vector<DrCopy> copies() { return catalog->list<DrCopy>("web").value(); }
 
   TemporaryDirectory directory = TemporaryDirectory::make().value();
-  SystemClock wall_clock;                               // of the catalog, which several threads ask
-  ManualClock clock{Time(std::chrono::hours(490000))};  // pauses between attempts take no time
+  SystemClock wall_clock;               // of the catalog, which several threads ask
+  ManualClock clock{wall_clock.now()};  // pauses between attempts take no time
   SystemRandom random;
   SeededRandom seeded{42};
   JobObserver observer;

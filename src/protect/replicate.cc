@@ -4,6 +4,7 @@
 
 #include "base/crash_point.h"
 #include "base/log.h"
+#include "jobs/make_resource.h"
 #include "jobs/sweep.h"
 #include "model/json.h"
 #include "protect/image_copy.h"
@@ -18,10 +19,6 @@ namespace {
 
 // Of the blocks that were not written, how many are read back all the same: they prove the lineage.
 constexpr std::size_t sampled_blocks = 32;
-
-std::string text(const nlohmann::json& object, const char* key) {
-  return object.value(key, std::string());
-}
 
 std::string token_of(const Job& job, std::size_t disk) {
   return fmt::format("rekindle-{}-disk-{}", job.id, disk);
@@ -84,7 +81,9 @@ Result<std::optional<DrCopy>> current_copy(Catalog& catalog, const Job& job) {
 
 DrCopy copy_to_make(const Job& job, const RecoveryPoint& point) {
   DrCopy copy;
-  copy.id = "copy-" + job.id.str().substr(4);
+  copy.id = id_by_job("copy", job.id);
+  copy.job_id = job.id;
+  copy.account = text(job.data, "account");
   copy.plan = text(job.parameters, "plan");
   copy.machine = text(job.parameters, "machine");
   copy.recovery_point_id = point.id;
@@ -95,8 +94,13 @@ DrCopy copy_to_make(const Job& job, const RecoveryPoint& point) {
   return copy;
 }
 
-// Images that somebody removed behind our back: their disks are written whole again.
+// Images that somebody removed behind our back, or that lie in the account that the plan named before: their
+// disks are written whole again.
 Result<> Replication::drop_lost_images(const Job& job, DrCopy& copy) {
+  if (copy.account != text(job.data, "account")) {
+    copy.disks.clear();
+    return {};
+  }
   RecoveryTarget* site = TRY(target(job));
   std::vector<DrCopyDisk> kept;
   for (const DrCopyDisk& disk : copy.disks) {
@@ -128,7 +132,7 @@ Result<> Replication::choose(StepContext& context) {
   job.data.erase("old_copy");
   if (old_copy) job.data["old_copy"] = *old_copy;
   job.data["up_to_date"] =
-      old_copy && old_copy->disks.size() == disks && old_copy->recovery_point_id == point.id;
+      old_copy && disks > 0 && old_copy->disks.size() == disks && old_copy->recovery_point_id == point.id;
   return {};
 }
 
@@ -165,13 +169,9 @@ Result<> Replication::start_images(StepContext& context) {
     LedgerEntry entry;
     entry.token = spec.token;
     entry.kind = ResourceKind::image;
-    entry.site = text(job.data, "account");
-    entry.job_id = job.id;
-    TRY(context.catalog.intend(entry));
-    crash_point("replicate/start_images/intended");
-    copy.disks[i].image_id = TRY(site->start_image(spec), "disk {}", i);
-    crash_point("replicate/start_images/made");
-    TRY(context.catalog.mark_exists(spec.token, copy.disks[i].image_id.str()));
+    entry.site = copy.account;
+    copy.disks[i].image_id =
+        TRY(make_resource(context, entry, [&] { return site->start_image(spec); }), "disk {}", i);
   }
   job.data["copy"] = copy;
   return {};
@@ -271,11 +271,7 @@ Result<> Replication::switch_copy(StepContext& context) {
     if (auto old_copy = old_copy_of(job)) {
       old_copy->state = DrCopyState::retired;
       TRY(context.catalog.put(*old_copy));
-      const auto entries = TRY(context.catalog.ledger());
-      for (const LedgerEntry& entry : entries) {
-        // From here on nobody uses them: this job, or any sweep after a crash, removes them.
-        if (entry.in_use_by == "dr_copy:" + old_copy->id) TRY(context.catalog.mark_used(entry.token, ""));
-      }
+      TRY(context.catalog.release_uses("dr_copy:" + old_copy->id));
     }
     DrCopy copy = copy_of(job);
     copy.state = DrCopyState::current;
@@ -290,8 +286,7 @@ Result<> Replication::remove_old(StepContext& context) {
   const auto old_copy = old_copy_of(context.job);
   if (up_to_date(context.job) || !old_copy) return {};
   // The new copy is in place: what cannot be removed yet is for the next sweep, and no failure.
-  const Result<> swept =
-      sweep_job(context.catalog, sites_, context.clock, JobId("job-" + old_copy->id.substr(5)));
+  const Result<> swept = sweep_job(context.catalog, sites_, context.clock, old_copy->job_id);
   if (!swept.ok()) {
     log::warn("{}: not all could be removed yet: {}", context.job.id, swept.error().message());
     context.job.data["left_behind"] = swept.error().message();
@@ -305,18 +300,19 @@ Result<> Replication::remove_old(StepContext& context) {
 
 JobProcedure replicate_procedure(Sites& sites, Vaults& vaults) {
   auto replication = std::make_shared<Replication>(sites, vaults);
-  auto step = [&](Result<> (Replication::*method)(StepContext&)) {
-    return [replication, method](StepContext& context) { return (*replication.*method)(context); };
-  };
   JobProcedure procedure;
   procedure.kind = JobKind::replicate;
   procedure.steps = {
-      {"choose", "control plane", "choosing the recovery point", step(&Replication::choose)},
-      {"start_images", "AWS proxy", "starting the images", step(&Replication::start_images)},
-      {"write", "AWS proxy", "writing differing blocks", step(&Replication::write)},
-      {"verify", "AWS proxy", "reading back and comparing", step(&Replication::verify)},
-      {"switch", "control plane", "switching to the new DR copy", step(&Replication::switch_copy)},
-      {"remove_old", "AWS proxy", "removing the old DR copy", step(&Replication::remove_old), true},
+      {"choose", "control plane", "choosing the recovery point",
+       method_of(replication, &Replication::choose)},
+      {"start_images", "AWS proxy", "starting the images",
+       method_of(replication, &Replication::start_images)},
+      {"write", "AWS proxy", "writing differing blocks", method_of(replication, &Replication::write)},
+      {"verify", "AWS proxy", "reading back and comparing", method_of(replication, &Replication::verify)},
+      {"switch", "control plane", "switching to the new DR copy",
+       method_of(replication, &Replication::switch_copy)},
+      {"remove_old", "AWS proxy", "removing the old DR copy",
+       method_of(replication, &Replication::remove_old), true},
   };
   procedure.clean_up = [&sites](StepContext& context) {
     return sweep_job(context.catalog, sites, context.clock, context.job.id);

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <memory>
 
-#include "base/crash_point.h"
 #include "base/log.h"
+#include "jobs/make_resource.h"
 #include "jobs/sweep.h"
 #include "model/json.h"
 #include "recover/convert.h"
@@ -20,18 +20,13 @@ nlohmann::json parameters_of(const FailoverRequest& request) {
 }
 
 bool holds_instance(const Failover& failover, const std::vector<LedgerEntry>& ledger) {
-  const JobId job("job-" + failover.id.substr(9));
   return std::any_of(ledger.begin(), ledger.end(), [&](const LedgerEntry& entry) {
-    return entry.job_id == job && entry.kind == ResourceKind::instance &&
+    return entry.job_id == failover.job_id && entry.kind == ResourceKind::instance &&
            entry.state != ResourceState::released;
   });
 }
 
 namespace {
-
-std::string text(const nlohmann::json& object, const char* key) {
-  return object.value(key, std::string());
-}
 
 std::string token_of(const Job& job, std::string_view what) {
   return fmt::format("rekindle-{}-{}", job.id, what);
@@ -71,7 +66,7 @@ class FailoverSteps {
   Result<RecoveryTarget*> target(StepContext& context);
   Result<> refuse_second_home(StepContext& context);
   Result<> refuse_while_it_runs(Job& job);
-  Result<> intend(StepContext& context, ResourceKind kind, const std::string& token);
+  Result<LedgerEntry> ledger_entry(StepContext& context, ResourceKind kind, const std::string& token);
   Result<LaunchSpec> launch_spec(StepContext& context);
 
   FailoverParts parts_;
@@ -97,13 +92,13 @@ Result<RecoveryTarget*> FailoverSteps::target(StepContext& context) {
   return parts_.sites.account(found.plan.account);
 }
 
-Result<> FailoverSteps::intend(StepContext& context, ResourceKind kind, const std::string& token) {
+Result<LedgerEntry> FailoverSteps::ledger_entry(StepContext& context, ResourceKind kind,
+                                                const std::string& token) {
   LedgerEntry entry;
   entry.token = token;
   entry.kind = kind;
   entry.site = TRY(setting(context)).plan.account;
-  entry.job_id = context.job.id;
-  return context.catalog.intend(entry);
+  return entry;
 }
 
 // Invariant: a machine is never run by both sites in production.
@@ -187,17 +182,14 @@ Result<> FailoverSteps::convert(StepContext& context) {
   RecoveryTarget* site = TRY(target(context));
   const DrCopy source = TRY(copy(context));
   const std::string token = token_of(job, "boot-disk");
-  TRY(intend(context, ResourceKind::image, token));
-  crash_point("failover/convert/intended");
   ImageSpec spec;
   spec.size_bytes = source.disks.at(0).size_bytes;
   spec.parent = source.disks.at(0).image_id;
   spec.description = fmt::format("Rekindle: {} converted for failover", source.machine);
   spec.token = token;
   spec.tags = tags_of(job, token);
-  const ImageId image = TRY(site->start_image(spec));
-  TRY(context.catalog.mark_exists(token, image.str()));
-  crash_point("failover/convert/made");
+  const LedgerEntry entry = TRY(ledger_entry(context, ResourceKind::image, token));
+  const ImageId image = TRY(make_resource(context, entry, [&] { return site->start_image(spec); }));
   const ConversionOutcome outcome = TRY(convert_image(*site, source, image, context));
   job.data["boot_image_id"] = image;
   job.data["conversion"] = outcome.report;
@@ -215,12 +207,9 @@ Result<> FailoverSteps::register_template(StepContext& context) {
   spec.disks.push_back({ImageId(text(job.data, "boot_image_id")), ""});
   for (std::size_t i = 1; i < source.disks.size(); ++i) spec.disks.push_back({source.disks[i].image_id, ""});
   spec.tags = tags_of(job, spec.name);
-  TRY(intend(context, ResourceKind::machine_template, spec.name));
-  crash_point("failover/register/intended");
-  const TemplateId id = TRY(site->register_template(spec));
-  crash_point("failover/register/made");
-  job.data["template_id"] = id;
-  return context.catalog.mark_exists(spec.name, id.str());
+  const LedgerEntry entry = TRY(ledger_entry(context, ResourceKind::machine_template, spec.name));
+  job.data["template_id"] = TRY(make_resource(context, entry, [&] { return site->register_template(spec); }));
+  return {};
 }
 
 Result<> FailoverSteps::launch(StepContext& context) {
@@ -228,12 +217,9 @@ Result<> FailoverSteps::launch(StepContext& context) {
   RecoveryTarget* site = TRY(target(context));
   TRY(refuse_second_home(context));  // again: a resumed job may be days old
   const LaunchSpec spec = TRY(launch_spec(context));
-  TRY(intend(context, ResourceKind::instance, spec.token));
-  crash_point("failover/launch/intended");
-  const InstanceId id = TRY(site->launch(spec));
-  crash_point("failover/launch/made");
-  job.data["instance_id"] = id;
-  return context.catalog.mark_exists(spec.token, id.str());
+  const LedgerEntry entry = TRY(ledger_entry(context, ResourceKind::instance, spec.token));
+  job.data["instance_id"] = TRY(make_resource(context, entry, [&] { return site->launch(spec); }));
+  return {};
 }
 
 Result<> FailoverSteps::wait_running(StepContext& context) {
@@ -289,7 +275,8 @@ Result<> FailoverSteps::record(StepContext& context) {
   const DrCopy source = TRY(copy(context));
   const Setting found = TRY(setting(context));
   Failover failover;
-  failover.id = "failover-" + job.id.str().substr(4);
+  failover.id = id_by_job("failover", job.id);
+  failover.job_id = job.id;
   failover.plan = found.plan.name;
   failover.machine = source.machine;
   failover.account = found.plan.account;
@@ -325,11 +312,7 @@ Result<> FailoverSteps::tidy(StepContext& context) {
 Result<> release_failover(StepContext& context) {
   auto failover = TRY(context.catalog.get<Failover>(text(context.job.parameters, "failover_id")));
   return context.catalog.transaction([&]() -> Result<> {
-    const auto entries = TRY(context.catalog.ledger());
-    for (const LedgerEntry& entry : entries) {
-      // From now on nobody uses it: this job, or any sweep after a crash, removes it.
-      if (entry.in_use_by == "failover:" + failover.id) TRY(context.catalog.mark_used(entry.token, ""));
-    }
+    TRY(context.catalog.release_uses("failover:" + failover.id));
     failover.state = FailoverState::released;
     TRY(context.catalog.put(failover));
     if (failover.kind == FailoverKind::test) return {};
@@ -344,20 +327,20 @@ Result<> release_failover(StepContext& context) {
 JobProcedure failover_procedure(FailoverParts parts) {
   Sites& sites = parts.sites;
   auto steps = std::make_shared<FailoverSteps>(std::move(parts));
-  auto step = [&](Result<> (FailoverSteps::*method)(StepContext&)) {
-    return [steps, method](StepContext& context) { return (*steps.*method)(context); };
-  };
   JobProcedure procedure;
   procedure.kind = JobKind::failover;
   procedure.steps = {
-      {"check", "AWS proxy", "checking the settings", step(&FailoverSteps::check)},
-      {"convert", "AWS proxy", "converting the boot disk", step(&FailoverSteps::convert)},
-      {"register", "AWS proxy", "registering the machine", step(&FailoverSteps::register_template)},
-      {"launch", "AWS proxy", "launching the instance", step(&FailoverSteps::launch)},
-      {"wait_running", "AWS proxy", "waiting until it runs", step(&FailoverSteps::wait_running)},
-      {"wait_service", "AWS proxy", "waiting until its service answers", step(&FailoverSteps::wait_service)},
-      {"record", "control plane", "recording the failover", step(&FailoverSteps::record)},
-      {"tidy", "AWS proxy", "removing what is not needed any more", step(&FailoverSteps::tidy), true},
+      {"check", "AWS proxy", "checking the settings", method_of(steps, &FailoverSteps::check)},
+      {"convert", "AWS proxy", "converting the boot disk", method_of(steps, &FailoverSteps::convert)},
+      {"register", "AWS proxy", "registering the machine",
+       method_of(steps, &FailoverSteps::register_template)},
+      {"launch", "AWS proxy", "launching the instance", method_of(steps, &FailoverSteps::launch)},
+      {"wait_running", "AWS proxy", "waiting until it runs", method_of(steps, &FailoverSteps::wait_running)},
+      {"wait_service", "AWS proxy", "waiting until its service answers",
+       method_of(steps, &FailoverSteps::wait_service)},
+      {"record", "control plane", "recording the failover", method_of(steps, &FailoverSteps::record)},
+      {"tidy", "AWS proxy", "removing what is not needed any more", method_of(steps, &FailoverSteps::tidy),
+       true},
   };
   procedure.clean_up = [&sites](StepContext& context) {
     return sweep_job(context.catalog, sites, context.clock, context.job.id);
@@ -374,7 +357,7 @@ JobProcedure failover_cleanup_procedure(Sites& sites) {
        [&sites](StepContext& context) -> Result<> {
          const auto failover =
              TRY(context.catalog.get<Failover>(text(context.job.parameters, "failover_id")));
-         return sweep_job(context.catalog, sites, context.clock, JobId("job-" + failover.id.substr(9)));
+         return sweep_job(context.catalog, sites, context.clock, failover.job_id);
        }},
   };
   procedure.clean_up = [](StepContext&) -> Result<> { return {}; };

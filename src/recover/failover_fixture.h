@@ -111,7 +111,7 @@ class FailoverTest : public testing::Test {
 
   TemporaryDirectory directory = TemporaryDirectory::make().value();
   SystemClock wall_clock;
-  ManualClock clock{Time(std::chrono::hours(490000))};  // waiting takes no time
+  ManualClock clock{wall_clock.now()};  // waiting takes no time
   SystemRandom random;
   JobObserver observer;
   MemorySite site;
