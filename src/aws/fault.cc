@@ -25,7 +25,7 @@ void read_xml_fault(const HttpResponse& response, AwsFault& fault) {
   if (!answer.ok()) return;
   const QueryElement root = answer->root();
   const QueryElement list = root.child("Errors");
-  const QueryElement entry = (list ? list : root).child("Error");
+  const QueryElement entry = root.name() == "Error" ? root : (list ? list : root).child("Error");
   if (const std::string code = entry.text("Code"); !code.empty()) fault.code = code;
   fault.message = entry.text("Message");
 }
@@ -144,6 +144,12 @@ FaultClass classify(const AwsFault& fault) {
     return FaultClass::throttled;
   }
   if (fault.code.starts_with("Insufficient")) return FaultClass::final;
+  // Not known to the server, and no room: asking again does not help.
+  if (fault.code == "NotImplemented" || fault.status == 501 || fault.status == 507) return FaultClass::final;
+  // S3: the bytes did not arrive, or not as they were sent.
+  if (one_of(fault.code, {"RequestTimeout", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch"})) {
+    return FaultClass::broken;
+  }
   // A put that reached a storage node which could not read it.
   if (fault.code == "ValidationException" && contains(fault.message, "Failed to read block data")) {
     return FaultClass::broken;

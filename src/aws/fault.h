@@ -15,8 +15,8 @@ struct AwsFault {
   std::string reason;   // EBS: "INVALID_BLOCK_TOKEN"
 };
 
-// Reads the three forms: EC2's <Response><Errors><Error>, STS's <ErrorResponse><Error>, and the JSON of EBS
-// with its x-amzn-ErrorType header.
+// Reads the four forms: EC2's <Response><Errors><Error>, STS's <ErrorResponse><Error>, S3's <Error>, and the
+// JSON of EBS with its x-amzn-ErrorType header.
 AwsFault read_fault(const HttpResponse& response);
 
 // Whether the same call may be sent again.
