@@ -6,10 +6,11 @@
 #include <mutex>
 
 #include "app/secret_box.h"
+#include "app/vault_store.h"
 #include "aws/aws_site.h"
+#include "aws/s3_store.h"
 #include "base/file.h"
 #include "net/curl_transport.h"
-#include "store/local_store.h"
 #include "vault/vault.h"
 #include "vmware/vsphere_site.h"
 
@@ -34,7 +35,7 @@ class ImpatientTransport final : public HttpTransport {
 };
 
 struct OpenVault {
-  std::unique_ptr<ObjectStore> store;
+  std::unique_ptr<VaultStore> store;
   std::unique_ptr<Vault> vault;
 };
 
@@ -63,11 +64,14 @@ class HomeWorkplace final : public Workplace, public Sites, public Vaults {
   Result<std::string> probe_datacenter(Datacenter& datacenter) override;
   Result<std::string> probe_account(const Account& account) override;
   Result<> prepare_vault(const VaultSettings& settings) override;
+  Result<std::string> restore_hidden(const std::string& vault) override;
   Result<PowerState> power_at_datacenter(const std::string& machine) override;
 
  private:
   Result<VsphereOptions> options_of(const Datacenter& datacenter);
   Result<std::unique_ptr<AwsSite>> make_site(const Account& account);
+  Result<AwsCredentials> credentials_of(const Account& account);
+  Result<std::unique_ptr<VaultStore>> open_store(const VaultSettings& settings);
   Result<OpenVault> open_vault(const VaultSettings& settings, bool make);
 
   const std::filesystem::path home_;
@@ -106,13 +110,17 @@ Result<SnapshotSource*> HomeWorkplace::datacenter(const std::string& name) {
   return site.get();
 }
 
+Result<AwsCredentials> HomeWorkplace::credentials_of(const Account& account) {
+  const std::string secret =
+      TRY(secrets_.unseal(account.sealed_secret_access_key), "account {}", account.name);
+  return AwsCredentials{account.access_key_id, secret, ""};
+}
+
 Result<std::unique_ptr<AwsSite>> HomeWorkplace::make_site(const Account& account) {
   AwsSiteOptions options;
   options.region = account.region;
   options.endpoint = account.endpoint;
-  options.credentials.access_key_id = account.access_key_id;
-  options.credentials.secret_access_key =
-      TRY(secrets_.unseal(account.sealed_secret_access_key), "account {}", account.name);
+  options.credentials = TRY(credentials_of(account));
   return AwsSite::make(options, http_, clock_, random_);
 }
 
@@ -126,14 +134,26 @@ Result<RecoveryTarget*> HomeWorkplace::account(const std::string& name) {
   return site.get();
 }
 
+Result<std::unique_ptr<VaultStore>> HomeWorkplace::open_store(const VaultSettings& settings) {
+  AwsCredentials credentials;
+  if (!settings.account.empty()) {
+    const auto account = TRY(TRY(catalog())->get<Account>(settings.account));
+    credentials = TRY(credentials_of(account));
+  } else if (!settings.s3.empty()) {
+    credentials = {settings.access_key_id, TRY(secrets_.unseal(settings.sealed_secret_access_key)), ""};
+  }
+  VaultStore store = TRY(VaultStore::open(settings, credentials, http_, clock_, random_));
+  return std::make_unique<VaultStore>(std::move(store));
+}
+
 Result<OpenVault> HomeWorkplace::open_vault(const VaultSettings& settings, bool make) {
   const std::string passphrase = TRY(secrets_.unseal(settings.sealed_passphrase), "vault {}", settings.name);
   const VaultSecret secret = VaultSecret::passphrase(passphrase);
   OpenVault open;
-  open.store = TRY(LocalStore::open(settings.directory));
-  auto vault = Vault::open(*open.store, secret);
+  open.store = TRY(open_store(settings));
+  auto vault = Vault::open(open.store->store(), secret);
   if (make && !vault.ok() && vault.error().code() == ErrorCode::not_found)
-    vault = Vault::create(*open.store, secret);
+    vault = Vault::create(open.store->store(), secret);
   if (!vault.ok()) return std::move(vault).error();
   open.vault = std::move(vault).value();
   return open;
@@ -163,9 +183,23 @@ Result<std::string> HomeWorkplace::probe_account(const Account& account) {
 }
 
 Result<> HomeWorkplace::prepare_vault(const VaultSettings& settings) {
-  TRY(make_directories(settings.directory), "--directory must name a folder that can be made and written");
+  if (!settings.directory.empty())
+    TRY(make_directories(settings.directory), "--directory must name a folder that can be made and written");
   TRY(open_vault(settings, true));
   return {};
+}
+
+// Not through open_vault: what was hidden may be what the vault needs to open.
+Result<std::string> HomeWorkplace::restore_hidden(const std::string& vault) {
+  const auto settings = TRY(TRY(catalog())->get<VaultSettings>(vault));
+  const auto store = TRY(open_store(settings));
+  if (store->s3() == nullptr) {
+    return error(ErrorCode::failed_precondition,
+                 "nothing can be hidden in a directory: only S3 has versions");
+  }
+  const S3Restored restored = TRY(store->s3()->restore_hidden());
+  return fmt::format("{} objects are shown again; {} were freed of what had been put over them.",
+                     restored.shown_again, restored.laid_bare);
 }
 
 Result<PowerState> HomeWorkplace::power_at_datacenter(const std::string& machine) {

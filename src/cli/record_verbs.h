@@ -20,6 +20,20 @@ nlohmann::json shown(const T& record) {
 }
 
 template <typename T>
+std::vector<std::string> names_of(const std::vector<T>& records) {
+  std::vector<std::string> names;
+  for (const T& record : records) names.push_back(record.name);
+  return names;
+}
+
+inline Result<> refuse_while_used(const std::string& kind, const std::string& name,
+                                  const std::string& user_kind, const std::vector<std::string>& users) {
+  if (users.empty()) return {};
+  return error(ErrorCode::failed_precondition, "the {} {} is used by the {} {}; remove that first", kind,
+               name, user_kind, fmt::join(users, ", "));
+}
+
+template <typename T>
 void add_list_verb(CLI::App& noun, Session& session, const std::string& help, std::vector<Column> columns) {
   add_verb(noun, "list", help, session,
            [&session, columns = std::move(columns)](Workplace& workplace) -> Result<> {

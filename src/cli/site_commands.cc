@@ -1,23 +1,9 @@
-// datacenter, account, vault: what has an address and a secret.
+// datacenter, account: what has an address and a secret.
 #include "cli/commands.h"
 
 namespace rekindle {
 
 namespace {
-
-template <typename T>
-std::vector<std::string> names_of(const std::vector<T>& records) {
-  std::vector<std::string> names;
-  for (const T& record : records) names.push_back(record.name);
-  return names;
-}
-
-Result<> refuse_while_used(const std::string& kind, const std::string& name, const std::string& user_kind,
-                           const std::vector<std::string>& users) {
-  if (users.empty()) return {};
-  return error(ErrorCode::failed_precondition, "the {} {} is used by the {} {}; remove that first", kind,
-               name, user_kind, fmt::join(users, ", "));
-}
 
 template <typename T>
 struct Registration {
@@ -79,61 +65,6 @@ void add_account_add(CLI::App& noun, Session& session) {
   verb->add_option("--endpoint", input->settings.endpoint, "Another endpoint than AWS's own");
 }
 
-void add_vault_create(CLI::App& noun, Session& session) {
-  auto input = std::make_shared<Registration<VaultSettings>>();
-  CLI::App* verb =
-      add_verb(noun, "create", "Make a vault, or use one that is there", session,
-               [&session, input](Workplace& workplace) -> Result<> {
-                 VaultSettings vault = input->settings;
-                 const std::string passphrase =
-                     TRY(read_secret(input->secret_file, "REKINDLE_PASSPHRASE", "Passphrase of the vault"));
-                 vault.sealed_passphrase = TRY(workplace.seal(passphrase));
-                 TRY(workplace.prepare_vault(vault), "vault {}", vault.name);
-                 Catalog* catalog = TRY(workplace.catalog());
-                 TRY(catalog->put(vault));
-                 session.output.say(fmt::format(
-                     "The vault {} is ready in {}. Keep its passphrase somewhere else too: without it "
-                     "nobody can read the recovery points.",
-                     vault.name, vault.directory));
-                 if (session.output.json) session.output.record(shown(vault));
-                 return {};
-               });
-  verb->add_option("name", input->settings.name, "How you call it")->required();
-  verb->add_option("--directory", input->settings.directory, "Where its objects are kept")->required();
-  verb->add_option("--passphrase-file", input->secret_file,
-                   "File with the passphrase (else REKINDLE_PASSPHRASE, else a prompt)");
-}
-
-void add_vault_check(CLI::App& noun, Session& session) {
-  auto name = std::make_shared<std::string>();
-  auto data = std::make_shared<bool>(false);
-  CLI::App* verb = add_verb(
-      noun, "check", "Look for damage", session, [&session, name, data](Workplace& workplace) -> Result<> {
-        Vault* vault = TRY(workplace.vaults().vault(*name));
-        const CheckReport report =
-            TRY(vault->check(*data ? CheckLevel::data : CheckLevel::structure, session.interrupted));
-        std::vector<nlohmann::json> problems;
-        for (const CheckProblem& problem : report.problems) {
-          session.output.say(problem.what);
-          session.output.say(
-              fmt::format("  recovery points that need it: {}", fmt::join(problem.points, ", ")));
-          problems.push_back({{"what", problem.what}, {"points", problem.points}});
-        }
-        if (session.output.json) session.output.record({{"points", report.points}, {"problems", problems}});
-        if (!report.clean()) {
-          return error(
-              ErrorCode::corrupt,
-              "the vault {} is damaged: {} of its objects, listed above; restore these from a copy of the "
-              "vault, or back the machines up into a new one",
-              *name, report.problems.size());
-        }
-        session.output.say(fmt::format("The vault {} is whole: {} recovery points.", *name, report.points));
-        return {};
-      });
-  verb->add_option("name", *name, "Its name")->required();
-  verb->add_flag("--data", *data, "Read and check every byte");
-}
-
 }  // namespace
 
 void add_datacenter_commands(CLI::App& root, Session& session) {
@@ -159,22 +90,11 @@ void add_account_commands(CLI::App& root, Session& session) {
   add_remove_verb<Account>(*noun, session, "Forget one",
                            [](Catalog& catalog, const std::string& name) -> Result<> {
                              const auto plans = TRY(catalog.list<DrPlan>(name));
-                             return refuse_while_used("account", name, "plan", names_of(plans));
+                             TRY(refuse_while_used("account", name, "plan", names_of(plans)));
+                             auto vaults = TRY(catalog.list<VaultSettings>());
+                             std::erase_if(vaults, [&](const auto& vault) { return vault.account != name; });
+                             return refuse_while_used("account", name, "vault", names_of(vaults));
                            });
-}
-
-void add_vault_commands(CLI::App& root, Session& session) {
-  CLI::App* noun = root.add_subcommand("vault", "Repositories of recovery points");
-  add_vault_create(*noun, session);
-  add_list_verb<VaultSettings>(*noun, session, "List them", {{"name", "NAME"}, {"directory", "DIRECTORY"}});
-  add_vault_check(*noun, session);
-  add_remove_verb<VaultSettings>(
-      *noun, session, "Forget one; its directory stays",
-      [](Catalog& catalog, const std::string& name) -> Result<> {
-        auto policies = TRY(catalog.list<BackupPolicy>());
-        std::erase_if(policies, [&](const BackupPolicy& policy) { return policy.vault != name; });
-        return refuse_while_used("vault", name, "policy", names_of(policies));
-      });
 }
 
 }  // namespace rekindle

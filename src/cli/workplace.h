@@ -35,6 +35,8 @@ class Workplace {
   virtual Result<std::string> probe_account(const Account& account) = 0;
   // Makes the vault, or opens the one that is there with the same passphrase.
   virtual Result<> prepare_vault(const VaultSettings& vault) = 0;
+  // Brings back what somebody hid in a vault on S3; says what was done.
+  virtual Result<std::string> restore_hidden(const std::string& vault) = 0;
   // Whether the machine runs in its datacenter; an error when that cannot be asked. Answers within a few
   // seconds.
   virtual Result<PowerState> power_at_datacenter(const std::string& machine) = 0;

@@ -38,7 +38,8 @@ JSON_FIELDS(RecoveryPoint, id, vault, datacenter, machine, time, disks, full, by
             bytes_changed)
 JSON_FIELDS(Datacenter, name, url, user, sealed_password, thumbprint)
 JSON_FIELDS(Account, name, region, endpoint, access_key_id, sealed_secret_access_key)
-JSON_FIELDS(VaultSettings, name, directory, sealed_passphrase)
+JSON_FIELDS(VaultSettings, name, directory, s3, region, endpoint, account, access_key_id,
+            sealed_secret_access_key, lock_days, lock_mode, limit_upload, limit_download, sealed_passphrase)
 JSON_FIELDS(BackupPolicy, name, datacenter, vault, machines)
 JSON_FIELDS(ProtectedMachine, name, id, datacenter, vault, runs_at)
 JSON_FIELDS(FailoverSettings, instance_type, subnet_id, security_group_ids, private_ip, health_check, tags)

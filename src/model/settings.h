@@ -2,6 +2,7 @@
 // Secrets are sealed text; only the part that opens the connection unseals them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,17 @@ struct Account {
 
 struct VaultSettings {
   std::string name;
-  std::string directory;
+  std::string directory;  // or s3
+  std::string s3;         // s3://bucket/prefix
+  std::string region;
+  std::string endpoint;  // empty: AWS's own
+  std::string account;   // whose access key is used, or:
+  std::string access_key_id;
+  std::string sealed_secret_access_key;
+  int lock_days = 0;               // nobody can remove what is put for so long; 0: not locked
+  std::string lock_mode;           // "compliance", "governance"
+  std::uint64_t limit_upload = 0;  // bytes per second; 0: none
+  std::uint64_t limit_download = 0;
   std::string sealed_passphrase;
 };
 
