@@ -8,23 +8,15 @@ namespace rekindle {
 
 namespace {
 
-struct ListedPacks {
-  std::vector<std::pair<ObjectKind, PackName>> all;
-  PackNames names;
-};
-
-Result<ListedPacks> list_packs(ObjectStore& store) {
-  ListedPacks packs;
-  for (const char* prefix : {"data/", "tree/"}) {
-    const auto listed = TRY(store.list(prefix));
-    for (const ObjectInfo& object : listed) {
-      ObjectKind kind{};
-      PackName name{};
-      if (!parse_pack_object_name(object.name, kind, name)) continue;
-      packs.all.emplace_back(kind, name);
-      packs.names.insert(name);
-    }
+// The packs that may be used. Marks before packs: a pack's doom is removed only after the pack.
+Result<std::vector<ListedPack>> list_usable(ObjectStore& store, IndexUse use) {
+  PackMarks unusable;
+  if (use == IndexUse::writing) {
+    unusable = TRY(list_marks(store, PackMark::doomed));
+    unusable.merge(TRY(list_marks(store, PackMark::damaged)));
   }
+  auto packs = TRY(list_packs(store));
+  std::erase_if(packs, [&](const ListedPack& pack) { return unusable.contains(pack.name); });
   return packs;
 }
 
@@ -40,7 +32,9 @@ Result<> leave_out(const Error& cause) {
 Result<> Index::refresh() {
   // Segments first: a pack that a listed segment names was durable before it.
   const auto listed = TRY(store_.list("index/"), "listing the vault's index");
-  const ListedPacks packs = TRY(list_packs(store_), "listing the vault's packs");
+  const auto packs = TRY(list_usable(store_, use_));
+  PackNames usable;
+  for (const ListedPack& pack : packs) usable.insert(pack.name);
   const std::unique_lock lock(mutex_);
   std::unordered_map<std::string, std::shared_ptr<IndexSegment>> segments;
   PackNames indexed;
@@ -55,15 +49,15 @@ Result<> Index::refresh() {
       }
       segment = *opened;
     }
-    segment->keep_alive_only(packs.names);
+    segment->keep_alive_only(usable);
     for (const auto& pack : segment->packs()) indexed.insert(pack.name);
     segments.emplace(object.name, segment);
   }
   segments_ = std::move(segments);
   orphans_.clear();
-  for (const auto& [kind, pack] : packs.all) {
-    if (indexed.contains(pack)) continue;
-    Result<> adopted = adopt(kind, pack);
+  for (const ListedPack& pack : packs) {
+    if (indexed.contains(pack.name)) continue;
+    Result<> adopted = adopt(pack.kind, pack.name);
     if (!adopted.ok()) TRY(leave_out(adopted.error()));
   }
   return {};
@@ -91,6 +85,26 @@ Result<std::optional<IndexEntry>> Index::find(const ContentId& id) {
     if (found.ok() && found->has_value()) return found;
   }
   return std::optional<IndexEntry>();
+}
+
+Result<std::vector<IndexEntry>> Index::find_all(const ContentId& id) {
+  const std::shared_lock lock(mutex_);
+  std::vector<IndexEntry> all;
+  const auto [first, last] = orphans_.equal_range(id);
+  for (auto it = first; it != last; ++it) all.push_back(it->second);
+  for (const auto& [name, segment] : segments_) {
+    auto found = segment->find_all(id);
+    if (!found.ok()) TRY(leave_out(found.error()));
+    if (found.ok()) all.insert(all.end(), found->begin(), found->end());
+  }
+  return all;
+}
+
+std::vector<std::shared_ptr<const IndexSegment>> Index::segments() const {
+  const std::shared_lock lock(mutex_);
+  std::vector<std::shared_ptr<const IndexSegment>> all;
+  for (const auto& [name, segment] : segments_) all.push_back(segment);
+  return all;
 }
 
 Result<> Index::add_segment(const std::string& name) {

@@ -1,6 +1,7 @@
 #include "vault/index_segment.h"
 
 #include <algorithm>
+#include <tuple>
 #include <unordered_map>
 
 #include "vault/pack_reader.h"
@@ -71,8 +72,9 @@ Bytes encode_page(std::span<const IndexEntry> entries, PackTable& packs) {
 }
 
 void sort_by_id(std::vector<IndexEntry>& entries) {
-  std::ranges::sort(entries, {}, &IndexEntry::id);
-  const auto repeated = std::ranges::unique(entries, {}, &IndexEntry::id);
+  const auto by_id = [](const IndexEntry& entry) { return std::tie(entry.id, entry.place); };
+  std::ranges::sort(entries, {}, by_id);
+  const auto repeated = std::ranges::unique(entries, {}, by_id);
   entries.erase(repeated.begin(), repeated.end());
 }
 
@@ -211,11 +213,16 @@ Result<std::vector<IndexEntry>> IndexSegment::page(std::size_t number) const {
   return entries;
 }
 
-Result<std::optional<IndexEntry>> IndexSegment::find(const ContentId& id) const {
+bool IndexSegment::may_have(const ContentId& id) const {
   for (std::uint32_t probe = 0; probe < bloom_probes_; ++probe) {
     const std::uint64_t bit = bloom_bit(id, probe, bloom_.size() * 8);
-    if ((std::to_integer<unsigned>(bloom_[bit / 8]) >> (bit % 8) & 1U) == 0) return std::nullopt;
+    if ((std::to_integer<unsigned>(bloom_[bit / 8]) >> (bit % 8) & 1U) == 0) return false;
   }
+  return true;
+}
+
+Result<> IndexSegment::visit(const ContentId& id, const Visit& visit) const {
+  if (!may_have(id)) return {};
   // Fences are cut to 8 bytes, so pages that begin with equal ones may all hold it: begin before the first of
   // them.
   const std::uint64_t fence = fence_of(id.data());
@@ -224,21 +231,38 @@ Result<std::optional<IndexEntry>> IndexSegment::find(const ContentId& id) const 
   if (first != fences_.begin()) --first;
   for (auto it = first; it != after; ++it) {
     const auto page = TRY(load_page(static_cast<std::size_t>(it - fences_.begin())));
+    const auto id_at = [&](std::size_t number) { return page->data() + number * index_entry_bytes; };
+    const std::size_t count = page->size() / index_entry_bytes;
     std::size_t low = 0;
-    std::size_t high = page->size() / index_entry_bytes;
-    while (low < high) {
+    for (std::size_t high = count; low < high;) {
       const std::size_t middle = (low + high) / 2;
-      const std::byte* at = page->data() + middle * index_entry_bytes;
-      const int order = std::memcmp(at, id.data(), id.size());
-      if (order == 0) {
-        IndexEntry entry = TRY(parse_entry(ByteView(at, index_entry_bytes)));
-        const auto pack = load_le<std::uint32_t>(at + id.size());
-        return packs_[pack].alive ? std::optional(entry) : std::nullopt;
-      }
-      order < 0 ? low = middle + 1 : high = middle;
+      std::memcmp(id_at(middle), id.data(), id.size()) < 0 ? low = middle + 1 : high = middle;
+    }
+    for (; low < count && std::memcmp(id_at(low), id.data(), id.size()) == 0; ++low) {
+      const IndexEntry entry = TRY(parse_entry(ByteView(id_at(low), index_entry_bytes)));
+      const auto pack = load_le<std::uint32_t>(id_at(low) + id.size());
+      if (packs_[pack].alive && !visit(entry)) return {};
     }
   }
-  return std::nullopt;
+  return {};
+}
+
+Result<std::optional<IndexEntry>> IndexSegment::find(const ContentId& id) const {
+  std::optional<IndexEntry> found;
+  TRY(visit(id, [&](const IndexEntry& entry) {
+    found = entry;
+    return false;
+  }));
+  return found;
+}
+
+Result<std::vector<IndexEntry>> IndexSegment::find_all(const ContentId& id) const {
+  std::vector<IndexEntry> found;
+  TRY(visit(id, [&](const IndexEntry& entry) {
+    found.push_back(entry);
+    return true;
+  }));
+  return found;
 }
 
 }  // namespace rekindle

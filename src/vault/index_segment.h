@@ -2,13 +2,14 @@
 // in memory.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
-#include <unordered_set>
 #include <vector>
 
 #include "store/object_store.h"
 #include "vault/lru_cache.h"
+#include "vault/pack_list.h"
 #include "vault/vault_keys.h"
 
 namespace rekindle {
@@ -20,7 +21,7 @@ struct IndexEntry {
 };
 
 // A new segment with these entries, put under a new name, which is returned. Of several entries with one id
-// one is kept.
+// all are kept: of content that lies in several packs any may be the last.
 struct PutSegment {
   std::string name;
   std::uint64_t size_bytes = 0;
@@ -33,8 +34,6 @@ using IndexPageCache = LruCache<std::string, const IndexPage, std::hash<std::str
 constexpr std::size_t index_page_entries = 256;
 constexpr std::size_t index_entry_bytes = 48;
 
-using PackNames = std::unordered_set<PackName, UniformHash>;
-
 // Any number of threads.
 class IndexSegment {
  public:
@@ -42,19 +41,23 @@ class IndexSegment {
   static Result<std::shared_ptr<IndexSegment>> open(ObjectStore& store, const VaultKeys& keys,
                                                     IndexPageCache& cache, const std::string& name);
 
+  // In a pack that is alive.
   Result<std::optional<IndexEntry>> find(const ContentId& id) const;
+  // All of them.
+  Result<std::vector<IndexEntry>> find_all(const ContentId& id) const;
   // Every entry, page by page: for checking.
   Result<std::vector<IndexEntry>> page(std::size_t number) const;
   std::size_t page_count() const { return fences_.size(); }
   struct Pack {
     PackName name{};
     ObjectKind kind = ObjectKind::data;
-    bool alive = true;  // false: the pack is not on the store (any more), its entries are not found
+    bool alive = true;  // false: its entries are not found: the pack is gone, or must not be used
   };
   const std::vector<Pack>& packs() const { return packs_; }
   // Marks the packs that are not among these.
   void keep_alive_only(const PackNames& present);
   const std::string& name() const { return cipher_.name(); }
+  std::uint64_t entry_count() const { return entry_count_; }
   // Held as long as the segment is open.
   std::size_t memory_bytes() const {
     return bloom_.size() + fences_.size() * sizeof(fences_[0]) + packs_.size() * sizeof(packs_[0]);
@@ -64,6 +67,9 @@ class IndexSegment {
   IndexSegment(ObjectStore& store, IndexPageCache& cache, ObjectCipher cipher)
       : store_(store), cache_(cache), cipher_(std::move(cipher)) {}
   Result<> parse_footer(ByteView footer, std::uint64_t footer_offset);
+  using Visit = std::function<bool(const IndexEntry& entry)>;  // false: enough
+  Result<> visit(const ContentId& id, const Visit& visit) const;
+  bool may_have(const ContentId& id) const;
   Result<std::shared_ptr<const IndexPage>> load_page(std::size_t number) const;
   Result<IndexEntry> parse_entry(ByteView bytes) const;
 

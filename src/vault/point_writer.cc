@@ -4,6 +4,7 @@
 
 #include "base/parallel.h"
 #include "vault/frame.h"
+#include "vault/write_lease.h"
 
 namespace rekindle {
 
@@ -236,7 +237,10 @@ Result<Ref> PointWriter::store_page(const TreePage& page) {
     // The same chunks at the same places: ours were found alive, the page's may have been lost since it was
     // written.
     const auto stored = services_.trees.load(ref, page.level);
-    if (stored.ok() && encode_page(**stored) == encode_page(page)) return ref;
+    if (stored.ok() && encode_page(**stored) == encode_page(page)) {
+      run_index_.note_reference(ref.place.pack);
+      return ref;
+    }
   }
   const Bytes frame = encode_frame(encode_page(page), 1, options_.compression_level);
   ref.place = TRY(tree_packs_.append(frame, {ref.id}));
@@ -275,6 +279,9 @@ Result<VaultPoint> PointWriter::commit(Time time, std::string metadata) {
       bytes_read_,       data_packs_.bytes_put() + tree_packs_.bytes_put() + run_index_.bytes_put(),
       chunks_new_,       chunks_deduplicated_,
       chunks_unchanged_, chunks_zero_};
+  std::optional<std::string> parent;
+  if (point_.parent) parent = services_.keys.point_object_name(*point_.parent);
+  TRY(confirm_lease(services_.store, services_.random, services_.begun, run_index_.referred(), parent));
   TRY(put_point(point));
   return point;
 }

@@ -50,6 +50,7 @@ class PointWriter {
     Random& random;
     Index& index;
     TreeReader& trees;
+    Time begun;  // of the store, before the index was refreshed: see write_lease.h
   };
   // See Vault::begin_point, which makes it.
   PointWriter(const Services& services, NewPoint point, const std::optional<VaultPoint>& parent,

@@ -20,6 +20,7 @@ Result<RunIndex::Answer> RunIndex::claim(const ContentId& id) {
   const auto known = TRY(index_.find(id));
   if (!known) return Answer{Claim::claimed, {}};
   const std::lock_guard lock(mutex_);
+  referred_.insert(known->place.pack);
   stored_.erase(id);
   changed_.notify_all();
   return Answer{Claim::known, known->place};
@@ -57,6 +58,7 @@ Result<> RunIndex::pack_durable(ObjectKind kind, const PackName& pack, const std
   std::vector<IndexEntry> enough;
   {
     const std::lock_guard lock(mutex_);
+    referred_.insert(pack);
     for (const PackFrame& frame : frames) {
       for (std::size_t slot = 0; slot < frame.ids.size(); ++slot) {
         const Place place{pack, frame.offset, frame.length, static_cast<std::uint8_t>(slot)};
@@ -89,6 +91,16 @@ Result<> RunIndex::finish() {
   }
   if (rest.empty()) return {};
   return put_segment(std::move(rest));
+}
+
+void RunIndex::note_reference(const PackName& pack) {
+  const std::lock_guard lock(mutex_);
+  referred_.insert(pack);
+}
+
+PackNames RunIndex::referred() const {
+  const std::lock_guard lock(mutex_);
+  return referred_;
 }
 
 std::uint64_t RunIndex::bytes_put() const {

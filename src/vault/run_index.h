@@ -36,6 +36,9 @@ class RunIndex {
   // Puts what is not yet in a segment, and what the index found orphaned.
   Result<> finish();
   std::uint64_t bytes_put() const;
+  // The packs that answers named, those that became durable, and those noted: see write_lease.h.
+  void note_reference(const PackName& pack);
+  PackNames referred() const;
 
  private:
   Result<> put_segment(std::vector<IndexEntry> entries);
@@ -49,6 +52,7 @@ class RunIndex {
   std::condition_variable changed_;
   std::unordered_map<ContentId, std::optional<Place>, UniformHash> stored_;  // empty: claimed
   std::vector<IndexEntry> durable_;
+  PackNames referred_;
   std::optional<Error> failure_;
   std::uint64_t bytes_put_ = 0;
 };

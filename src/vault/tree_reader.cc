@@ -11,6 +11,16 @@ Error not_the_one(const Ref& ref) {
 
 Result<TreeReader::PagePointer> TreeReader::load(const Ref& ref, int level) {
   if (ref.is_hole()) return PagePointer();
+  auto page = load_at(ref, level);
+  if (page.ok() || finder_ == nullptr) return page;
+  TRY(finder_->try_elsewhere(ObjectKind::tree, ref, page.error(), [&](const Place& place) -> Result<> {
+    page = TRY(load_at({ref.id, place}, level));
+    return {};
+  }));
+  return page;
+}
+
+Result<TreeReader::PagePointer> TreeReader::load_at(const Ref& ref, int level) {
   auto loaded = pages_.find(ref.place);
   if (!loaded) {
     const Bytes payload = TRY(packs_.frame(ObjectKind::tree, ref.place));

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "disk/extent.h"
+#include "vault/content_finder.h"
 #include "vault/lru_cache.h"
 #include "vault/pack_reader.h"
 #include "vault/tree_page.h"
@@ -14,8 +15,9 @@ namespace rekindle {
 // Any number of threads. Errors: `corrupt`, those of the store.
 class TreeReader {
  public:
-  // Both outlive this.
-  TreeReader(PackReader& packs, const VaultKeys& keys) : packs_(packs), keys_(keys) {}
+  // All outlive this. `finder`: null if pages must lie where they are said to.
+  TreeReader(PackReader& packs, const VaultKeys& keys, ContentFinder* finder = nullptr)
+      : packs_(packs), keys_(keys), finder_(finder) {}
 
   using PagePointer = std::shared_ptr<const TreePage>;
 
@@ -33,12 +35,14 @@ class TreeReader {
 
  private:
   using Visit = std::function<Result<>(std::uint64_t first_chunk, std::uint64_t chunks)>;
+  Result<PagePointer> load_at(const Ref& ref, int level);
   Result<> visit_data(const Ref& ref, int level, std::uint64_t first, std::uint64_t begin, std::uint64_t end,
                       const Visit& visit);
   Result<> visit_differences(const Ref& a, const Ref& b, int level, std::uint64_t first, const Visit& visit);
 
   PackReader& packs_;
   const VaultKeys& keys_;
+  ContentFinder* const finder_;
   // By place, not by id: pages with the same id may name different places of the same chunks, some of them
   // lost.
   struct PlaceHash {

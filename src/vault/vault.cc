@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "base/parallel.h"
+#include "vault/point_object.h"
 #include "vault/wire.h"
 
 namespace rekindle {
@@ -69,7 +70,8 @@ Vault::Vault(ObjectStore& store, const AeadKey& master)
       master_(master),
       keys_(master),
       packs_(store, keys_),
-      trees_(packs_, keys_),
+      finder_(store, keys_),
+      trees_(packs_, keys_, &finder_),
       index_(store, keys_, packs_) {}
 
 Result<std::unique_ptr<Vault>> Vault::create(ObjectStore& store, const VaultSecret& secret) {
@@ -121,31 +123,27 @@ Result<> Vault::add_secret(const VaultSecret& secret) {
 
 Result<std::unique_ptr<PointWriter>> Vault::begin_point(const NewPoint& point, WriterOptions options) {
   TRY(check_new_point(point));
+  const Time begun = TRY(store_time(store_, random_));
   std::optional<VaultPoint> parent;
   if (point.parent) {
     parent = TRY(get(*point.parent), "finding the parent of recovery point {}", point.id);
     TRY(check_parent(point, *parent));
   }
   TRY(index_.refresh());
-  const PointWriter::Services services{store_, keys_, random_, index_, trees_};
+  const PointWriter::Services services{store_, keys_, random_, index_, trees_, begun};
   return std::make_unique<PointWriter>(services, point, parent, options);
-}
-
-Result<VaultPoint> Vault::read_point(const std::string& object_name) {
-  const Bytes object = TRY(store_.get(object_name));
-  const Bytes body = TRY(open_object(keys_, ObjectKind::point, object_name, object));
-  auto point = decode_point(body);
-  if (!point.ok()) return damaged(object_name, point.error().message());
-  return point;
 }
 
 Result<std::vector<VaultPoint>> Vault::list() {
   const auto objects = TRY(store_.list("points/"), "listing the recovery points");
   std::vector<VaultPoint> points(objects.size());
   TRY(parallel_for(objects.size(), listing_threads, {}, [&](std::size_t i) -> Result<> {
-    points[i] = TRY(read_point(objects[i].name));
-    return {};
+    auto point = read_point(store_, keys_, objects[i].name);
+    if (point.ok()) points[i] = std::move(*point);
+    const bool removed_meanwhile = !point.ok() && point.error().code() == ErrorCode::not_found;
+    return point.ok() || removed_meanwhile ? Result<>() : Result<>(point.error());
   }));
+  std::erase_if(points, [](const VaultPoint& point) { return point.id.empty(); });
   std::ranges::sort(points, {}, [](const VaultPoint& point) { return std::tie(point.time, point.id); });
   return points;
 }
@@ -157,17 +155,26 @@ Result<std::vector<VaultPoint>> Vault::list(const MachineId& machine) {
 }
 
 Result<VaultPoint> Vault::get(const RecoveryPointId& id) {
-  auto point = read_point(keys_.point_object_name(id));
+  auto point = read_point(store_, keys_, keys_.point_object_name(id));
   if (!point.ok() && point.error().code() == ErrorCode::not_found) {
     return error(ErrorCode::not_found, "there is no recovery point {} in the vault", id);
   }
   return point;
 }
 
+Result<> Vault::remove_point(const RecoveryPointId& id) {
+  return move_to_removed(store_, keys_, random_, id);
+}
+
+Result<CollectReport> Vault::collect(const CollectOptions& options, std::stop_token stop) {
+  return collect_garbage({store_, keys_, random_}, options, std::move(stop));
+}
+
 Result<std::unique_ptr<BlockSource>> Vault::open_disk(const RecoveryPointId& point, const DiskId& disk) {
   const VaultPoint opened = TRY(get(point));
   PointDisk found = TRY(find_disk(opened, disk));
-  return std::unique_ptr<BlockSource>(std::make_unique<VaultDisk>(packs_, trees_, keys_, std::move(found)));
+  return std::unique_ptr<BlockSource>(
+      std::make_unique<VaultDisk>(packs_, trees_, keys_, finder_, std::move(found)));
 }
 
 Result<Extents> Vault::diff(const RecoveryPointId& from, const RecoveryPointId& to, const DiskId& disk) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "vault/garbage_collector.h"
 #include "vault/point_writer.h"
 #include "vault/vault_check.h"
 #include "vault/vault_disk.h"
@@ -36,6 +37,12 @@ class Vault {
   // `not_found`.
   Result<VaultPoint> get(const RecoveryPointId& id);
 
+  // The point is not listed any more; what only it needed is freed by collections, not before a grace period
+  // has passed. `not_found`.
+  Result<> remove_point(const RecoveryPointId& id);
+  // Frees what no point needs any more; see garbage_collector.h.
+  Result<CollectReport> collect(const CollectOptions& options, std::stop_token stop = {});
+
   // Must not outlive the vault. `not_found`.
   Result<std::unique_ptr<BlockSource>> open_disk(const RecoveryPointId& point, const DiskId& disk);
   // Where the disk differs in `to` from what it was in `from`, in bytes of `to`, by whole chunks; reads no
@@ -47,13 +54,13 @@ class Vault {
 
  private:
   Vault(ObjectStore& store, const AeadKey& master);
-  Result<VaultPoint> read_point(const std::string& object_name);
 
   ObjectStore& store_;
   const AeadKey master_;
   const VaultKeys keys_;
   SystemRandom random_;
   PackReader packs_;
+  ContentFinder finder_;
   TreeReader trees_;
   Index index_;
 };

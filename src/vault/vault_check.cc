@@ -153,6 +153,8 @@ Result<> Checker::check_segment(const std::string& name, Damage& damage) {
     if (stop_.stop_requested()) return error(ErrorCode::cancelled, "stopped");
     const auto entries = TRY(segment->page(i));
     for (const IndexEntry& entry : entries) {
+      // A pack that was collected, or that is reported already.
+      if (!packs_.contains({entry.kind, entry.place.pack})) continue;
       TRY(note(check_place(entry.kind, entry.id, entry.place), damage));
     }
   }

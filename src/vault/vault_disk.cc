@@ -38,6 +38,14 @@ Result<> VaultDisk::read_chunk(const Ref& ref, std::uint64_t skip, ByteSpan byte
     std::ranges::fill(bytes, std::byte{0});
     return {};
   }
+  Result<> read = read_chunk_at(ref, skip, bytes);
+  if (read.ok()) return read;
+  return finder_.try_elsewhere(ObjectKind::data, ref, read.error(), [&](const Place& place) {
+    return read_chunk_at({ref.id, place}, skip, bytes);
+  });
+}
+
+Result<> VaultDisk::read_chunk_at(const Ref& ref, std::uint64_t skip, ByteSpan bytes) {
   const auto frame = TRY(load(ref.place));
   bool right = ref.place.slot < frame->ids.size();
   if (right) {

@@ -12,8 +12,9 @@ namespace rekindle {
 class VaultDisk final : public BlockSource {
  public:
   // All outlive this.
-  VaultDisk(PackReader& packs, TreeReader& trees, const VaultKeys& keys, PointDisk disk)
-      : packs_(packs), trees_(trees), keys_(keys), disk_(std::move(disk)) {}
+  VaultDisk(PackReader& packs, TreeReader& trees, const VaultKeys& keys, ContentFinder& finder,
+            PointDisk disk)
+      : packs_(packs), trees_(trees), keys_(keys), finder_(finder), disk_(std::move(disk)) {}
 
   std::uint64_t size() const override { return disk_.size_bytes; }
   Result<> read_at(std::uint64_t offset, ByteSpan bytes) override;
@@ -35,10 +36,12 @@ class VaultDisk final : public BlockSource {
   };
   Result<std::shared_ptr<Frame>> load(const Place& place);
   Result<> read_chunk(const Ref& ref, std::uint64_t skip, ByteSpan bytes);
+  Result<> read_chunk_at(const Ref& ref, std::uint64_t skip, ByteSpan bytes);
 
   PackReader& packs_;
   TreeReader& trees_;
   const VaultKeys& keys_;
+  ContentFinder& finder_;
   const PointDisk disk_;
   LruCache<std::pair<PackName, std::uint32_t>, Frame, PlaceHash> frames_{64};
 };

@@ -1,0 +1,213 @@
+// What collections take away, what they must not, and when.
+#include "store/faulty_store.h"
+#include "vault/vault_fixture.h"
+#include "vault/write_lease.h"
+
+namespace rekindle {
+namespace {
+
+using std::chrono::hours;
+using testing::HasSubstr;
+constexpr std::chrono::days grace{14};
+constexpr CollectOptions collecting{.grace = grace};
+
+class Garbage : public testing::Test {
+ protected:
+  Garbage() {
+    machine.disk("d", 4 * mib).put(0, sample_bytes(random, 3 * mib));
+    CHECK(machine.back_up(*vault, "p1").ok());
+    machine.disk("d").put(mib, sample_bytes(random, 2 * mib));
+    CHECK(machine.back_up(*vault, "p2", "p1").ok());
+  }
+  CollectReport collect(CollectOptions options = collecting) { return vault->collect(options).value(); }
+  std::size_t count(std::string_view prefix) { return store.list(prefix).value().size(); }
+  void remove(const char* point) { ASSERT_TRUE(vault->remove_point(RecoveryPointId(point)).ok()); }
+
+  SeededRandom random{5};
+  ManualClock clock{Time(std::chrono::days(20000))};
+  MemoryStore store{clock};
+  std::unique_ptr<Vault> vault = Vault::create(store, test_secret()).value();
+  TestMachine machine{"vm-1"};
+};
+
+TEST_F(Garbage, WhatOnlyARemovedPointNeededGoesAfterThreeGracePeriodsAndNothingElse) {
+  const std::uint64_t with_both = stored_bytes(store);
+  remove("p1");
+  EXPECT_EQ(vault->get(RecoveryPointId("p1")).error().code(), ErrorCode::not_found);
+  EXPECT_EQ(collect().packs_doomed, 0U);  // a removed point protects what it reached
+  clock.advance(grace);
+  EXPECT_GT(collect().packs_doomed, 0U);
+  clock.advance(grace - hours(1));
+  EXPECT_EQ(collect().packs_deleted, 0U);
+  clock.advance(hours(1));
+  const CollectReport last = collect();
+  EXPECT_GT(last.packs_deleted, 0U);
+  EXPECT_LE(stored_bytes(store), with_both - last.bytes_deleted);
+  EXPECT_TRUE(succeeds(machine.compare(*vault, "p2")));
+  EXPECT_TRUE(vault->check(CheckLevel::data).value().clean());
+  EXPECT_EQ(collect().packs_deleted, 0U);
+}
+
+TEST_F(Garbage, AnEmptyVaultHoldsNothingButItsKeysInTheEnd) {
+  remove("p1");
+  remove("p2");
+  for (int pass = 0; pass < 5; ++pass) {
+    clock.advance(grace);
+    collect();
+  }
+  EXPECT_EQ(count(""), 2U);
+  EXPECT_EQ(count("vault") + count("keys/"), 2U);
+}
+
+TEST_F(Garbage, ADryRunTellsAndDoesNothing) {
+  remove("p1");
+  clock.advance(grace);
+  const std::uint64_t before = stored_bytes(store);
+  const std::size_t objects = count("");
+  const CollectReport told = collect({.grace = grace, .dry_run = true});
+  EXPECT_GT(told.packs_doomed, 0U);
+  EXPECT_EQ(stored_bytes(store), before);
+  EXPECT_EQ(count(""), objects);
+  EXPECT_EQ(collect().packs_doomed, told.packs_doomed);
+}
+
+TEST_F(Garbage, PacksOfADeadWriterStayForAGracePeriodAndTheNextWriterUsesThem) {
+  FaultyStore dying(store, [](std::uint64_t, StoreCall call, std::string_view name) {
+    return call == StoreCall::put && name.starts_with("points/") ? StoreFault::dead : StoreFault::none;
+  });
+  TestMachine other("vm-2");
+  other.disk("d", 2 * mib).put(0, sample_bytes(random, 2 * mib));
+  auto doomed = Vault::open(dying, test_secret()).value();
+  ASSERT_FALSE(other.back_up(*doomed, "q1").ok());
+  clock.advance(grace - hours(1));
+  EXPECT_EQ(collect().packs_doomed, 0U);
+  EXPECT_EQ(other.back_up(*vault, "q1").value().stats.chunks_new, 0U);
+  clock.advance(grace);
+  EXPECT_EQ(collect().packs_doomed, 0U);
+}
+
+TEST_F(Garbage, AWriterStoresAgainWhatLiesInADoomedPack) {
+  TestMachine twin("vm-2");
+  twin.disk("d", 4 * mib).put(0, machine.saved("p2").at("d").content);
+  remove("p1");
+  remove("p2");
+  clock.advance(grace);
+  EXPECT_GT(collect().packs_doomed, 0U);
+  const auto stats = twin.back_up(*vault, "q1").value().stats;
+  EXPECT_GT(stats.chunks_new, 0U);
+  EXPECT_EQ(stats.chunks_deduplicated, 0U);
+  clock.advance(grace);
+  EXPECT_GT(collect().packs_deleted, 0U);
+  EXPECT_TRUE(succeeds(twin.compare(*vault, "q1")));
+  EXPECT_TRUE(vault->check(CheckLevel::data).value().clean());
+}
+
+// A backup that goes on while the clock moves and collections run.
+class GarbageBesideAWriter : public Garbage {
+ protected:
+  // Writes what p2 held as a point of another machine; `meanwhile` happens before the commit.
+  Result<VaultPoint> write_slowly(const std::function<void()>& meanwhile) {
+    const Bytes& content = machine.saved("p2").at("d").content;
+    auto writer =
+        vault
+            ->begin_point({RecoveryPointId("q"), MachineId("vm-2"), {}, {{DiskId("d"), content.size()}}},
+                          small_packs())
+            .value();
+    MemoryDisk source(content);
+    CHECK(writer->copy(DiskId("d"), source, {{0, content.size()}}).ok());
+    meanwhile();
+    return writer->commit(Time{}, "");
+  }
+};
+
+TEST_F(GarbageBesideAWriter, WhatItRefersToIsDoomedButNotDeletedBeforeItsPointIsListed) {
+  remove("p1");
+  remove("p2");
+  clock.advance(grace);
+  ASSERT_TRUE(succeeds(write_slowly([&] {
+    EXPECT_GT(collect().packs_doomed, 0U);
+    clock.advance(hours(11));
+  })));
+  clock.advance(grace);
+  collect();
+  auto disk = vault->open_disk(RecoveryPointId("q"), DiskId("d")).value();
+  Bytes got(4 * mib);
+  ASSERT_TRUE(succeeds(disk->read_at(0, got)));
+  EXPECT_EQ(got, machine.saved("p2").at("d").content);
+}
+
+TEST_F(GarbageBesideAWriter, ThatLivedTooLongItIsToldToRunAgain) {
+  remove("p1");
+  remove("p2");
+  clock.advance(grace);
+  const auto late = write_slowly([&] {
+    collect();
+    clock.advance(grace);
+    EXPECT_GT(collect().packs_deleted, 0U);
+  });
+  ASSERT_FALSE(late.ok());
+  EXPECT_TRUE(late.error().transient());
+  EXPECT_THAT(late.error().message(), HasSubstr("run it again"));
+  EXPECT_TRUE(vault->list().value().empty());
+  EXPECT_TRUE(succeeds(write_slowly([] {})));
+  EXPECT_TRUE(vault->check(CheckLevel::data).value().clean());
+}
+
+TEST_F(GarbageBesideAWriter, ThatLivedLongCommitsIfNothingItNeedsWasDoomed) {
+  EXPECT_TRUE(succeeds(write_slowly([&] {
+    clock.advance(3 * grace);
+    collect();
+  })));
+}
+
+TEST_F(Garbage, AParentThatIsRemovedMeanwhileProtectsItsChildOrTheWriterSaysSo) {
+  for (const auto& [lasts, commits] : {std::pair(hours(11), true), std::pair(hours(24 * 60), false)}) {
+    const std::string id = fmt::format("c{}", lasts.count());
+    auto writer =
+        vault
+            ->begin_point(
+                {RecoveryPointId(id), MachineId("vm-1"), RecoveryPointId("p2"), {{DiskId("d"), 4 * mib}}},
+                small_packs())
+            .value();
+    remove("p2");
+    clock.advance(lasts);
+    collect();
+    const auto committed = writer->commit(Time{}, "");
+    EXPECT_EQ(committed.ok(), commits);
+    if (!committed.ok()) {
+      EXPECT_THAT(committed.error().message(), HasSubstr("make a full backup"));
+    }
+    collect();
+    EXPECT_TRUE(vault->check(CheckLevel::data).value().clean());
+    machine.disk("d").changed.clear();
+    if (commits) {
+      ASSERT_TRUE(succeeds(machine.back_up(*vault, "p2", "p1")));
+    }
+  }
+}
+
+TEST_F(Garbage, NothingIsCollectedWhileATreeCannotBeRead) {
+  remove("p1");
+  clock.advance(grace);
+  for (const ObjectInfo& object : store.list("tree/").value()) {
+    Bytes damaged = store.get(object.name).value();
+    for (std::size_t i = header_bytes; i < damaged.size(); i += 100) damaged[i] ^= std::byte{1};
+    store.replace(object.name, damaged);
+  }
+  auto fresh = Vault::open(store, test_secret()).value();
+  const auto refused = fresh->collect(collecting);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::corrupt);
+  EXPECT_THAT(refused.error().message(), HasSubstr("nothing is collected while that is unknown"));
+  EXPECT_EQ(count("doomed/"), 0U);
+}
+
+TEST_F(Garbage, AGracePeriodShorterThanWritersRelyOnIsRefused) {
+  const auto refused = vault->collect({.grace = hours(23)});
+  EXPECT_EQ(refused.error().code(), ErrorCode::invalid_argument);
+  EXPECT_THAT(refused.error().message(), HasSubstr("too short"));
+  EXPECT_EQ(vault->remove_point(RecoveryPointId("nope")).error().code(), ErrorCode::not_found);
+}
+
+}  // namespace
+}  // namespace rekindle
