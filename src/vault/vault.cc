@@ -186,11 +186,19 @@ Result<Extents> Vault::diff(const RecoveryPointId& from, const RecoveryPointId& 
   return intersect(found, {{0, now.size_bytes}});
 }
 
-Result<CheckReport> Vault::check(CheckLevel level, std::stop_token stop) {
+Result<CheckReport> Vault::check(const CheckOptions& options, std::stop_token stop) {
   // Without our caches, which may hold what the store has lost.
-  PackReader packs(store_, keys_);
-  TreeReader trees(packs, keys_);
-  return check_vault({store_, keys_, packs, trees}, level, std::move(stop));
+  return check_vault(store_, keys_, options, std::move(stop));
+}
+
+Result<CheckReport> Vault::check(CheckLevel level, std::stop_token stop) {
+  CheckOptions options;
+  options.level = level;
+  return check(options, std::move(stop));
+}
+
+Result<RepairReport> Vault::repair(const RepairOptions& options, std::stop_token stop) {
+  return repair_vault(store_, keys_, random_, options, std::move(stop));
 }
 
 }  // namespace rekindle

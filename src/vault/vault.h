@@ -7,8 +7,8 @@
 
 #include "vault/garbage_collector.h"
 #include "vault/point_writer.h"
-#include "vault/vault_check.h"
 #include "vault/vault_disk.h"
+#include "vault/vault_repair.h"
 #include "vault/vault_secret.h"
 
 namespace rekindle {
@@ -50,7 +50,10 @@ class Vault {
   Result<Extents> diff(const RecoveryPointId& from, const RecoveryPointId& to, const DiskId& disk);
 
   // Looks for damage; see vault_check.h.
+  Result<CheckReport> check(const CheckOptions& options, std::stop_token stop = {});
   Result<CheckReport> check(CheckLevel level, std::stop_token stop = {});
+  // Makes the best of it; see vault_repair.h.
+  Result<RepairReport> repair(const RepairOptions& options, std::stop_token stop = {});
 
  private:
   Vault(ObjectStore& store, const AeadKey& master);

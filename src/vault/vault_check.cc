@@ -1,223 +1,235 @@
 #include "vault/vault_check.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "base/parallel.h"
-#include "vault/index_segment.h"
-#include "vault/point.h"
+#include "vault/content_finder.h"
+#include "vault/live_frames.h"
+#include "vault/pack_check.h"
+#include "vault/point_object.h"
+#include "vault/tree_reader.h"
 
 namespace rekindle {
 
 namespace {
 
+constexpr std::size_t reading_threads = 4;
+
 class Checker {
  public:
-  Checker(const CheckedVault& vault, CheckLevel level, std::stop_token stop)
-      : vault_(vault), level_(level), stop_(std::move(stop)) {}
+  Checker(ObjectStore& store, const VaultKeys& keys, const CheckOptions& options, std::stop_token stop)
+      : store_(store),
+        keys_(keys),
+        options_(options),
+        stop_(std::move(stop)),
+        packs_(store, keys),
+        finder_(store, keys),
+        trees_(packs_, keys, &finder_),
+        places_(store, keys) {}
 
   Result<CheckReport> perform() {
     TRY(check_packs());
     TRY(check_index());
     TRY(check_points());
-    for (const auto& [what, points] : problems_)
-      report_.problems.push_back({what, {points.begin(), points.end()}});
-    return report_;
+    return summary();
   }
 
  private:
-  struct Pack {
-    std::map<std::uint32_t, PackFrame> frames;  // by offset
-    std::map<std::uint32_t, std::string> damage;
+  struct Problem {
+    std::set<std::string> points;
+    std::map<std::tuple<std::string, std::string, std::string>, Extents> lost;  // machine, point, disk
   };
-  using Damage = std::vector<std::string>;
-
-  // Corruption goes into `damage`; other errors end the check.
-  static Result<> note(Result<> result, Damage& damage) {
-    if (result.ok() || result.error().code() != ErrorCode::corrupt) return result;
-    damage.push_back(result.error().message());
-    return {};
-  }
-  // Damage that may concern no point at all.
-  void report(const Damage& damage) {
-    for (const std::string& what : damage) problems_.try_emplace(what);
-  }
+  struct Walk {
+    const VaultPoint& point;
+    const PointDisk& disk;
+  };
 
   Result<> check_packs();
-  Result<> check_pack(ObjectKind kind, const PackName& name);
-  Result<> check_frame(ObjectKind kind, const PackName& name, Pack& pack, const PackFrame& frame);
   Result<> check_index();
-  Result<> check_segment(const std::string& name, Damage& damage);
-  Result<> check_place(ObjectKind kind, const ContentId& id, const Place& place) const;
+  Result<> check_segment(const std::string& name);
   Result<> check_points();
-  Result<> check_point(const std::string& name, std::string& title, Damage& damage);
-  Result<> check_tree(const Ref& ref, int level, Damage& damage);
+  Result<> check_point(const std::string& name);
+  // Whether nothing below is lost. `first`: the chunk where the subtree begins.
+  Result<bool> check_tree(const Walk& walk, const Ref& ref, int level, std::uint64_t first);
+  Result<bool> check_chunk(const Walk& walk, const Ref& ref, std::uint64_t number);
+  void lose(const Walk& walk, const std::string& what, std::uint64_t first, std::uint64_t chunks);
+  Result<CheckReport> summary();
 
-  const CheckedVault& vault_;
-  const CheckLevel level_;
+  ObjectStore& store_;
+  const VaultKeys& keys_;
+  const CheckOptions& options_;
   const std::stop_token stop_;
-  std::mutex mutex_;  // of what check_pack fills, on several threads
+  PackReader packs_;
+  ContentFinder finder_;
+  TreeReader trees_;
+  PackCheck places_;
+
   CheckReport report_;
-  std::map<std::string, std::set<std::string>> problems_;  // -> titles of points
-  std::map<std::pair<ObjectKind, PackName>, Pack> packs_;
-  std::map<std::pair<ContentId, Place>, Damage> pages_;  // seen, with the damage below them
+  std::map<std::string, Problem> problems_;
+  std::set<std::string> damaged_segments_;
+  LiveFrames seen_;                                                 // pages
+  std::set<std::pair<PackName, std::uint32_t>> pages_with_losses_;  // of these; walked again for every point
 };
 
 Result<> Checker::check_packs() {
-  std::vector<std::pair<ObjectKind, PackName>> found;
-  for (const char* prefix : {"data/", "tree/"}) {
-    const auto objects = TRY(vault_.store.list(prefix));
-    for (const ObjectInfo& object : objects) {
-      ObjectKind kind{};
-      PackName name{};
-      if (parse_pack_object_name(object.name, kind, name)) found.emplace_back(kind, name);
-    }
-  }
-  return parallel_for(found.size(), 4, stop_, [&](std::size_t i) -> Result<> {
-    Damage damage;
-    TRY(note(check_pack(found[i].first, found[i].second), damage));
-    const std::lock_guard lock(mutex_);
-    report(damage);
+  const auto packs = TRY(list_packs(store_));
+  std::uint64_t all = 0;
+  for (const ListedPack& pack : packs) all += pack.size_bytes;
+  unsigned percent = 0;
+  if (options_.level == CheckLevel::sampled) percent = std::min(100U, options_.sample_percent);
+  if (options_.level == CheckLevel::data) percent = 100;
+  std::atomic<std::uint64_t> done = 0;
+  TRY(parallel_for(packs.size(), reading_threads, stop_, [&](std::size_t i) -> Result<> {
+    TRY(places_.read(packs[i], {percent, options_.seed}));
+    done += packs[i].size_bytes;
+    if (options_.progress) options_.progress(done, all);
     return {};
-  });
-}
-
-Result<> Checker::check_pack(ObjectKind kind, const PackName& name) {
-  const auto frames = TRY(vault_.packs.directory(kind, name));
-  Pack pack;
-  for (const PackFrame& frame : frames) {
-    if (level_ == CheckLevel::data) TRY(check_frame(kind, name, pack, frame));
-    pack.frames.emplace(frame.offset, frame);
-  }
-  const std::lock_guard lock(mutex_);
-  for (const auto& [offset, what] : pack.damage) problems_.try_emplace(what);
-  packs_.emplace(std::pair(kind, name), std::move(pack));
-  return {};
-}
-
-Result<> Checker::check_frame(ObjectKind kind, const PackName& name, Pack& pack, const PackFrame& frame) {
-  const auto payload = vault_.packs.frame(kind, {name, frame.offset, frame.length, 0});
-  if (!payload.ok() && payload.error().code() != ErrorCode::corrupt) return payload.error();
-  if (!payload.ok()) {
-    pack.damage.emplace(frame.offset, payload.error().message());
-    return {};
-  }
-  bool right = true;
-  if (kind == ObjectKind::tree) {
-    const auto page = decode_page(*payload);
-    right = page.ok() && frame.ids.size() == 1 && page_id(vault_.keys, *page) == frame.ids.front();
-  } else {
-    right = payload->size() == frame.ids.size() * chunk_bytes;
-    for (std::size_t slot = 0; right && slot < frame.ids.size(); ++slot) {
-      right = vault_.keys.chunk_id(ByteView(*payload).subspan(slot * chunk_bytes, chunk_bytes)) ==
-              frame.ids[slot];
-    }
-  }
-  const std::lock_guard lock(mutex_);
-  report_.bytes_read += frame.length;
-  if (right) return {};
-  const auto what = fmt::format("the frame at byte {} does not hold what the directory says", frame.offset);
-  pack.damage.emplace(frame.offset, damaged(pack_object_name(kind, name), what).message());
-  return {};
-}
-
-Result<> Checker::check_place(ObjectKind kind, const ContentId& id, const Place& place) const {
-  const std::string name = pack_object_name(kind, place.pack);
-  const auto pack = packs_.find({kind, place.pack});
-  if (pack == packs_.end()) return damaged(name, "it is missing, or its directory cannot be read");
-  const auto damage = pack->second.damage.find(place.offset);
-  if (damage != pack->second.damage.end()) return Error(ErrorCode::corrupt, damage->second);
-  const auto frame = pack->second.frames.find(place.offset);
-  if (frame == pack->second.frames.end() || frame->second.length != place.length ||
-      place.slot >= frame->second.ids.size() || frame->second.ids[place.slot] != id) {
-    return damaged(name, fmt::format("what should be at byte {} is not there", place.offset));
-  }
+  }));
+  for (const auto& [sentence, object] : places_.damage()) problems_.try_emplace(sentence);
   return {};
 }
 
 Result<> Checker::check_index() {
-  const auto segments = TRY(vault_.store.list("index/"));
+  const auto segments = TRY(store_.list("index/"));
   for (const ObjectInfo& segment : segments) {
-    Damage damage;
-    TRY(note(check_segment(segment.name, damage), damage));
-    report(damage);
+    const Result<> checked = check_segment(segment.name);
+    if (checked.ok() || checked.error().code() == ErrorCode::not_found) continue;  // merged meanwhile
+    if (checked.error().code() != ErrorCode::corrupt) return checked;
+    problems_.try_emplace(checked.error().message());
+    damaged_segments_.insert(segment.name);
   }
   return {};
 }
 
-Result<> Checker::check_segment(const std::string& name, Damage& damage) {
+Result<> Checker::check_segment(const std::string& name) {
   IndexPageCache cache(1);
-  const auto segment = TRY(IndexSegment::open(vault_.store, vault_.keys, cache, name));
+  const auto segment = TRY(IndexSegment::open(store_, keys_, cache, name));
+  std::vector<IndexEntry> all;
   for (std::size_t i = 0; i < segment->page_count(); ++i) {
     if (stop_.stop_requested()) return error(ErrorCode::cancelled, "stopped");
     const auto entries = TRY(segment->page(i));
-    for (const IndexEntry& entry : entries) {
-      // A pack that was collected, or that is reported already.
-      if (!packs_.contains({entry.kind, entry.place.pack})) continue;
-      TRY(note(check_place(entry.kind, entry.id, entry.place), damage));
-    }
+    all.insert(all.end(), entries.begin(), entries.end());
+  }
+  // Pack by pack, so that each directory is read once.
+  std::ranges::sort(all, {}, &IndexEntry::place);
+  for (const IndexEntry& entry : all) {
+    const Result<> listed = places_.lists(entry.kind, entry.id, entry.place);
+    if (listed.ok()) continue;
+    if (listed.error().code() != ErrorCode::corrupt) return listed;
+    // A pack that was collected, or whose directory is damaged, is no fault of the segment's.
+    const auto directory = packs_.directory(entry.kind, entry.place.pack);
+    if (directory.ok()) return damaged(name, "it names places that hold something else");
   }
   return {};
 }
 
 Result<> Checker::check_points() {
-  const auto objects = TRY(vault_.store.list("points/"));
+  const auto objects = TRY(store_.list("points/"));
   for (const ObjectInfo& object : objects) {
-    Damage damage;
-    std::string title = object.name;
+    const Result<> checked = check_point(object.name);
+    if (checked.ok() || checked.error().code() == ErrorCode::not_found) continue;  // removed meanwhile
+    if (checked.error().code() != ErrorCode::corrupt) return checked;
     ++report_.points;
-    TRY(note(check_point(object.name, title, damage), damage));
-    for (const std::string& what : damage) problems_[what].insert(title);
+    problems_[checked.error().message()].points.insert(object.name);
   }
   return {};
 }
 
-Result<> Checker::check_point(const std::string& name, std::string& title, Damage& damage) {
-  auto object = vault_.store.get(name);
-  if (!object.ok()) return missing_is_damaged(std::move(object).error(), name);
-  const Bytes body = TRY(open_object(vault_.keys, ObjectKind::point, name, *object));
-  const auto point = decode_point(body);
-  if (!point.ok()) return damaged(name, point.error().message());
-  title = point->id.str();
-  for (const PointDisk& disk : point->disks) TRY(check_tree(disk.root, root_level, damage));
+Result<> Checker::check_point(const std::string& name) {
+  const auto point = TRY(read_point(store_, keys_, name));
+  ++report_.points;
+  for (const PointDisk& disk : point.disks) {
+    TRY(check_tree({point, disk}, disk.root, root_level, 0));
+  }
   return {};
 }
 
-Result<> Checker::check_tree(const Ref& ref, int level, Damage& damage) {
-  if (ref.is_hole()) return {};
+Result<bool> Checker::check_tree(const Walk& walk, const Ref& ref, int level, std::uint64_t first) {
+  if (ref.is_hole()) return true;
   if (stop_.stop_requested()) return error(ErrorCode::cancelled, "stopped");
-  const auto seen = pages_.find({ref.id, ref.place});
-  if (seen != pages_.end()) {
-    damage.insert(damage.end(), seen->second.begin(), seen->second.end());
-    return {};
+  const std::pair key(ref.place.pack, ref.place.offset);
+  const bool is_new = seen_.add(ref.place);
+  if (!is_new && !pages_with_losses_.contains(key)) return true;
+  if (is_new) ++report_.pages;
+  const auto page = trees_.load(ref, level);
+  bool whole = page.ok();
+  if (!page.ok()) {
+    if (page.error().code() != ErrorCode::corrupt) return page.error();
+    const Result<> held = places_.holds(ObjectKind::tree, ref.id, ref.place);
+    lose(walk, (held.ok() ? page.error() : held.error()).message(), first, chunks_per_child(level + 1));
   }
-  ++report_.pages;
-  Damage below;
-  TRY(note(check_place(ObjectKind::tree, ref.id, ref.place), below));
-  auto page = vault_.trees.load(ref, level);
-  if (!page.ok()) TRY(note(page.error(), below));
+  const std::uint64_t step = chunks_per_child(level);
   for (std::size_t i = 0; page.ok() && i < page_children; ++i) {
     const Ref& child = (*page)->children[i];
-    if (level > 0) {
-      TRY(check_tree(child, level - 1, below));
-    } else if (!child.is_hole()) {
-      ++report_.chunks;
-      TRY(note(check_place(ObjectKind::data, child.id, child.place), below));
+    if (child.is_hole()) continue;
+    if (level == 0 && is_new) ++report_.chunks;
+    const bool sound = TRY(level > 0 ? check_tree(walk, child, level - 1, first + i * step)
+                                     : check_chunk(walk, child, first + i));
+    whole = whole && sound;
+  }
+  if (!whole) pages_with_losses_.insert(key);
+  return whole;
+}
+
+Result<bool> Checker::check_chunk(const Walk& walk, const Ref& ref, std::uint64_t number) {
+  const Result<> held = places_.holds(ObjectKind::data, ref.id, ref.place);
+  if (held.ok()) return true;
+  const Result<> elsewhere = finder_.try_elsewhere(
+      ObjectKind::data, ref, held.error(),
+      [&](const Place& place) { return places_.holds(ObjectKind::data, ref.id, place); });
+  if (elsewhere.ok()) ++report_.moved;
+  if (elsewhere.ok()) return true;
+  if (elsewhere.error().code() != ErrorCode::corrupt) return elsewhere.error();
+  lose(walk, held.error().message(), number, 1);
+  return false;
+}
+
+void Checker::lose(const Walk& walk, const std::string& what, std::uint64_t first, std::uint64_t chunks) {
+  Problem& problem = problems_[what];
+  problem.points.insert(walk.point.id.str());
+  Extents& lost = problem.lost[{walk.point.machine.str(), walk.point.id.str(), walk.disk.id.str()}];
+  const Extents disk{{0, walk.disk.size_bytes}};
+  lost = unite(lost, intersect({{first * chunk_bytes, chunks * chunk_bytes}}, disk));
+}
+
+Result<CheckReport> Checker::summary() {
+  const PackMarks marked = TRY(list_marks(store_, PackMark::damaged));
+  const auto damage = places_.damage();
+  std::set<std::string> objects = damaged_segments_;
+  std::set<std::string> quarantined;
+  for (const auto& [sentence, object] : damage) {
+    ObjectKind kind{};
+    PackName pack{};
+    if (parse_pack_object_name(object, kind, pack) && marked.contains(pack) &&
+        problems_[sentence].points.empty()) {
+      problems_.erase(sentence);
+      quarantined.insert(object);
+    } else {
+      objects.insert(object);
     }
   }
-  std::ranges::sort(below);
-  const auto repeated = std::ranges::unique(below);
-  below.erase(repeated.begin(), repeated.end());
-  damage.insert(damage.end(), below.begin(), below.end());
-  pages_.emplace(std::pair(ref.id, ref.place), std::move(below));
-  return {};
+  for (const auto& [what, problem] : problems_) {
+    CheckProblem told{what, {problem.points.begin(), problem.points.end()}, {}};
+    for (const auto& [owner, bytes] : problem.lost) {
+      told.lost.push_back({std::get<0>(owner), std::get<1>(owner), std::get<2>(owner), bytes});
+    }
+    report_.problems.push_back(std::move(told));
+  }
+  report_.quarantined = quarantined.size();
+  report_.damaged_objects.assign(objects.begin(), objects.end());
+  report_.bytes_read = places_.bytes_read();
+  return report_;
 }
 
 }  // namespace
 
-Result<CheckReport> check_vault(const CheckedVault& vault, CheckLevel level, std::stop_token stop) {
-  return Checker(vault, level, std::move(stop)).perform();
+Result<CheckReport> check_vault(ObjectStore& store, const VaultKeys& keys, const CheckOptions& options,
+                                std::stop_token stop) {
+  return Checker(store, keys, options, std::move(stop)).perform();
 }
 
 }  // namespace rekindle
