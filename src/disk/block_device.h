@@ -17,6 +17,8 @@ class BlockSource {
   virtual Result<> read_at(std::uint64_t offset, ByteSpan bytes) = 0;
   // The parts of `range` that may hold something other than zeros. Reading elsewhere gives zeros.
   virtual Result<Extents> data_extents(Extent range) { return Extents{range}; }
+  // A hint that this range will be read soon; returns at once, never fails, may do nothing.
+  virtual void will_read(Extent /*range*/) {}
 };
 
 class BlockTarget : public BlockSource {

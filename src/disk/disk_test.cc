@@ -73,5 +73,13 @@ TEST(OverlayDisk, ReportsOnlyBlocksThatDifferFromTheBase) {
   EXPECT_EQ(overlay.bytes_read(), 65536 + (300000U - 4 * 65536));
 }
 
+TEST(Extents, SubtractLeavesWhatIsNotInTheOther) {
+  const Extents all = {{0, 100}, {200, 50}};
+  EXPECT_EQ(subtract(all, {}), all);
+  EXPECT_EQ(subtract(all, all), Extents{});
+  EXPECT_EQ(subtract(all, {{10, 10}, {90, 120}}), (Extents{{0, 10}, {20, 70}, {210, 40}}));
+  EXPECT_EQ(subtract(all, {{0, 1}, {99, 1}, {249, 100}}), (Extents{{1, 98}, {200, 49}}));
+}
+
 }  // namespace
 }  // namespace rekindle

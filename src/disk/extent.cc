@@ -49,6 +49,21 @@ Extents intersect(const Extents& a, const Extents& b) {
   return normalize(std::move(both));
 }
 
+Extents subtract(const Extents& a, const Extents& b) {
+  Extents left;
+  std::size_t k = 0;
+  for (const Extent& extent : a) {
+    std::uint64_t from = extent.offset;
+    while (k < b.size() && b[k].end() <= from) ++k;
+    for (std::size_t i = k; i < b.size() && b[i].offset < extent.end(); ++i) {
+      if (b[i].offset > from) left.push_back({from, b[i].offset - from});
+      from = std::max(from, b[i].end());
+    }
+    if (from < extent.end()) left.push_back({from, extent.end() - from});
+  }
+  return left;
+}
+
 std::uint64_t total_length(const Extents& extents) {
   std::uint64_t total = 0;
   for (const Extent& extent : extents) total += extent.length;

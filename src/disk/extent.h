@@ -26,6 +26,8 @@ Extents align(const Extents& extents, std::uint64_t alignment, std::uint64_t siz
 
 Extents unite(const Extents& a, const Extents& b);
 Extents intersect(const Extents& a, const Extents& b);
+// What of `a` is not in `b`.
+Extents subtract(const Extents& a, const Extents& b);
 
 std::uint64_t total_length(const Extents& extents);
 

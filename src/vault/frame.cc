@@ -46,24 +46,36 @@ Bytes encode_frame(ByteView payload, std::size_t contents, int compression_level
   return frame;
 }
 
-Result<Bytes> decode_frame(ByteView frame) {
+Result<std::size_t> payload_length(ByteView frame) {
   if (frame.size() < frame_header_bytes)
     return error(ErrorCode::corrupt, "a frame of {} bytes", frame.size());
-  const auto encoding = static_cast<Encoding>(frame[0]);
-  const auto length = load_le<std::uint32_t>(frame.data() + 4);
-  const ByteView body = frame.subspan(frame_header_bytes);
+  const std::size_t length = load_le<std::uint32_t>(frame.data() + 4);
   if (length > longest_payload) return error(ErrorCode::corrupt, "a frame that claims {} bytes", length);
+  return length;
+}
+
+Result<> decode_frame(ByteView frame, ByteSpan payload) {
+  const std::size_t length = TRY(payload_length(frame));
+  const auto encoding = static_cast<Encoding>(frame[0]);
+  const ByteView body = frame.subspan(frame_header_bytes);
+  CHECK(payload.size() == length);
   if (encoding == Encoding::plain) {
     if (length != body.size()) return error(ErrorCode::corrupt, "a frame whose length is not its own");
-    return to_bytes(body);
+    std::ranges::copy(body, payload.begin());
+    return {};
   }
   if (encoding != Encoding::zstd) return error(ErrorCode::corrupt, "a frame of unknown encoding");
   thread_local const std::unique_ptr<ZSTD_DCtx, FreeContext> context(ZSTD_createDCtx());
-  Bytes payload(length);
   const std::size_t size =
       ZSTD_decompressDCtx(context.get(), payload.data(), payload.size(), body.data(), body.size());
   if (ZSTD_isError(size) != 0 || size != length)
     return error(ErrorCode::corrupt, "a frame that does not decompress");
+  return {};
+}
+
+Result<Bytes> decode_frame(ByteView frame) {
+  Bytes payload(TRY(payload_length(frame)));
+  TRY(decode_frame(frame, payload));
   return payload;
 }
 

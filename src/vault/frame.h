@@ -13,5 +13,9 @@ Bytes encode_frame(ByteView payload, std::size_t contents, int compression_level
 
 // The payload again. The bytes were authenticated, yet nothing in them is trusted: `corrupt`.
 Result<Bytes> decode_frame(ByteView frame);
+// The same in two parts, for who knows where the payload shall lie: its length, and then the payload into
+// exactly as much room.
+Result<std::size_t> payload_length(ByteView frame);
+Result<> decode_frame(ByteView frame, ByteSpan payload);
 
 }  // namespace rekindle

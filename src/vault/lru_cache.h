@@ -37,6 +37,15 @@ class LruCache {
     return value;
   }
 
+  // Absent is fine.
+  void erase(const Key& key) {
+    const std::lock_guard lock(mutex_);
+    const auto found = by_key_.find(key);
+    if (found == by_key_.end()) return;
+    by_age_.erase(found->second);
+    by_key_.erase(found);
+  }
+
  private:
   using Entries = std::list<std::pair<Key, std::shared_ptr<Value>>>;
   const std::size_t capacity_;

@@ -57,6 +57,24 @@ Result<Bytes> PackReader::frame(ObjectKind kind, const Place& place) {
   return payload;
 }
 
+Result<> PackReader::frames(const PackName& pack, std::span<const Place> places, const TakeFrame& take) {
+  const CipherPointer cipher = TRY(this->cipher(ObjectKind::data, pack));
+  const std::uint64_t begin = places.front().offset;
+  // Kept: fresh memory for every read costs more than the read.
+  thread_local Bytes buffer;
+  const std::uint64_t length = places.back().offset + places.back().length - begin;
+  if (buffer.size() < length) buffer.resize(length);
+  const ByteSpan sealed = ByteSpan(buffer).first(length);
+  Result<> read = store_.read_at(cipher->name(), begin, sealed);
+  if (!read.ok()) return missing_is_damaged(std::move(read).error(), cipher->name());
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const ByteSpan part = sealed.subspan(places[i].offset - begin, places[i].length);
+    const Result<ByteSpan> opened = cipher->open_in_place(Section::frame, places[i].offset, part);
+    take(i, opened.ok() ? Result<ByteView>(ByteView(*opened)) : Result<ByteView>(opened.error()));
+  }
+  return {};
+}
+
 Result<std::vector<PackFrame>> PackReader::directory(ObjectKind kind, const PackName& pack) {
   const CipherPointer cipher = TRY(this->cipher(kind, pack));
   const std::string& name = cipher->name();

@@ -1,8 +1,10 @@
 // Reads frames and directories of packs.
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "store/object_store.h"
@@ -20,6 +22,12 @@ class PackReader {
 
   // The payload of the frame at `place`, authenticated; the caller compares it with its id.
   Result<Bytes> frame(ObjectKind kind, const Place& place);
+  // The frames at `places`, all of `pack`, ascending and not overlapping, with one read of the store: for who
+  // needs neighbours. `take` is given each, opened but encoded as decode_frame() expects it, for as long as
+  // its call lasts; or why that one cannot be opened. An error of the read is returned, and `take` not
+  // called.
+  using TakeFrame = std::function<void(std::size_t index, const Result<ByteView>& encoded)>;
+  Result<> frames(const PackName& pack, std::span<const Place> places, const TakeFrame& take);
   Result<std::vector<PackFrame>> directory(ObjectKind kind, const PackName& pack);
 
  private:

@@ -44,7 +44,8 @@ class Vault {
   Result<CollectReport> collect(const CollectOptions& options, std::stop_token stop = {});
 
   // Must not outlive the vault. `not_found`.
-  Result<std::unique_ptr<BlockSource>> open_disk(const RecoveryPointId& point, const DiskId& disk);
+  Result<std::unique_ptr<BlockSource>> open_disk(const RecoveryPointId& point, const DiskId& disk,
+                                                 const VaultDiskOptions& options = {});
   // Where the disk differs in `to` from what it was in `from`, in bytes of `to`, by whole chunks; reads no
   // data. A disk that `from` does not have differs where it is not zero.
   Result<Extents> diff(const RecoveryPointId& from, const RecoveryPointId& to, const DiskId& disk);

@@ -1,49 +1,75 @@
 // A disk of a recovery point, read from the vault.
 #pragma once
 
+#include <memory>
+
 #include "disk/block_device.h"
+#include "vault/content_finder.h"
+#include "vault/frame_cache.h"
 #include "vault/point.h"
+#include "vault/read_ahead.h"
 #include "vault/tree_reader.h"
 
 namespace rekindle {
 
+struct VaultDiskOptions {
+  std::uint64_t cache_bytes = 16 * mib;  // of opened frames
+  // How far to fetch ahead of who reads on and on in small steps; 0: nothing is ever fetched unasked, as who
+  // reads large areas on many threads wants it.
+  std::uint64_t read_ahead_bytes = 0;
+};
+
 // Any number of threads. Every byte is authenticated and compared with its id: the right bytes, or `corrupt`
-// with the name of the damaged object. Memory: 16 MiB of frames, and the vault's page cache.
+// with the name of the damaged object. A large read (a few MiB) is the fast one: frames that lie together are
+// read from the store with one call and decompressed straight into the reader's bytes.
 class VaultDisk final : public BlockSource {
  public:
   // All outlive this.
   VaultDisk(PackReader& packs, TreeReader& trees, const VaultKeys& keys, ContentFinder& finder,
-            PointDisk disk)
-      : packs_(packs), trees_(trees), keys_(keys), finder_(finder), disk_(std::move(disk)) {}
+            PointDisk disk, const VaultDiskOptions& options = {});
 
   std::uint64_t size() const override { return disk_.size_bytes; }
   Result<> read_at(std::uint64_t offset, ByteSpan bytes) override;
   // By whole chunks of 64 KiB, from the tree, without reading data.
   Result<Extents> data_extents(Extent range) override;
+  void will_read(Extent range) override;
 
  private:
-  // An opened frame; each chunk's id is computed when it is first read.
-  struct Frame {
-    explicit Frame(Bytes bytes) : content(std::move(bytes)), ids(content.size() / chunk_bytes) {}
-    const Bytes content;
-    std::mutex mutex;
-    std::vector<ContentId> ids;
+  struct Piece {  // what of a chunk is wanted; no bytes: into the cache
+    Ref ref;
+    std::uint64_t skip = 0;
+    ByteSpan bytes;
   };
-  struct PlaceHash {
-    std::size_t operator()(const std::pair<PackName, std::uint32_t>& place) const {
-      return UniformHash()(place.first) + place.second;
-    }
+  struct FrameUse {
+    Place place;
+    std::span<const Piece> pieces;
+    FrameCache::Claim claim;  // empty: straight into the pieces' bytes
+    Result<> outcome;
   };
-  Result<std::shared_ptr<Frame>> load(const Place& place);
-  Result<> read_chunk(const Ref& ref, std::uint64_t skip, ByteSpan bytes);
-  Result<> read_chunk_at(const Ref& ref, std::uint64_t skip, ByteSpan bytes);
+  struct Failure {
+    Piece piece;
+    Error why;
+  };
+
+  Result<std::vector<Piece>> pieces_of(std::uint64_t offset, ByteSpan bytes);
+  void prefetch(Extent range);
+  // Reads all pieces where they are said to lie; returns those that are not there.
+  std::vector<Failure> read_in_place(std::vector<Piece> pieces);
+  Result<> read_elsewhere(const std::vector<Failure>& failures);
+  std::vector<FrameUse> uses_of(std::vector<Piece>& pieces);
+  void load(std::vector<FrameUse>& uses);
+  void load_run(std::span<FrameUse*> run);
+  Result<> take(FrameUse& use, ByteView encoded);
+  Result<> serve(const FrameUse& use);
+  Error wrong_chunk(const Place& place) const;
 
   PackReader& packs_;
   TreeReader& trees_;
   const VaultKeys& keys_;
   ContentFinder& finder_;
   const PointDisk disk_;
-  LruCache<std::pair<PackName, std::uint32_t>, Frame, PlaceHash> frames_{64};
+  FrameCache frames_;
+  std::unique_ptr<ReadAhead> read_ahead_;  // last: its threads use all others
 };
 
 }  // namespace rekindle

@@ -20,8 +20,8 @@ AeadNonce nonce_of(Section section, std::uint64_t offset) {
 }  // namespace
 
 VaultKeys::VaultKeys(const AeadKey& master)
-    : chunk_secret_(hmac_sha256(master, as_bytes("rekindle 1 chunk id"))),
-      page_secret_(hmac_sha256(master, as_bytes("rekindle 1 page id"))),
+    : chunk_key_(hmac_sha256(master, as_bytes("rekindle 1 chunk id"))),
+      page_key_(hmac_sha256(master, as_bytes("rekindle 1 page id"))),
       name_secret_(hmac_sha256(master, as_bytes("rekindle 1 object name"))),
       object_secret_(hmac_sha256(master, as_bytes("rekindle 1 object key"))) {}
 
@@ -98,8 +98,15 @@ Bytes ObjectCipher::sealed(Section section, std::uint64_t offset, ByteView plain
 }
 
 Result<Bytes> ObjectCipher::open(Section section, std::uint64_t offset, ByteView sealed) const {
+  Bytes plain = to_bytes(sealed);
+  const ByteSpan opened = TRY(open_in_place(section, offset, plain));
+  plain.resize(opened.size());
+  return plain;
+}
+
+Result<ByteSpan> ObjectCipher::open_in_place(Section section, std::uint64_t offset, ByteSpan sealed) const {
   if (sealed.size() < aead_tag_bytes) return damaged(name_, "a part is too short");
-  Bytes plain(sealed.size() - aead_tag_bytes);
+  const ByteSpan plain = sealed.first(sealed.size() - aead_tag_bytes);
   if (!aead_open(key_, nonce_of(section, offset), associated_, sealed, plain).ok()) {
     return damaged(name_, fmt::format("the part at byte {} fails authentication", offset));
   }

@@ -5,6 +5,7 @@
 
 #include "base/random.h"
 #include "crypto/aead.h"
+#include "crypto/hash.h"
 #include "model/ids.h"
 #include "vault/format.h"
 
@@ -14,15 +15,15 @@ class VaultKeys {
  public:
   explicit VaultKeys(const AeadKey& master);
 
-  ContentId chunk_id(ByteView content) const { return hmac_sha256(chunk_secret_, content); }
-  ContentId page_id(ByteView content) const { return hmac_sha256(page_secret_, content); }
+  ContentId chunk_id(ByteView content) const { return chunk_key_(content); }
+  ContentId page_id(ByteView content) const { return page_key_(content); }
   // "points/..."; tells nothing about the id to who has no key.
   std::string point_object_name(const RecoveryPointId& id) const;
   AeadKey object_key(ObjectKind kind, ByteView salt, std::string_view object_name) const;
 
  private:
-  Sha256 chunk_secret_;
-  Sha256 page_secret_;
+  HmacKey chunk_key_;
+  HmacKey page_key_;
   Sha256 name_secret_;
   Sha256 object_secret_;
 };
@@ -52,6 +53,8 @@ class ObjectCipher {
   Bytes sealed(Section section, std::uint64_t offset, ByteView plain) const;
   // `corrupt`, naming the object.
   Result<Bytes> open(Section section, std::uint64_t offset, ByteView sealed) const;
+  // In place: what was sealed are then the first bytes of `sealed`, which are returned.
+  Result<ByteSpan> open_in_place(Section section, std::uint64_t offset, ByteSpan sealed) const;
 
  private:
   ObjectCipher(const VaultKeys& keys, std::string name, const ObjectHeader& header);
