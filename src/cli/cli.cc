@@ -50,6 +50,7 @@ void add_nouns(CLI::App& root, Session& session) {
   add_policy_commands(root, session);
   add_plan_commands(root, session);
   add_backup_commands(root, session);
+  add_point_commands(root, session);
   add_replicate_commands(root, session);
   add_failover_commands(root, session);
   add_job_commands(root, session);

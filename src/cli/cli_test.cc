@@ -48,7 +48,7 @@ TEST_P(Noun, RefusesAVerbThatIsNot) {
 
 INSTANTIATE_TEST_SUITE_P(All, Noun,
                          testing::Values("datacenter", "account", "vault", "machine", "policy", "plan",
-                                         "backup", "replicate", "failover", "job"),
+                                         "backup", "point", "replicate", "failover", "job"),
                          [](const auto& noun) { return std::string(noun.param); });
 
 TEST(CommandLine, IsHelpOrANounAndAVerb) {

@@ -33,6 +33,7 @@ void add_machine_commands(CLI::App& root, Session& session);
 void add_policy_commands(CLI::App& root, Session& session);
 void add_plan_commands(CLI::App& root, Session& session);
 void add_backup_commands(CLI::App& root, Session& session);
+void add_point_commands(CLI::App& root, Session& session);
 void add_replicate_commands(CLI::App& root, Session& session);
 void add_failover_commands(CLI::App& root, Session& session);
 void add_job_commands(CLI::App& root, Session& session);

@@ -28,9 +28,13 @@ ProgressLine::ProgressLine(Clock& clock, bool quiet)
     : clock_(clock), draws_(!quiet && ::isatty(STDERR_FILENO) == 1) {}
 
 void ProgressLine::step_started(const Job& job, const Step& step) {
+  start(fmt::format("{} {}", word(job.kind), job.subject), step.purpose);
+}
+
+void ProgressLine::start(const std::string& title, const std::string& purpose) {
   const std::lock_guard lock(mutex_);
-  title_ = fmt::format("{} {}", word(job.kind), job.subject);
-  purpose_ = step.purpose;
+  title_ = title;
+  purpose_ = purpose;
   started_ = clock_.ticks();
   draw(purpose_);
 }
@@ -42,6 +46,10 @@ void ProgressLine::tick(const Progress& progress) {
 }
 
 void ProgressLine::finished(const Job&) {
+  finish();
+}
+
+void ProgressLine::finish() {
   const std::lock_guard lock(mutex_);
   if (draws_) fmt::print(stderr, "\r\033[K");
 }

@@ -19,6 +19,9 @@ class ProgressLine final : public JobObserver {
  public:
   // `quiet`: draw nothing (--json).
   ProgressLine(Clock& clock, bool quiet);
+  // What is under way, where it is not a job. `finish` wipes the line.
+  void start(const std::string& title, const std::string& purpose);
+  void finish();
   void step_started(const Job& job, const Step& step) override;
   void tick(const Progress& progress) override;
   void finished(const Job& job) override;
