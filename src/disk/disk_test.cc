@@ -1,9 +1,12 @@
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "base/random.h"
 #include "disk/file_disk.h"
 #include "disk/memory_disk.h"
 #include "disk/overlay_disk.h"
+#include "disk/scratch_disk.h"
 
 namespace rekindle {
 namespace {
@@ -71,6 +74,62 @@ TEST(OverlayDisk, ReportsOnlyBlocksThatDifferFromTheBase) {
   EXPECT_EQ(changed.begin()->first, 4U);
   EXPECT_EQ(changed.begin()->second.size(), 300000U - 4 * 65536);
   EXPECT_EQ(overlay.bytes_read(), 65536 + (300000U - 4 * 65536));
+}
+
+TEST(ScratchDisk, HoldsWhatWasWrittenAndLeavesTheBaseAlone) {
+  MemoryDisk base(1 * mib);
+  MemoryDisk scratch(1 * mib);
+  ScratchDisk disk(base, scratch);
+  holds_what_was_written(disk);
+  EXPECT_TRUE(all_zero(base.content()));
+}
+
+TEST(ScratchDisk, IsTheBaseWithAllWritesInWhateverPieces) {
+  SeededRandom random(3);
+  MemoryDisk base(random.bytes(300001));
+  MemoryDisk scratch(300001);
+  ScratchDisk disk(base, scratch);
+  Bytes expected = base.content();
+  for (int i = 0; i < 500; ++i) {
+    const std::uint64_t at = random.below(expected.size());
+    const Bytes some = random.bytes(random.below(std::min<std::uint64_t>(expected.size() - at, 20000)) + 1);
+    const bool zero = random.below(4) == 0;
+    ASSERT_TRUE((zero ? disk.write_zeros(at, some.size()) : disk.write_at(at, some)).ok());
+    const Bytes written = zero ? Bytes(some.size()) : some;
+    std::copy(written.begin(), written.end(), expected.begin() + static_cast<std::ptrdiff_t>(at));
+    Bytes got(expected.size());
+    ASSERT_TRUE(disk.read_at(0, got).ok());
+    ASSERT_EQ(got, expected) << i;
+  }
+}
+
+TEST(ScratchDisk, KnowsTheHolesOfBoth) {
+  MemoryDisk base(1 * mib);
+  ASSERT_TRUE(base.write_at(64 * kib, Bytes(64 * kib, std::byte{1})).ok());
+  MemoryDisk scratch(1 * mib);
+  ScratchDisk disk(base, scratch);
+  ASSERT_TRUE(disk.write_at(512 * kib, Bytes(8 * kib, std::byte{2})).ok());
+  ASSERT_TRUE(disk.write_zeros(64 * kib, 32 * kib).ok());
+  EXPECT_EQ(disk.data_extents({0, 1 * mib}).value(), (Extents{{96 * kib, 32 * kib}, {512 * kib, 8 * kib}}));
+  EXPECT_EQ(disk.written(), (Extents{{64 * kib, 32 * kib}, {512 * kib, 8 * kib}}));
+}
+
+TEST(ScratchDisk, KeepsWritesToPartsOfOneBlockApart) {
+  MemoryDisk base(Bytes(64 * kib, std::byte{1}));
+  MemoryDisk scratch(64 * kib);
+  ScratchDisk disk(base, scratch);
+  std::vector<std::jthread> writers;
+  for (std::uint64_t thread = 0; thread < 4; ++thread) {
+    writers.emplace_back([&disk, thread] {
+      for (std::uint64_t at = thread * 512; at < 64 * kib; at += 4 * 512)
+        CHECK(disk.write_at(at, Bytes(512, static_cast<std::byte>(10 + thread))).ok());
+    });
+  }
+  writers.clear();
+  Bytes got(64 * kib);
+  ASSERT_TRUE(disk.read_at(0, got).ok());
+  for (std::size_t at = 0; at < got.size(); ++at)
+    ASSERT_EQ(got[at], static_cast<std::byte>(10 + at / 512 % 4));
 }
 
 TEST(Extents, SubtractLeavesWhatIsNotInTheOther) {
