@@ -112,6 +112,57 @@ Result<std::vector<std::string>> Ext4Volume::list(const std::string& path) {
   return std::move(list.names);
 }
 
+namespace {
+
+FileKind kind_of(const ext2_inode& inode) {
+  switch (inode.i_mode & LINUX_S_IFMT) {
+    case LINUX_S_IFREG:
+      return FileKind::file;
+    case LINUX_S_IFDIR:
+      return FileKind::directory;
+    case LINUX_S_IFLNK:
+      return FileKind::symbolic_link;
+    default:
+      return FileKind::other;
+  }
+}
+
+// A short target lies in the inode, a longer one in the first block.
+Result<std::string> target_of(ext2_filsys filesystem, ext2_ino_t number, ext2_inode& inode) {
+  const std::uint64_t length = EXT2_I_SIZE(&inode);
+  if (ext2fs_is_fast_symlink(&inode) != 0 && length <= sizeof inode.i_block) {
+    return std::string(reinterpret_cast<const char*>(inode.i_block), length);
+  }
+  if (length > filesystem->blocksize) return error(ErrorCode::corrupt, "a symbolic link of {} bytes", length);
+  blk64_t block = 0;
+  Bytes content(filesystem->blocksize);
+  if (ext2fs_bmap2(filesystem, number, &inode, nullptr, 0, 0, nullptr, &block) != 0 || block == 0 ||
+      io_channel_read_blk64(filesystem->io, block, 1, content.data()) != 0) {
+    return error(ErrorCode::corrupt, "a symbolic link without a target");
+  }
+  return std::string(as_text(content).substr(0, length));
+}
+
+}  // namespace
+
+Result<FileInfo> Ext4Volume::info(const std::string& path) {
+  ext2_ino_t number = 0;
+  TRY(check(ext2fs_namei(filesystem_, EXT2_ROOT_INO, EXT2_ROOT_INO, path.c_str(), &number)), "{}", path);
+  ext2_inode inode = TRY(inode_of(number), "{}", path);
+  FileInfo info;
+  info.name = path.substr(path.rfind('/') + 1);
+  info.kind = kind_of(inode);
+  info.inode = number;
+  info.size_bytes = EXT2_I_SIZE(&inode);
+  info.mode = inode.i_mode & 07777U;
+  info.owner = inode_uid(inode);
+  info.group = inode_gid(inode);
+  info.modified = static_cast<std::int32_t>(inode.i_mtime);
+  if (info.kind == FileKind::symbolic_link)
+    info.target = TRY(target_of(filesystem_, number, inode), "{}", path);
+  return info;
+}
+
 Result<std::uint64_t> Ext4Volume::size_of(const std::string& path) {
   const ext2_ino_t number = TRY(lookup(path));
   ext2_inode inode = TRY(inode_of(number), "{}", path);

@@ -12,6 +12,20 @@
 
 namespace rekindle {
 
+enum class FileKind { file, directory, symbolic_link, other };
+
+struct FileInfo {
+  std::string name;
+  FileKind kind = FileKind::other;
+  std::uint64_t inode = 0;
+  std::uint64_t size_bytes = 0;
+  unsigned mode = 0;  // permissions, as chmod(2) takes them
+  unsigned owner = 0;
+  unsigned group = 0;
+  std::int64_t modified = 0;  // seconds since 1970
+  std::string target;         // of a symbolic link, as it is written there
+};
+
 // One thread. Paths are absolute ("/etc/fstab"); symbolic links are followed inside the file system.
 // The file system is hostile input: sizes are bounded by the caller's limits, names that are not file names
 // are left out. Errors common to all: `not_found`, `corrupt` (damaged file system), and what the volume's
@@ -31,6 +45,8 @@ class Ext4Volume {
   Result<bool> is_directory(const std::string& path);
   // Sorted, without "." and "..".
   Result<std::vector<std::string>> list(const std::string& path);
+  // What is under this path; a symbolic link at its end is not followed.
+  Result<FileInfo> info(const std::string& path);
   Result<std::uint64_t> size_of(const std::string& path);
   Result<Bytes> read(const std::string& path, std::uint64_t offset, std::uint64_t length);
   // `corrupt` if the file is longer than `limit`.

@@ -5,7 +5,6 @@
 #include "disk/overlay_disk.h"
 #include "guest/ext4_superblock.h"
 #include "guest/journal_replay.h"
-#include "guest/linear_volumes.h"
 
 namespace rekindle {
 
@@ -52,70 +51,33 @@ bool is_about_the_volume(const Error& error) {
 
 }  // namespace
 
-std::string GuestVolume::name() const {
-  if (!logical_volume.empty()) return "logical volume " + logical_volume;
-  return partition == 0 ? "the disk without partitions" : fmt::format("partition {}", partition);
-}
-
 Result<GuestDisk> GuestDisk::open(BlockTarget& disk) {
   GuestDisk guest;
-  guest.table_ = TRY(read_partition_table(disk));
-  guest.warnings_ = guest.table_.warnings;
-  TRY(guest.add_volumes(disk));
+  guest.guest_ = TRY(read_guest_volumes(disk));
   TRY(guest.find_root());
   TRY(guest.find_boot());
   return guest;
 }
 
-Result<> GuestDisk::add_volumes(BlockTarget& disk) {
-  for (const Partition& partition : table_.partitions) {
-    GuestVolume volume{partition.number, "", partition.efi_system, {}, nullptr};
-    volume.view = std::make_unique<VolumeView>(disk, std::vector{partition.range});
-    volume.identity = TRY(probe_volume(*volume.view), "reading partition {}", partition.number);
-    volumes_.push_back(std::move(volume));
-  }
-  const std::size_t partitions = volumes_.size();
-  for (std::size_t i = 0; i < partitions; ++i) {
-    if (volumes_[i].identity.kind != VolumeKind::lvm) continue;
-    LinearVolumes found =
-        TRY(read_linear_volumes(*volumes_[i].view), "reading the LVM metadata of {}", volumes_[i].name());
-    warnings_.insert(warnings_.end(), found.warnings.begin(), found.warnings.end());
-    for (LinearVolume& linear : found.volumes) {
-      GuestVolume volume{0, linear.name, false, {}, nullptr};
-      volume.view = std::make_unique<VolumeView>(*volumes_[i].view, linear.ranges);
-      volume.identity = TRY(probe_volume(*volume.view), "reading {}", volume.name());
-      volumes_.push_back(std::move(volume));
-    }
-  }
-  return {};
-}
-
-std::string GuestDisk::inventory() const {
-  std::string text;
-  for (const GuestVolume& volume : volumes_) {
-    text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", volume.name(), to_string(volume.identity.kind));
-  }
-  return text;
-}
-
 Result<> GuestDisk::find_root() {
   std::string damage;
-  for (std::size_t i = 0; i < volumes_.size(); ++i) {
-    if (volumes_[i].identity.kind != VolumeKind::ext) continue;
-    const auto answer = ask(*volumes_[i].view, looks_like_root);
+  for (std::size_t i = 0; i < guest_.volumes.size(); ++i) {
+    if (guest_.volumes[i].identity.kind != VolumeKind::ext) continue;
+    const auto answer = ask(*guest_.volumes[i].view, looks_like_root);
     if (!answer.ok()) {
       if (!is_about_the_volume(answer.error())) return answer.error();
-      damage += fmt::format("; {}: {}", volumes_[i].name(), answer.error().message());
+      damage += fmt::format("; {}: {}", guest_.volumes[i].name(), answer.error().message());
       continue;
     }
     if (!*answer) continue;
     if (root_) {
-      warnings_.push_back(fmt::format("{} also holds a system; the one of {} was converted",
-                                      volumes_[i].name(), volumes_[root_index_].name()));
+      guest_.warnings.push_back(fmt::format("{} also holds a system; the one of {} was converted",
+                                            guest_.volumes[i].name(), guest_.volumes[root_index_].name()));
       continue;
     }
     root_index_ = i;
-    root_ = TRY(open_volume(volumes_[i]), "opening the root file system on {}", volumes_[i].name());
+    root_ =
+        TRY(open_volume(guest_.volumes[i]), "opening the root file system on {}", guest_.volumes[i].name());
   }
   if (root_) return {};
   return error(ErrorCode::failed_precondition,
@@ -124,14 +86,14 @@ Result<> GuestDisk::find_root() {
                "needed; found {}{}). Install the NVMe driver in the guest's initrd before the disaster, and "
                "fail over without "
                "conversion",
-               inventory(), damage);
+               guest_.inventory(), damage);
 }
 
 Result<> GuestDisk::find_boot() {
   const bool on_root = TRY(holds_kernels(*root_, "/boot"), "looking for kernels in /boot");
   if (on_root) return {};
-  for (GuestVolume& volume : volumes_) {
-    if (volume.identity.kind != VolumeKind::ext || &volume == &volumes_[root_index_]) continue;
+  for (GuestVolume& volume : guest_.volumes) {
+    if (volume.identity.kind != VolumeKind::ext || &volume == &guest_.volumes[root_index_]) continue;
     const auto answer = ask(*volume.view, [](Ext4Volume& files) { return holds_kernels(files, "/"); });
     if (!answer.ok() && !is_about_the_volume(answer.error())) return answer.error();
     if (!answer.ok() || !*answer) continue;
@@ -141,7 +103,7 @@ Result<> GuestDisk::find_boot() {
   return error(ErrorCode::failed_precondition,
                "no kernel was found in /boot of the root file system, nor on another ext4 volume of the disk "
                "(found {})",
-               inventory());
+               guest_.inventory());
 }
 
 Result<std::unique_ptr<Ext4Volume>> GuestDisk::open_volume(GuestVolume& volume) {
@@ -150,11 +112,11 @@ Result<std::unique_ptr<Ext4Volume>> GuestDisk::open_volume(GuestVolume& volume) 
   const Ext4Superblock superblock = TRY(Ext4Superblock::read(*volume.view));
   // As the kernel does, which mounts it all the same.
   if (superblock.recorded_errors()) {
-    warnings_.push_back(fmt::format(
+    guest_.warnings.push_back(fmt::format(
         "the file system of {} has recorded errors: run e2fsck on it in the guest", volume.name()));
   }
   if (superblock.has_quota()) {
-    warnings_.push_back(
+    guest_.warnings.push_back(
         fmt::format("the disk quotas of root on {} do not count what the conversion wrote: run quotacheck",
                     volume.name()));
   }
