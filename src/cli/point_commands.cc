@@ -4,7 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
-#include "cli/commands.h"
+#include "cli/point_commands.h"
 #include "cli/progress_line.h"
 #include "cli/recovery_points.h"
 #include "vault/restore.h"
@@ -164,6 +164,8 @@ void add_point_commands(CLI::App& root, Session& session) {
                                 {"full", "FULL"}});
   add_point_show(*noun, session);
   add_point_restore(*noun, session);
+  add_point_serve(*noun, session);
+  add_point_files(*noun, session);
 }
 
 }  // namespace rekindle
