@@ -162,6 +162,14 @@ Result<VaultPoint> Vault::get(const RecoveryPointId& id) {
   return point;
 }
 
+Result<> Vault::remove_point(const RecoveryPointId& id) {
+  return move_to_removed(store_, keys_, random_, id);
+}
+
+Result<CollectReport> Vault::collect(const CollectOptions& options, std::stop_token stop) {
+  return collect_garbage({store_, keys_, random_}, options, std::move(stop));
+}
+
 Result<std::unique_ptr<BlockSource>> Vault::open_disk(const RecoveryPointId& point, const DiskId& disk,
                                                       const VaultDiskOptions& options) {
   const VaultPoint opened = TRY(get(point));
