@@ -37,6 +37,10 @@ void add_point_commands(CLI::App& root, Session& session);
 void add_replicate_commands(CLI::App& root, Session& session);
 void add_failover_commands(CLI::App& root, Session& session);
 void add_job_commands(CLI::App& root, Session& session);
+// check, repair, collect; of the noun vault.
+void add_vault_care_verbs(CLI::App& noun, Session& session);
+// remove; of the noun backup.
+void add_backup_remove(CLI::App& noun, Session& session);
 
 // A secret from, in this order: the file (if `file` is not empty), the environment variable, a prompt on the
 // terminal.

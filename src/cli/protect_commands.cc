@@ -200,6 +200,7 @@ void add_backup_commands(CLI::App& root, Session& session) {
                                 {"full", "FULL"},
                                 {"bytes_read", "BYTES READ"},
                                 {"bytes_stored", "BYTES STORED"}});
+  add_backup_remove(*noun, session);
 }
 
 void add_replicate_commands(CLI::App& root, Session& session) {

@@ -107,36 +107,6 @@ void add_vault_restore_hidden(CLI::App& noun, Session& session) {
   verb->add_option("name", *name, "Its name")->required();
 }
 
-void add_vault_check(CLI::App& noun, Session& session) {
-  auto name = std::make_shared<std::string>();
-  auto data = std::make_shared<bool>(false);
-  CLI::App* verb = add_verb(
-      noun, "check", "Look for damage", session, [&session, name, data](Workplace& workplace) -> Result<> {
-        Vault* vault = TRY(workplace.vaults().vault(*name));
-        const CheckReport report =
-            TRY(vault->check(*data ? CheckLevel::data : CheckLevel::structure, session.interrupted));
-        std::vector<nlohmann::json> problems;
-        for (const CheckProblem& problem : report.problems) {
-          session.output.say(problem.what);
-          session.output.say(
-              fmt::format("  recovery points that need it: {}", fmt::join(problem.points, ", ")));
-          problems.push_back({{"what", problem.what}, {"points", problem.points}});
-        }
-        if (session.output.json) session.output.record({{"points", report.points}, {"problems", problems}});
-        if (!report.clean()) {
-          return error(
-              ErrorCode::corrupt,
-              "the vault {} is damaged: {} of its objects, listed above; restore these from a copy of the "
-              "vault, or back the machines up into a new one",
-              *name, report.problems.size());
-        }
-        session.output.say(fmt::format("The vault {} is whole: {} recovery points.", *name, report.points));
-        return {};
-      });
-  verb->add_option("name", *name, "Its name")->required();
-  verb->add_flag("--data", *data, "Read and check every byte");
-}
-
 }  // namespace
 
 void add_vault_commands(CLI::App& root, Session& session) {
@@ -145,7 +115,7 @@ void add_vault_commands(CLI::App& root, Session& session) {
   add_list_verb<VaultSettings>(*noun, session, "List them",
                                {{"name", "NAME"}, {"directory", "DIRECTORY"}, {"s3", "S3"}});
   add_show_verb<VaultSettings>(*noun, session, "Show one");
-  add_vault_check(*noun, session);
+  add_vault_care_verbs(*noun, session);
   add_vault_restore_hidden(*noun, session);
   add_remove_verb<VaultSettings>(
       *noun, session, "Forget one; what is in it stays",

@@ -1,8 +1,11 @@
 #include "vault/garbage_collector.h"
 
 #include <algorithm>
+#include <set>
 
 #include "vault/content_finder.h"
+#include "vault/index_merge.h"
+#include "vault/pack_compactor.h"
 #include "vault/write_lease.h"
 
 namespace rekindle {
@@ -32,11 +35,14 @@ class Collector {
     for (const ListedPack& pack : marked_->packs) {
       report_.bytes_stored += pack.size_bytes;
       report_.bytes_live += marked_->live.live_bytes(pack.name);
-      if (!doomed_.contains(pack.name)) safe_.insert(pack.name);
+      present_.insert(pack.name);
+      if (!doomed_.contains(pack.name) && !damaged_.contains(pack.name)) safe_.insert(pack.name);
     }
     TRY(delete_doomed());
     TRY(doom_dead());
     TRY(delete_leftovers());
+    TRY(tidy_index());
+    TRY(compact_thin());
     return report_;
   }
 
@@ -46,8 +52,11 @@ class Collector {
   Result<> delete_doomed();
   Result<> doom_dead();
   Result<> delete_leftovers();
-  Result<> delete_segments();
-  Result<> remove(const std::string& object);
+  Result<> tidy_index();
+  Result<> compact_thin();
+  Result<> check_index() const;
+  // False if a retention lock keeps it.
+  Result<bool> remove(const std::string& object);
   Result<bool> has_copies(const ListedPack& pack);
   Result<> check_time();
 
@@ -63,15 +72,21 @@ class Collector {
   Time old_;    // what was put before this has had its grace period
   PackMarks doomed_;
   PackMarks damaged_;
+  PackNames present_;
+  std::vector<ListedPack> thin_;
   PackNames safe_;  // present and not doomed: no collector deletes them within a grace period of begun_
   std::unique_ptr<Marked> marked_;
   CollectReport report_;
 };
 
-Result<> Collector::remove(const std::string& object) {
+Result<bool> Collector::remove(const std::string& object) {
   if (stop_.stop_requested()) return error(ErrorCode::cancelled, "stopped");
-  if (options_.dry_run) return {};
-  return vault_.store.remove(object);
+  if (options_.dry_run) return true;
+  const Result<> removed = vault_.store.remove(object);
+  const bool locked = !removed.ok() && removed.error().code() == ErrorCode::permission_denied;
+  if (locked) ++report_.objects_locked;
+  if (!removed.ok() && !locked) return removed.error();
+  return !locked;
 }
 
 // What was found out holds for half a grace period: `safe_` packs may be gone a whole one after begun_.
@@ -83,6 +98,14 @@ Result<> Collector::check_time() {
       "looking through the vault took {}, too long to delete anything by what was seen: run it again, with a "
       "longer grace period",
       human_duration(now - begun_));
+}
+
+// What was moved and is not found seems to be needed by nobody.
+Result<> Collector::check_index() const {
+  if (index_.complete()) return {};
+  return error(ErrorCode::corrupt,
+               "a part of the vault's index cannot be read: run 'vault repair', then collect again (nothing "
+               "was deleted)");
 }
 
 // Whether everything in the pack that is needed lies in a safe pack too. Copies are marked live, so that no
@@ -114,15 +137,19 @@ Result<> Collector::delete_doomed() {
     const auto doom = doomed_.find(pack.name);
     if (doom == doomed_.end()) continue;
     const bool needless = TRY(is_dead(pack) ? Result<bool>(true) : has_copies(pack));
+    // Somebody referred to it in the moment of its doom, or copying it was interrupted.
+    if (!needless) thin_.push_back(pack);
     if (needless && doom->second <= old_) {
       deletable.push_back(&pack);
     } else {
       report_.bytes_doomed += pack.size_bytes;
     }
   }
+  TRY(check_index());
   for (std::size_t i = 0; i < deletable.size(); ++i) {
     if (i % 256 == 0) TRY(check_time());
-    TRY(remove(pack_object_name(deletable[i]->kind, deletable[i]->name)));
+    const bool removed = TRY(remove(pack_object_name(deletable[i]->kind, deletable[i]->name)));
+    if (!removed) continue;
     ++report_.packs_deleted;
     report_.bytes_deleted += deletable[i]->size_bytes;
   }
@@ -141,13 +168,11 @@ Result<> Collector::doom_dead() {
 }
 
 Result<> Collector::delete_leftovers() {
-  PackNames present;
-  for (const ListedPack& pack : marked_->packs) present.insert(pack.name);
   // A pack that was absent after its mark was listed will never be there again.
   for (const auto& [mark, packs] :
        {std::pair(PackMark::doomed, doomed_), std::pair(PackMark::damaged, damaged_)}) {
     for (const auto& [pack, put_at] : packs) {
-      if (!present.contains(pack)) TRY(remove(mark_name(mark, pack)));
+      if (!present_.contains(pack)) TRY(remove(mark_name(mark, pack)));
     }
   }
   for (const std::string& object : marked_->expired_removals) TRY(remove(object));
@@ -155,26 +180,46 @@ Result<> Collector::delete_leftovers() {
   for (const ObjectInfo& beacon : beacons) {
     if (beacon.put_at <= old_) TRY(remove(beacon.name));
   }
-  return delete_segments();
+  return {};
 }
 
-// A segment none of whose packs is there tells nothing.
-Result<> Collector::delete_segments() {
-  PackNames present;
-  for (const ListedPack& pack : marked_->packs) present.insert(pack.name);
-  const auto listed = TRY(vault_.store.list("index/"));
+Result<> Collector::tidy_index() {
   const auto segments = index_.segments();
-  for (const ObjectInfo& object : listed) {
-    const auto segment =
-        std::ranges::find(segments, object.name, [](const auto& each) { return each->name(); });
-    if (segment == segments.end() || object.put_at > old_) continue;
-    if (std::ranges::any_of((*segment)->packs(),
-                            [&](const auto& pack) { return present.contains(pack.name); })) {
-      continue;
-    }
-    TRY(remove(object.name));
-    ++report_.segments_deleted;
+  const auto listed = TRY(vault_.store.list("index/"));
+  std::unordered_map<std::string, Time> put_at;
+  for (const ObjectInfo& object : listed) put_at.emplace(object.name, object.put_at);
+  std::set<std::string> needless;
+  for (const std::string& name : superseded_segments(segments, present_, put_at, old_)) {
+    const auto put = put_at.find(name);
+    if (put == put_at.end() || put->second > old_) continue;
+    const bool removed = TRY(remove(name));
+    if (removed) ++report_.segments_deleted;
   }
+  // What a young segment replaces already is not merged a second time.
+  Segments needed;
+  for (const std::string& name : superseded_segments(segments, present_, put_at, Time::max()))
+    needless.insert(name);
+  for (const auto& segment : segments) {
+    if (!needless.contains(segment->name())) needed.push_back(segment);
+  }
+  if (options_.dry_run) return {};
+  report_.segments_merged = TRY(merge_segments({vault_.store, vault_.keys, vault_.random, present_}, needed));
+  return {};
+}
+
+Result<> Collector::compact_thin() {
+  for (const ListedPack& pack : marked_->packs) {
+    const std::uint64_t live = marked_->live.live_bytes(pack.name);
+    const bool is_thin = live > 0 && live * 100 < pack.size_bytes * options_.thin_percent;
+    if (is_thin && pack.put_at <= old_ && safe_.contains(pack.name)) thin_.push_back(pack);
+  }
+  report_.packs_compacted = thin_.size();
+  if (options_.dry_run || thin_.empty()) return {};
+  const auto compacted =
+      TRY(compact({vault_.store, vault_.keys, vault_.random, packs_}, thin_, marked_->live, stop_));
+  for (const PackName& pack : compacted.packs) TRY(put_mark(vault_.store, PackMark::doomed, pack));
+  report_.packs_compacted = compacted.packs.size();
+  report_.bytes_copied = compacted.bytes_copied;
   return {};
 }
 

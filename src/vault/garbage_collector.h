@@ -12,6 +12,8 @@ struct CollectOptions {
   // removed point protects what it reached. Not less than shortest_grace (`invalid_argument`); longer than
   // any backup lasts.
   std::chrono::milliseconds grace = std::chrono::days(14);
+  // Packs of which less is needed are copied together into new ones, and doomed. 0: none.
+  unsigned thin_percent = 30;
   bool dry_run = false;  // reports what would be done
 };
 
@@ -25,7 +27,11 @@ struct CollectReport {
   std::uint64_t bytes_doomed = 0;  // of packs that were doomed now or before, and wait
   std::uint64_t packs_deleted = 0;
   std::uint64_t bytes_deleted = 0;
-  std::uint64_t segments_deleted = 0;  // of the index
+  std::uint64_t objects_locked = 0;   // that would have been deleted, but for the store's retention locks
+  std::uint64_t packs_compacted = 0;  // thin ones; doomed now, too
+  std::uint64_t bytes_copied = 0;     // out of these, into new packs
+  std::uint64_t segments_merged = 0;  // of the index
+  std::uint64_t segments_deleted = 0;
 };
 
 struct CollectedVault {  // all outlive the call

@@ -102,6 +102,60 @@ TEST_F(Garbage, AWriterStoresAgainWhatLiesInADoomedPack) {
   EXPECT_TRUE(vault->check(CheckLevel::data).value().clean());
 }
 
+TEST_F(Garbage, ThinPacksAreCopiedTogetherAndPointsReadOn) {
+  // One chunk in every frame and pack stays.
+  TestMachine thin("vm-2");
+  thin.disk("d", 8 * mib).put(0, sample_bytes(random, 8 * mib));
+  ASSERT_TRUE(succeeds(thin.back_up(*vault, "q1")));
+  for (std::uint64_t at = 0; at < 8 * mib; at += 32 * chunk_bytes) {
+    thin.disk("d").put(at + 4 * chunk_bytes, sample_bytes(random, 28 * chunk_bytes));
+  }
+  ASSERT_TRUE(succeeds(thin.back_up(*vault, "q2", "q1")));
+  ASSERT_TRUE(vault->remove_point(RecoveryPointId("q1")).ok());
+  clock.advance(grace);
+  const std::uint64_t before = stored_bytes(store);
+  const CollectReport first = collect();
+  EXPECT_GE(first.packs_compacted, 3U);
+  EXPECT_GT(first.bytes_copied, 0U);
+  EXPECT_EQ(collect().packs_compacted, 0U);  // they are doomed, and what they had lies elsewhere
+  EXPECT_TRUE(vault->check(CheckLevel::data).value().clean());
+  clock.advance(grace);
+  EXPECT_GE(collect().packs_deleted, first.packs_compacted);
+  EXPECT_LT(stored_bytes(store), before - 2 * mib);
+  auto fresh = Vault::open(store, test_secret()).value();
+  EXPECT_TRUE(succeeds(thin.compare(*fresh, "q2")));
+  const CheckReport report = vault->check(CheckLevel::data).value();
+  EXPECT_TRUE(report.clean());
+  EXPECT_GT(report.moved, 0U);
+  // The next points share what was moved, and a writer finds it.
+  thin.disk("d").put(0, thin.disk("d").content);
+  EXPECT_EQ(thin.back_up(*fresh, "q3", "q2").value().stats.chunks_new, 0U);
+  EXPECT_EQ(thin.back_up(*fresh, "q4").value().stats.chunks_new, 0U);
+  for (int pass = 0; pass < 3; ++pass) {
+    clock.advance(grace);
+    collect();
+  }
+  EXPECT_TRUE(succeeds(thin.compare(*Vault::open(store, test_secret()).value(), "q4")));
+}
+
+TEST_F(Garbage, ManySmallIndexSegmentsBecomeOne) {
+  for (int i = 0; i < 12; ++i) {
+    machine.disk("d").put(0, sample_bytes(random, chunk_bytes));
+    ASSERT_TRUE(
+        succeeds(machine.back_up(*vault, fmt::format("s{}", i), i == 0 ? "p2" : fmt::format("s{}", i - 1))));
+  }
+  const std::size_t segments = count("index/");
+  ASSERT_GE(segments, 12U);
+  EXPECT_GE(collect().segments_merged, 8U);
+  EXPECT_EQ(collect().segments_merged, 0U);
+  clock.advance(grace);
+  EXPECT_GE(collect().segments_deleted, 8U);
+  EXPECT_LT(count("index/"), segments - 6);
+  TestMachine twin("vm-2");
+  twin.disk("d", 4 * mib).put(0, machine.saved("s11").at("d").content);
+  EXPECT_EQ(twin.back_up(*Vault::open(store, test_secret()).value(), "q").value().stats.chunks_new, 0U);
+}
+
 // A backup that goes on while the clock moves and collections run.
 class GarbageBesideAWriter : public Garbage {
  protected:

@@ -94,7 +94,10 @@ Result<std::vector<IndexEntry>> Index::find_all(const ContentId& id) {
   for (auto it = first; it != last; ++it) all.push_back(it->second);
   for (const auto& [name, segment] : segments_) {
     auto found = segment->find_all(id);
-    if (!found.ok()) TRY(leave_out(found.error()));
+    if (!found.ok()) {
+      complete_ = false;
+      TRY(leave_out(found.error()));
+    }
     if (found.ok()) all.insert(all.end(), found->begin(), found->end());
   }
   return all;

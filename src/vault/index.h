@@ -1,6 +1,7 @@
 // What the vault holds already: all index segments, and the packs that no segment names yet.
 #pragma once
 
+#include <atomic>
 #include <shared_mutex>
 #include <unordered_map>
 
@@ -29,6 +30,8 @@ class Index {
   Result<std::optional<IndexEntry>> find(const ContentId& id);
   // Every place that is known, in packs that existed at the last refresh.
   Result<std::vector<IndexEntry>> find_all(const ContentId& id);
+  // False once find_all() has met a page that cannot be read: then it may not have told every place.
+  bool complete() const { return complete_; }
   std::vector<std::shared_ptr<const IndexSegment>> segments() const;
   // A segment that this process has put.
   Result<> add_segment(const std::string& name);
@@ -42,6 +45,7 @@ class Index {
   const VaultKeys& keys_;
   PackReader& packs_;
   const IndexUse use_;
+  std::atomic<bool> complete_ = true;
   IndexPageCache pages_{2700};  // of 12 KiB: 32 MiB
   mutable std::shared_mutex mutex_;
   std::unordered_map<std::string, std::shared_ptr<IndexSegment>> segments_;

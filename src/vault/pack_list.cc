@@ -50,7 +50,9 @@ Result<Time> store_time(ObjectStore& store, Random& random) {
   const std::string name = "beacons/" + random.hex(16);
   TRY(store.put(name, {}), "asking the store for its time");
   const auto listed = TRY(store.list(name), "asking the store for its time");
-  TRY(store.remove(name), "asking the store for its time");
+  const Result<> removed = store.remove(name);
+  // On a store with retention locks it stays until a collection finds it unlocked.
+  if (!removed.ok() && removed.error().code() != ErrorCode::permission_denied) return removed.error();
   if (listed.empty()) {
     return error(ErrorCode::unavailable, "the store does not list {} that was put just now", name);
   }

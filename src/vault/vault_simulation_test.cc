@@ -9,7 +9,12 @@ namespace {
 using std::chrono::hours;
 using std::chrono::milliseconds;
 constexpr hours grace{14 * 24};
-constexpr std::size_t disk_chunks = 140;  // two pages of level 0
+// Chunks that are used of a disk of two pages of level 0: some at the beginning, some at the end.
+constexpr std::size_t used_chunks = 24;
+constexpr std::uint64_t disk_bytes = 140 * chunk_bytes;
+constexpr std::uint64_t offset_of(std::size_t used) {
+  return (used < used_chunks / 2 ? used : used + 140 - used_chunks) * chunk_bytes;
+}
 constexpr std::size_t pooled_chunks = 24;
 
 // Bytes of one chunk, by number; 0: zeros. All machines draw from the same, so that they share content.
@@ -25,18 +30,10 @@ const Bytes& chunk_of(std::size_t number) {
 
 using ChunkNumbers = std::vector<std::size_t>;
 
-Bytes bytes_of(const ChunkNumbers& chunks) {
-  Bytes bytes;
-  for (const std::size_t number : chunks) {
-    bytes.insert(bytes.end(), chunk_of(number).begin(), chunk_of(number).end());
-  }
-  return bytes;
-}
-
 // With one disk.
 struct SimulatedMachine {
   std::string id;
-  ChunkNumbers disk = ChunkNumbers(disk_chunks);
+  ChunkNumbers disk = ChunkNumbers(used_chunks);
   std::string newest;      // its point that was committed last; empty: none
   ChunkNumbers at_newest;  // what that holds
   int attempts = 0;
@@ -157,14 +154,14 @@ void Simulation::back_up(const Process& process, SimulatedMachine& machine) {
   auto& [number, vault, random] = process;
   begin_anew(number);
   for (std::uint64_t i = 1 + random.below(12); i > 0; --i) {
-    machine.disk.at(random.below(disk_chunks)) = random.below(pooled_chunks + 1);
+    machine.disk.at(random.below(used_chunks)) = random.below(pooled_chunks + 1);
   }
   const std::string id = fmt::format("{}-{}", machine.id, ++machine.attempts);
   {
     const std::lock_guard lock(mutex_);
     points_[id] = machine.disk;
   }
-  NewPoint point{RecoveryPointId(id), MachineId(machine.id), {}, {{DiskId("d"), disk_chunks * chunk_bytes}}};
+  NewPoint point{RecoveryPointId(id), MachineId(machine.id), {}, {{DiskId("d"), disk_bytes}}};
   if (!machine.newest.empty() && random.below(4) > 0) point.parent = RecoveryPointId(machine.newest);
   const WriterOptions options{.threads = 1, .readers = 1, .pack_bytes = 400 * kib};
   auto writer = vault.begin_point(point, options);
@@ -172,9 +169,10 @@ void Simulation::back_up(const Process& process, SimulatedMachine& machine) {
     if (writer.error().code() == ErrorCode::not_found) machine.newest.clear();
     return;
   }
-  for (std::size_t chunk = 0; chunk < disk_chunks; ++chunk) {
-    if (point.parent && machine.at_newest.at(chunk) == machine.disk.at(chunk)) continue;
-    if (!(*writer)->write(DiskId("d"), chunk * chunk_bytes, chunk_of(machine.disk.at(chunk))).ok()) return;
+  for (std::size_t i = 0; i < used_chunks; ++i) {
+    const std::size_t before = point.parent ? machine.at_newest.at(i) : 0;
+    if (before == machine.disk.at(i)) continue;
+    if (!(*writer)->write(DiskId("d"), offset_of(i), chunk_of(machine.disk.at(i))).ok()) return;
   }
   const auto committed = (*writer)->commit(clock_.now(), "");
   if (!committed.ok()) {
@@ -192,10 +190,16 @@ Result<> Simulation::compare(Vault& vault, const std::string& point) {
     expected = points_.at(point);
   }
   auto disk = TRY(vault.open_disk(RecoveryPointId(point), DiskId("d")));
-  Bytes got(disk->size());
-  TRY(disk->read_at(0, got));
-  if (got == bytes_of(expected)) return {};
-  return error(ErrorCode::internal, "point {} has wrong bytes", point);
+  Bytes got(chunk_bytes);
+  Extents written;
+  for (std::size_t i = 0; i < used_chunks; ++i) {
+    TRY(disk->read_at(offset_of(i), got));
+    if (got != chunk_of(expected.at(i))) return error(ErrorCode::internal, "point {} has wrong bytes", point);
+    written = unite(written, {{offset_of(i), chunk_bytes}});
+  }
+  const Extents data = TRY(disk->data_extents({0, disk->size()}));
+  if (disk->size() == disk_bytes && intersect(data, written) == data) return {};
+  return error(ErrorCode::internal, "point {} has bytes that nobody wrote", point);
 }
 
 // A point that is removed while it is read may become unreadable, but never wrong.
