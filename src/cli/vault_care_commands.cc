@@ -206,7 +206,7 @@ Result<> remove_point(Session& session, Workplace& workplace, const std::string&
   if (!force) TRY(refuse_newest(*catalog, point));
   Vault* vault = TRY(workplace.vaults().vault(point.vault));
   // The vault first: if the catalog cannot be written, the same command works again.
-  const Result<> removed = vault->remove_point(point.id);
+  Result<> removed = vault->remove_point(point.id);
   if (!removed.ok() && removed.error().code() != ErrorCode::not_found) return removed;
   TRY(catalog->remove<RecoveryPoint>(id));
   session.output.say(

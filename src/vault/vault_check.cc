@@ -117,7 +117,7 @@ Result<> Checker::check_segment(const std::string& name) {
   // Pack by pack, so that each directory is read once.
   std::ranges::sort(all, {}, &IndexEntry::place);
   for (const IndexEntry& entry : all) {
-    const Result<> listed = places_.lists(entry.kind, entry.id, entry.place);
+    Result<> listed = places_.lists(entry.kind, entry.id, entry.place);
     if (listed.ok()) continue;
     if (listed.error().code() != ErrorCode::corrupt) return listed;
     // A pack that was collected, or whose directory is damaged, is no fault of the segment's.

@@ -23,7 +23,7 @@ class Turns {
 
   void begin(std::size_t process) {
     const std::lock_guard lock(mutex_);
-    waiting_.try_emplace(process);
+    waiting_[process].speed = std::uint64_t{1} << random_.below(7);
   }
   void end(std::size_t process) {
     const std::lock_guard lock(mutex_);
@@ -59,14 +59,18 @@ class Turns {
     for (const auto& [number, process] : waiting_) {
       if (process.calls == 0) return;
     }
+    std::uint64_t all = 0;
+    for (const auto& [number, process] : waiting_) all += process.speed;
+    std::uint64_t left = random_.below(all);
     auto it = waiting_.begin();
-    std::advance(it, static_cast<std::ptrdiff_t>(random_.below(waiting_.size())));
+    for (; left >= it->second.speed; ++it) left -= it->second.speed;
     chosen_ = it->first;
     it->second.chosen.notify_one();
   }
 
   struct Process {
-    int calls = 0;  // that wait
+    std::uint64_t speed = 1;  // some do many things while others do one
+    int calls = 0;            // that wait
     std::condition_variable chosen;
   };
   std::mutex mutex_;
