@@ -23,7 +23,7 @@ class Turns {
 
   void begin(std::size_t process) {
     const std::lock_guard lock(mutex_);
-    waiting_[process].speed = std::uint64_t{1} << random_.below(7);
+    waiting_[process].speed = some_speed();
   }
   void end(std::size_t process) {
     const std::lock_guard lock(mutex_);
@@ -35,6 +35,7 @@ class Turns {
     std::unique_lock lock(mutex_);
     Process& mine = waiting_.at(process);
     ++mine.calls;
+    if (random_.below(12) == 0) mine.speed = some_speed();
     choose();
     mine.chosen.wait(lock, [&] { return chosen_ == process; });
     chosen_ = performing;
@@ -54,6 +55,9 @@ class Turns {
   static constexpr std::size_t nobody = SIZE_MAX;
   static constexpr std::size_t performing = SIZE_MAX - 1;
 
+  // Some do many things while others do one, and not always the same.
+  std::uint64_t some_speed() { return std::uint64_t{1} << (2 * random_.below(5)); }
+
   void choose() {
     if (chosen_ != nobody || waiting_.empty()) return;
     for (const auto& [number, process] : waiting_) {
@@ -69,8 +73,8 @@ class Turns {
   }
 
   struct Process {
-    std::uint64_t speed = 1;  // some do many things while others do one
-    int calls = 0;            // that wait
+    std::uint64_t speed = 1;
+    int calls = 0;  // that wait
     std::condition_variable chosen;
   };
   std::mutex mutex_;

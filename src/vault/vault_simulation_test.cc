@@ -15,7 +15,7 @@ constexpr std::uint64_t disk_bytes = 140 * chunk_bytes;
 constexpr std::uint64_t offset_of(std::size_t used) {
   return (used < used_chunks / 2 ? used : used + 140 - used_chunks) * chunk_bytes;
 }
-constexpr std::size_t pooled_chunks = 24;
+constexpr std::size_t pooled_chunks = 12;
 
 // Bytes of one chunk, by number; 0: zeros. All machines draw from the same, so that they share content.
 const Bytes& chunk_of(std::size_t number) {
@@ -136,14 +136,14 @@ void Simulation::start_clock() {
   const std::size_t process = processes_++;
   turns_->begin(process);
   const std::uint64_t jumps = random_.below(12);
-  const std::uint64_t calm = 1 + random_.below(40);
+  const std::uint64_t calm = 1 + random_.below(25);
   threads_.emplace_back([this, process, jumps, calm] {
-    constexpr std::array<milliseconds, 7> steps{milliseconds(1), hours(1),         hours(11), hours(13),
-                                                hours(7 * 24),   grace - hours(1), grace};
+    constexpr std::array<milliseconds, 6> steps{hours(1),      hours(11), hours(13),
+                                                hours(7 * 24), grace,     2 * grace};
     for (std::uint64_t i = 0; i < jumps * calm; ++i) {
       turns_->wait(process);
       const milliseconds step = steps.at(turns_->below(steps.size()));
-      if (i % calm == 0 && step < longest_jump()) clock_.advance(step);
+      if (i % calm == 0 && step <= longest_jump()) clock_.advance(step);
       turns_->done();
     }
     turns_->end(process);
@@ -242,7 +242,7 @@ void Simulation::perform_together() {
   }
   for (std::uint64_t i = 1 + random_.below(2); i > 0; --i) {
     start([this](const Process& process) {
-      for (std::uint64_t n = 1 + process.random.below(3); n > 0; --n) {
+      for (std::uint64_t n = 1 + process.random.below(5); n > 0; --n) {
         begin_anew(process.number);
         (void)process.vault.collect({.grace = grace}).ok();
       }
