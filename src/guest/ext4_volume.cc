@@ -20,7 +20,7 @@ std::pair<std::string, std::string> split_path(const std::string& path) {
 }
 
 struct NameList {
-  std::vector<std::string> names;
+  std::vector<std::pair<std::string, ext2_ino_t>> names;
   std::size_t entries = 0;
 };
 
@@ -36,7 +36,7 @@ int collect_name(ext2_ino_t /*dir*/, int /*entry*/, ext2_dir_entry* found, int /
   auto& collected = *static_cast<NameList*>(list);
   if (++collected.entries > most_entries) return DIRENT_ABORT;
   const std::string_view name(found->name, static_cast<std::size_t>(ext2fs_dirent_name_len(found)));
-  if (found->inode != 0 && is_file_name(name)) collected.names.emplace_back(name);
+  if (found->inode != 0 && is_file_name(name)) collected.names.emplace_back(name, found->inode);
   return 0;
 }
 
@@ -108,8 +108,26 @@ Result<std::vector<std::string>> Ext4Volume::list(const std::string& path) {
   TRY(check(ext2fs_dir_iterate2(filesystem_, directory, DIRENT_FLAG_INCLUDE_EMPTY, nullptr, collect_name,
                                 &list)),
       "{}", path);
+  std::vector<std::string> names;
+  for (auto& [name, number] : list.names) names.push_back(std::move(name));
+  std::ranges::sort(names);
+  return names;
+}
+
+Result<std::vector<FileInfo>> Ext4Volume::entries(std::uint64_t folder) {
+  NameList list;
+  TRY(check(ext2fs_dir_iterate2(filesystem_, static_cast<ext2_ino_t>(folder), DIRENT_FLAG_INCLUDE_EMPTY,
+                                nullptr, collect_name, &list)));
   std::ranges::sort(list.names);
-  return std::move(list.names);
+  std::vector<FileInfo> found;
+  for (const auto& [name, number] : list.names) {
+    auto info = info_of(number, name);
+    if (info.ok()) found.push_back(std::move(*info));
+    if (info.ok()) continue;
+    found.emplace_back();
+    found.back().name = name;
+  }
+  return found;
 }
 
 namespace {
@@ -148,9 +166,18 @@ Result<std::string> target_of(ext2_filsys filesystem, ext2_ino_t number, ext2_in
 Result<FileInfo> Ext4Volume::info(const std::string& path) {
   ext2_ino_t number = 0;
   TRY(check(ext2fs_namei(filesystem_, EXT2_ROOT_INO, EXT2_ROOT_INO, path.c_str(), &number)), "{}", path);
-  ext2_inode inode = TRY(inode_of(number), "{}", path);
+  return TRY(info_of(number, path.substr(path.rfind('/') + 1)), "{}", path);
+}
+
+Result<FileInfo> Ext4Volume::info_followed(const std::string& path) {
+  const ext2_ino_t number = TRY(lookup(path));
+  return TRY(info_of(number, path.substr(path.rfind('/') + 1)), "{}", path);
+}
+
+Result<FileInfo> Ext4Volume::info_of(ext2_ino_t number, std::string name) {
+  ext2_inode inode = TRY(inode_of(number));
   FileInfo info;
-  info.name = path.substr(path.rfind('/') + 1);
+  info.name = std::move(name);
   info.kind = kind_of(inode);
   info.inode = number;
   info.size_bytes = EXT2_I_SIZE(&inode);
@@ -158,8 +185,7 @@ Result<FileInfo> Ext4Volume::info(const std::string& path) {
   info.owner = inode_uid(inode);
   info.group = inode_gid(inode);
   info.modified = static_cast<std::int32_t>(inode.i_mtime);
-  if (info.kind == FileKind::symbolic_link)
-    info.target = TRY(target_of(filesystem_, number, inode), "{}", path);
+  if (info.kind == FileKind::symbolic_link) info.target = TRY(target_of(filesystem_, number, inode));
   return info;
 }
 
@@ -188,18 +214,23 @@ Result<> check_accessible(const ext2_inode& inode) {
 
 Result<Bytes> Ext4Volume::read(const std::string& path, std::uint64_t offset, std::uint64_t length) {
   const ext2_ino_t number = TRY(lookup(path));
-  const ext2_inode inode = TRY(inode_of(number), "{}", path);
-  TRY(check_accessible(inode), "{}", path);
+  return TRY(read_inode(number, offset, length), "{}", path);
+}
+
+Result<Bytes> Ext4Volume::read_inode(std::uint64_t file, std::uint64_t offset, std::uint64_t length) {
+  const auto number = static_cast<ext2_ino_t>(file);
+  const ext2_inode inode = TRY(inode_of(number));
+  TRY(check_accessible(inode));
   ext2_file_t handle = nullptr;
-  TRY(check(ext2fs_file_open(filesystem_, number, 0, &handle)), "{}", path);
-  const OpenFile file(handle);
-  TRY(check(ext2fs_file_llseek(handle, offset, EXT2_SEEK_SET, nullptr)), "{}", path);
+  TRY(check(ext2fs_file_open(filesystem_, number, 0, &handle)));
+  const OpenFile closing(handle);
+  TRY(check(ext2fs_file_llseek(handle, offset, EXT2_SEEK_SET, nullptr)));
   Bytes content(length);
   for (std::size_t done = 0; done < content.size();) {
     unsigned step = 0;
     const auto wanted = static_cast<unsigned>(std::min<std::size_t>(content.size() - done, mib));
-    TRY(check(ext2fs_file_read(handle, &content[done], wanted, &step)), "reading {}", path);
-    if (step == 0) return error(ErrorCode::corrupt, "{}: the file ends before its end", path);
+    TRY(check(ext2fs_file_read(handle, &content[done], wanted, &step)), "reading");
+    if (step == 0) return error(ErrorCode::corrupt, "the file ends before its end");
     done += step;
   }
   return content;

@@ -47,6 +47,13 @@ class Ext4Volume {
   Result<std::vector<std::string>> list(const std::string& path);
   // What is under this path; a symbolic link at its end is not followed.
   Result<FileInfo> info(const std::string& path);
+  // The same, where the link leads to.
+  Result<FileInfo> info_followed(const std::string& path);
+  // By inode, as the two above give it, so that large folders are not searched for each of their files. What
+  // is in a folder, sorted by name; an entry whose inode is damaged is there, too, as `other` without an
+  // inode.
+  Result<std::vector<FileInfo>> entries(std::uint64_t folder);
+  Result<Bytes> read_inode(std::uint64_t file, std::uint64_t offset, std::uint64_t length);
   Result<std::uint64_t> size_of(const std::string& path);
   Result<Bytes> read(const std::string& path, std::uint64_t offset, std::uint64_t length);
   // `corrupt` if the file is longer than `limit`.
@@ -68,6 +75,7 @@ class Ext4Volume {
   explicit Ext4Volume(BlockTarget& volume) : device_{volume, {}} {}
   Result<ext2_ino_t> lookup(const std::string& path);
   Result<ext2_inode> inode_of(ext2_ino_t number);
+  Result<FileInfo> info_of(ext2_ino_t number, std::string name);
   Result<bool> has_type(const std::string& path, unsigned type);
   Result<ext2_ino_t> writable_file(const std::string& path);
   Result<> load_bitmaps();

@@ -92,20 +92,9 @@ Result<> GuestFiles::choose(const std::string& wanted) {
 }
 
 Result<std::vector<FileInfo>> GuestFiles::list(const std::string& path) {
-  const bool folder = TRY(files_->is_directory(path), "{}", path);
-  std::vector<FileInfo> found;
-  if (!folder) {
-    found.push_back(TRY(files_->info(path)));
-    return found;
-  }
-  const auto names = TRY(files_->list(path));
-  for (const std::string& name : names) {
-    const auto info = files_->info(child(path, name));
-    // One that is damaged is listed, too.
-    found.push_back(info.ok() ? *info : FileInfo());
-    found.back().name = name;
-  }
-  return found;
+  const FileInfo top = TRY(files_->info_followed(path));
+  if (top.kind == FileKind::directory) return TRY(files_->entries(top.inode), "{}", path);
+  return std::vector{TRY(files_->info(path))};
 }
 
 Result<GuestFiles::Fetched> GuestFiles::fetch(const std::string& path, const fs::path& to,
@@ -116,14 +105,14 @@ Result<GuestFiles::Fetched> GuestFiles::fetch(const std::string& path, const fs:
   }
   Fetched fetched;
   visited_.clear();
-  TRY(fetch_into(path, to, 0, fetched, stop));
+  const FileInfo info = TRY(files_->info(path));
+  TRY(fetch_into(info, path, to, 0, fetched, stop));
   return fetched;
 }
 
-Result<> GuestFiles::fetch_into(const std::string& path, const fs::path& to, std::size_t depth,
-                                Fetched& fetched, const std::stop_token& stop) {
+Result<> GuestFiles::fetch_into(const FileInfo& info, const std::string& path, const fs::path& to,
+                                std::size_t depth, Fetched& fetched, const std::stop_token& stop) {
   if (stop.stop_requested()) return error(ErrorCode::cancelled, "stopped");
-  const FileInfo info = TRY(files_->info(path));
   switch (info.kind) {
     case FileKind::file:
       return fetch_file(path, info, to, fetched, stop);
@@ -137,7 +126,7 @@ Result<> GuestFiles::fetch_into(const std::string& path, const fs::path& to, std
       }
       return {};
     case FileKind::other:
-      fetched.left_out.push_back(path + ": a device, socket or pipe");
+      fetched.left_out.push_back(path + ": a device, socket, pipe, or damaged");
       return {};
   }
   return {};
@@ -151,7 +140,8 @@ Result<> GuestFiles::fetch_file(const std::string& path, const FileInfo& info, c
   TRY(file.resize(info.size_bytes));
   for (std::uint64_t at = 0; at < info.size_bytes; at += piece_bytes) {
     if (stop.stop_requested()) return error(ErrorCode::cancelled, "stopped");
-    const Bytes piece = TRY(files_->read(path, at, std::min(piece_bytes, info.size_bytes - at)));
+    const Bytes piece =
+        TRY(files_->read_inode(info.inode, at, std::min(piece_bytes, info.size_bytes - at)), "{}", path);
     if (!all_zero(piece)) TRY(file.write_at(at, piece));
   }
   ::fchmod(file.fd(), info.mode & 0777U);
@@ -167,10 +157,9 @@ Result<> GuestFiles::fetch_folder(const std::string& path, const FileInfo& info,
   if (depth > deepest || !visited_.insert(info.inode).second)
     return error(ErrorCode::corrupt, "{}: this folder is in itself, or in two places", path);
   if (::mkdir(to.c_str(), 0700) != 0) return errno_error(errno, fmt::format("making {}", to.string()));
-  const auto names = TRY(files_->list(path), "{}", path);
-  for (const std::string& name : names) {
-    const std::string at = child(path, name);
-    Result<> done = fetch_into(at, to / name, depth + 1, fetched, stop);
+  const auto entries = TRY(files_->entries(info.inode), "{}", path);
+  for (const FileInfo& entry : entries) {
+    Result<> done = fetch_into(entry, child(path, entry.name), to / entry.name, depth + 1, fetched, stop);
     if (done.ok()) continue;
     // One damaged or doubled entry must not keep the others back; a full disk must.
     const ErrorCode code = done.error().code();

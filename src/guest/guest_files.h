@@ -40,8 +40,8 @@ class GuestFiles {
  private:
   Result<> choose(const std::string& volume);
   Result<> open_volume(GuestVolume& volume);
-  Result<> fetch_into(const std::string& path, const std::filesystem::path& to, std::size_t depth,
-                      Fetched& fetched, const std::stop_token& stop);
+  Result<> fetch_into(const FileInfo& info, const std::string& path, const std::filesystem::path& to,
+                      std::size_t depth, Fetched& fetched, const std::stop_token& stop);
   Result<> fetch_file(const std::string& path, const FileInfo& info, const std::filesystem::path& to,
                       Fetched& fetched, const std::stop_token& stop);
   Result<> fetch_folder(const std::string& path, const FileInfo& info, const std::filesystem::path& to,

@@ -115,6 +115,21 @@ TEST(GuestFiles, SaysWhichVolumesThereAre) {
               HasSubstr("it has partition 1: ext4, partition 2: ext4"));
 }
 
+TEST(GuestFiles, FollowsAFolderWithManyFilesAndALongFileWithAHole) {
+  Files many;
+  for (int i = 0; i < 3000; ++i) many[fmt::format("/many/{}", i)] = std::to_string(i);
+  std::string longer(9 * mib, 'x');
+  std::fill(longer.begin() + mib, longer.end() - mib, '\0');
+  many["/many/long"] = longer;
+  MemoryDisk disk(ext4_image(many, 64));
+  auto files = GuestFiles::open(disk, "").value();
+  EXPECT_EQ(files.list("/many").value().size(), 3001U);
+  const auto to = fresh("fetched");
+  EXPECT_EQ(files.fetch("/many", to).value().files, 3001U);
+  EXPECT_EQ(read_text_file(to / "2999").value(), "2999");
+  EXPECT_EQ(read_text_file(to / "long").value(), longer);
+}
+
 TEST(GuestFiles, NamesTheOtherWayForFileSystemsItDoesNotRead) {
   Bytes xfs(32 * mib);
   std::ranges::copy(as_bytes("XFSB"), xfs.begin());

@@ -57,10 +57,13 @@ class Nbd : public testing::Test {
   std::unique_ptr<Server> server;
 };
 
-#define REQUIRE_PEER(program, package)                              \
-  if (!run_process({program, "--version"}).ok() ||                  \
-      run_process({program, "--version"}).value().exit_status != 0) \
-  GTEST_SKIP() << program << " is missing: install it with apt-get install " << package
+bool is_installed(const std::string& program) {
+  const auto answer = run_process({program, "--version"});
+  return answer.ok() && answer->exit_status == 0;
+}
+
+#define REQUIRE_PEER(program, package) \
+  if (!is_installed(program)) GTEST_SKIP() << (program) << " is missing: apt-get install " << (package)
 
 TEST_F(Nbd, QemuCopiesTheDiskAndFindsItEqual) {
   REQUIRE_PEER("qemu-img", "qemu-utils");

@@ -10,7 +10,9 @@ namespace rekindle {
 
 namespace {
 
-constexpr std::uint64_t window_bytes = chunk_bytes * page_children;  // of copy(): one page of level 0
+// Of copy(), for each reader at a time. Small, so that neighbours on the disk, whose frames come from several
+// readers in turn, lie together in the pack as well: who restores reads them with one call.
+constexpr std::uint64_t window_bytes = mib;
 constexpr std::uint64_t job_bytes = chunk_bytes * frame_chunks;
 
 WriterOptions with_defaults(WriterOptions options) {

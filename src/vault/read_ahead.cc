@@ -9,7 +9,7 @@ namespace rekindle {
 namespace {
 constexpr std::size_t worker_count = 2;
 constexpr std::size_t most_wanted = 16;
-constexpr std::uint64_t step = mib;            // of one fetch: some frames, with one read of the store
+constexpr std::uint64_t step = 4 * mib;        // of one fetch: some frames, with one read of the store
 constexpr std::uint64_t close_by = 256 * kib;  // a reader that skips so much still goes on
 constexpr std::uint64_t proof = 128 * kib;     // read in a row before anything is fetched
 }  // namespace

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::uint64_t frame_bytes = frame_chunks * chunk_bytes;
 // Bytes between two frames that are rather read too than asked for apart, and the most that one read brings.
-constexpr std::uint64_t worth_skipping = 64 * kib;
+constexpr std::uint64_t worth_skipping = 512 * kib;
 constexpr std::uint64_t longest_run = 4 * mib;
 
 // Whether the next frame is read together with those before it, which begin at `begin`.
@@ -124,7 +124,7 @@ Result<std::vector<VaultDisk::Piece>> VaultDisk::pieces_of(std::uint64_t offset,
 
 // One use per frame, in the order in which they lie in the packs.
 std::vector<VaultDisk::FrameUse> VaultDisk::uses_of(std::vector<Piece>& pieces) {
-  std::ranges::stable_sort(pieces, {}, [](const Piece& piece) {
+  std::ranges::sort(pieces, {}, [](const Piece& piece) {
     return std::tuple(piece.ref.place.pack, piece.ref.place.offset, piece.ref.place.length,
                       piece.ref.place.slot);
   });
