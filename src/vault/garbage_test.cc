@@ -49,6 +49,19 @@ TEST_F(Garbage, WhatOnlyARemovedPointNeededGoesAfterTwoGracePeriodsAndNothingEls
   EXPECT_EQ(collect().packs_deleted, 0U);
 }
 
+TEST_F(Garbage, ARemovedPointProtectsWhatItReachedForAGracePeriod) {
+  clock.advance(2 * grace);  // its packs are old
+  remove("p1");
+  remove("p2");
+  EXPECT_EQ(collect().packs_doomed, 0U);
+  clock.advance(grace - hours(1));
+  EXPECT_EQ(collect().points, 2U);
+  EXPECT_EQ(count("removed/"), 2U);
+  clock.advance(hours(1));
+  EXPECT_GT(collect().packs_doomed, 0U);
+  EXPECT_EQ(count("removed/"), 0U);
+}
+
 TEST_F(Garbage, AnEmptyVaultHoldsNothingButItsKeysInTheEnd) {
   remove("p1");
   remove("p2");
