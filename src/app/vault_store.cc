@@ -26,7 +26,9 @@ Result<S3StoreOptions> s3_options(const VaultSettings& settings, const AwsCreden
   S3StoreOptions options;
   options.bucket = {bucket, settings.region, settings.endpoint, {}, credentials};
   options.prefix = prefix;
-  options.lock = {settings.lock_days, settings.lock_mode == "governance" ? "GOVERNANCE" : "COMPLIANCE"};
+  options.lock = {settings.lock_days,
+                  settings.lock_mode == "governance" ? "GOVERNANCE" : "COMPLIANCE",
+                  {"beacons/", "doomed/", "damaged/"}};
   return options;
 }
 

@@ -41,7 +41,7 @@ Error S3Store::explain_refused_removal(const std::string& key, const std::string
 
 Result<> S3Store::keep_until(const std::string& name, Time until) {
   TRY(check_object_name(name));
-  if (options_.lock.days == 0) return {};
+  if (!locks(name)) return {};
   const S3Head head = TRY(client_->head(key_of(name)), "keeping object {}", name);
   if (head.locked_until && *head.locked_until >= until) return {};
   TRY(client_->lock(key_of(name), options_.lock.mode, until), "keeping object {}", name);

@@ -41,12 +41,15 @@ class S3Server {
   }
 
   static Result<std::unique_ptr<S3Server>> start() {
-    auto directory = TRY(TemporaryDirectory::make("s3"));
-    std::unique_ptr<S3Server> server(new S3Server(std::move(directory), TRY(free_port())));
-    for (const char* folder : {"buckets", "versions"})
-      TRY(make_directories(server->directory_.path() / folder));
-    TRY(server->start_again());
-    return server;
+    for (int attempt = 1;; ++attempt) {
+      auto directory = TRY(TemporaryDirectory::make("s3"));
+      std::unique_ptr<S3Server> server(new S3Server(std::move(directory), TRY(free_port())));
+      for (const char* folder : {"buckets", "versions"})
+        TRY(make_directories(server->directory_.path() / folder));
+      const auto started = server->start_again();
+      if (started.ok()) return server;
+      if (attempt == 5) return started.error();  // before that, another may have been faster to take the port
+    }
   }
 
   // Of this process, for tests that need no server of their own.
@@ -74,7 +77,7 @@ class S3Server {
     for (int i = 0; i < 1200 && process_lives(pid_, "versitygw"); ++i) {
       HttpRequest hello;
       hello.url = url();
-      if (CurlTransport().send(hello).ok()) return {};
+      if (CurlTransport().send(hello).ok() && process_lives(pid_, "versitygw")) return {};
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
     return error(ErrorCode::internal, "versitygw did not start: {}", TRY(read_text_file(output)));
@@ -100,7 +103,7 @@ class S3Server {
  private:
   S3Server(TemporaryDirectory directory, int port) : directory_(std::move(directory)), port_(port) {}
 
-  // It takes no port 0: one that is free now is hardly taken in the next moment.
+  // It takes no port 0, so this takes one that is free now.
   static Result<int> free_port() {
     const FileDescriptor socket(::socket(AF_INET, SOCK_STREAM, 0));
     sockaddr_in address{};

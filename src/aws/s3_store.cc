@@ -59,9 +59,15 @@ std::string S3Store::key_of(std::string_view name) const {
   return options_.prefix.empty() ? std::string(name) : fmt::format("{}/{}", options_.prefix, name);
 }
 
+bool S3Store::locks(const std::string& name) const {
+  return options_.lock.days > 0 && std::ranges::none_of(options_.lock.except, [&](const std::string& prefix) {
+           return name.starts_with(prefix);
+         });
+}
+
 S3Put S3Store::new_put(const std::string& name) {
   S3Put put{key_of(name), random_.hex(16), !client_->refuses_conditions(), "", {}};
-  if (options_.lock.days > 0) {
+  if (locks(name)) {
     put.lock_mode = options_.lock.mode;
     put.locked_until = clock_.now() + std::chrono::days(options_.lock.days);
   }

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "aws/s3_client.h"
 #include "store/object_store.h"
@@ -15,6 +16,8 @@ struct S3Lock {
   int days = 0;  // 0: not locked
   // Compliance: not even the account's owner can. Governance: who has s3:BypassGovernanceRetention can.
   std::string mode = "COMPLIANCE";
+  // Names that start so are never locked: marks that come and go.
+  std::vector<std::string> except;
 };
 
 struct S3StoreOptions {
@@ -68,6 +71,7 @@ class S3Store final : public ObjectStore {
   S3Store(S3StoreOptions options, std::unique_ptr<S3Client> client, Clock& clock, Random& random);
   Result<> look_at_bucket();
   std::string key_of(std::string_view name) const;
+  bool locks(const std::string& name) const;
   S3Put new_put(const std::string& name);
   Result<> put_once(const std::string& name, ByteView content);
   Result<> put_in_parts(const S3Put& put, ByteView content);

@@ -97,13 +97,16 @@ TEST_F(S3StoreTest, SignsTheBodysHashAndAsksForAFreeName) {
   EXPECT_FALSE(put.headers.has("x-amz-object-lock-mode"));
 }
 
-TEST_F(S3StoreTest, LocksWhatItPuts) {
-  options.lock = {30, "GOVERNANCE"};
+TEST_F(S3StoreTest, LocksWhatItPutsButNoMarks) {
+  options.lock = {30, "GOVERNANCE", {"doomed/"}};
   auto store = open();
   transport.answer(200, "");
   ASSERT_TRUE(store->put("data/a", as_bytes("abc")).ok());
   EXPECT_EQ(request(0).headers.get("x-amz-object-lock-mode"), "GOVERNANCE");
   EXPECT_EQ(request(0).headers.get("x-amz-object-lock-retain-until-date"), "2026-12-22T12:00:00.000Z");
+  transport.answer(200, "");
+  ASSERT_TRUE(store->put("doomed/a", {}).ok());
+  EXPECT_FALSE(request(1).headers.has("x-amz-object-lock-mode"));
 }
 
 TEST_F(S3StoreTest, FindsItsOwnPutDoneWhenTheAnswerWasLost) {

@@ -94,6 +94,35 @@ void add_vault_create(CLI::App& noun, Session& session) {
                    "File with the passphrase (else REKINDLE_PASSPHRASE, else a prompt)");
 }
 
+void add_vault_keep(CLI::App& noun, Session& session) {
+  auto name = std::make_shared<std::string>();
+  auto days = std::make_shared<int>(0);
+  CLI::App* verb = add_verb(
+      noun, "keep", "Lock what the recovery points need anew", session,
+      [&session, name, days](Workplace& workplace) -> Result<> {
+        Catalog* catalog = TRY(workplace.catalog());
+        const auto settings = TRY(catalog->get<VaultSettings>(*name));
+        if (settings.lock_days == 0) {
+          return error(ErrorCode::failed_precondition,
+                       "the vault {} has no locks: see --lock-days of `vault create`", *name);
+        }
+        const Time until =
+            workplace.clock().now() + std::chrono::days(*days > 0 ? *days : settings.lock_days);
+        Vault* vault = TRY(workplace.vaults().vault(*name));
+        const KeepReport report = TRY(vault->keep_until(until, session.interrupted), "vault {}", *name);
+        session.output.say(fmt::format("{} recovery points stay until {} at least: {} objects are locked.",
+                                       report.points, to_iso8601(until), report.objects));
+        if (session.output.json) {
+          session.output.record(
+              {{"points", report.points}, {"objects", report.objects}, {"until", to_iso8601(until)}});
+        }
+        return {};
+      });
+  verb->add_option("name", *name, "Its name")->required();
+  verb->add_option("--days", *days, "For so many days from now (else --lock-days of the vault)")
+      ->check(CLI::Range(1, 36500));
+}
+
 void add_vault_restore_hidden(CLI::App& noun, Session& session) {
   auto name = std::make_shared<std::string>();
   CLI::App* verb = add_verb(noun, "restore-hidden", "Bring back what somebody hid in the bucket", session,
@@ -116,6 +145,7 @@ void add_vault_commands(CLI::App& root, Session& session) {
                                {{"name", "NAME"}, {"directory", "DIRECTORY"}, {"s3", "S3"}});
   add_show_verb<VaultSettings>(*noun, session, "Show one");
   add_vault_care_verbs(*noun, session);
+  add_vault_keep(*noun, session);
   add_vault_restore_hidden(*noun, session);
   add_remove_verb<VaultSettings>(
       *noun, session, "Forget one; what is in it stays",

@@ -187,6 +187,10 @@ Result<Extents> Vault::diff(const RecoveryPointId& from, const RecoveryPointId& 
   return intersect(found, {{0, now.size_bytes}});
 }
 
+Result<KeepReport> Vault::keep_until(Time until, std::stop_token stop) {
+  return keep_what_points_need(store_, keys_, until, std::move(stop));
+}
+
 Result<CheckReport> Vault::check(const CheckOptions& options, std::stop_token stop) {
   // Without our caches, which may hold what the store has lost.
   return check_vault(store_, keys_, options, std::move(stop));

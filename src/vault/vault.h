@@ -8,6 +8,7 @@
 #include "vault/garbage_collector.h"
 #include "vault/point_writer.h"
 #include "vault/vault_disk.h"
+#include "vault/vault_keep.h"
 #include "vault/vault_repair.h"
 #include "vault/vault_secret.h"
 
@@ -55,6 +56,9 @@ class Vault {
   Result<CheckReport> check(CheckLevel level, std::stop_token stop = {});
   // Makes the best of it; see vault_repair.h.
   Result<RepairReport> repair(const RepairOptions& options, std::stop_token stop = {});
+
+  // On a store with locks: nobody can remove before `until` what the points need; see vault_keep.h.
+  Result<KeepReport> keep_until(Time until, std::stop_token stop = {});
 
  private:
   Vault(ObjectStore& store, const AeadKey& master);

@@ -77,5 +77,20 @@ TEST_F(VaultOnS3, OutlivesAThiefOfTheKeysThatTheStoreWasLockedAgainst) {
   expect_whole(*vault);
 }
 
+TEST_F(VaultOnS3, LocksAnewWhatItsPointsNeed) {
+  ASSERT_TRUE(succeeds(S3Server::shared().make_bucket(bucket, true)));
+  const auto store = open_store(1);
+  const auto vault = Vault::create(*store, test_secret()).value();
+  back_up_twice(*vault);
+  const Time until = clock.now() + std::chrono::days(60);
+  EXPECT_GT(vault->keep_until(until).value().objects, 4U);
+  const auto client = S3Client::make(S3Server::shared().bucket(bucket), transport, clock, random).value();
+  for (const S3Object& object : client->list("").value()) {
+    const bool is_index = object.key.find("/index/") != std::string::npos;
+    EXPECT_EQ(*client->head(object.key).value().locked_until > until - std::chrono::minutes(1), !is_index)
+        << object.key;
+  }
+}
+
 }  // namespace
 }  // namespace rekindle

@@ -1,0 +1,44 @@
+#include "vault/vault_keep.h"
+
+#include "base/parallel.h"
+#include "vault/content_finder.h"
+#include "vault/garbage_mark.h"
+
+namespace rekindle {
+
+namespace {
+
+constexpr std::size_t asking_threads = 8;  // they wait for the store
+
+Result<> add_names(ObjectStore& store, std::string_view prefix, std::vector<std::string>& names) {
+  const auto objects = TRY(store.list(prefix));
+  for (const ObjectInfo& object : objects) names.push_back(object.name);
+  return {};
+}
+
+Result<std::unique_ptr<Marked>> mark_listed(ObjectStore& store, const VaultKeys& keys, std::stop_token stop) {
+  PackReader packs(store, keys);
+  ContentFinder finder(store, keys);
+  TreeReader trees(packs, keys, &finder);
+  Index index(store, keys, packs, IndexUse::finding);
+  TRY(index.refresh());
+  return mark_live({store, keys, trees, index}, Time::max(), std::move(stop));
+}
+
+}  // namespace
+
+Result<KeepReport> keep_what_points_need(ObjectStore& store, const VaultKeys& keys, Time until,
+                                         std::stop_token stop) {
+  std::vector<std::string> names{"vault"};
+  TRY(add_names(store, "keys/", names));
+  TRY(add_names(store, "points/", names));
+  const auto marked = TRY(mark_listed(store, keys, stop));
+  for (const ListedPack& pack : marked->packs) {
+    if (!marked->live.offsets(pack.name).empty()) names.push_back(pack_object_name(pack.kind, pack.name));
+  }
+  TRY(parallel_for(names.size(), asking_threads, stop,
+                   [&](std::size_t i) { return store.keep_until(names[i], until); }));
+  return KeepReport{marked->points, names.size()};
+}
+
+}  // namespace rekindle
