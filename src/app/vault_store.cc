@@ -4,6 +4,7 @@
 #include "store/local_store.h"
 #include "store/retrying_store.h"
 #include "store/throttled_store.h"
+#include "vault/vault_keep.h"
 
 namespace rekindle {
 
@@ -26,9 +27,8 @@ Result<S3StoreOptions> s3_options(const VaultSettings& settings, const AwsCreden
   S3StoreOptions options;
   options.bucket = {bucket, settings.region, settings.endpoint, {}, credentials};
   options.prefix = prefix;
-  options.lock = {settings.lock_days,
-                  settings.lock_mode == "governance" ? "GOVERNANCE" : "COMPLIANCE",
-                  {"beacons/", "doomed/", "damaged/"}};
+  options.lock = {settings.lock_days, settings.lock_mode == "governance" ? "GOVERNANCE" : "COMPLIANCE",
+                  never_locked()};
   return options;
 }
 

@@ -27,6 +27,10 @@ Result<std::unique_ptr<Marked>> mark_listed(ObjectStore& store, const VaultKeys&
 
 }  // namespace
 
+std::vector<std::string> never_locked() {
+  return {"beacons/", "doomed/", "damaged/", "removed/"};
+}
+
 Result<KeepReport> keep_what_points_need(ObjectStore& store, const VaultKeys& keys, Time until,
                                          std::stop_token stop) {
   std::vector<std::string> names{"vault"};

@@ -3,11 +3,16 @@
 
 #include <cstdint>
 #include <stop_token>
+#include <string>
+#include <vector>
 
 #include "store/object_store.h"
 #include "vault/vault_keys.h"
 
 namespace rekindle {
+
+// Beginnings of the names that a store must not lock: marks that come and go, also during a backup.
+std::vector<std::string> never_locked();
 
 struct KeepReport {
   std::uint64_t points = 0;

@@ -20,6 +20,7 @@ class VaultOnS3 : public testing::Test {
     options.prefix = "vaults/main";
     options.part_bytes = 5 * mib;
     options.lock.days = lock_days;
+    options.lock.except = never_locked();
     return S3Store::open(options, transport, clock, random).value();
   }
   // A full and an incremental point.
