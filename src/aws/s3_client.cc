@@ -24,7 +24,7 @@ std::chrono::milliseconds time_for(std::size_t bytes) {
 
 std::string endpoint_of(const S3BucketOptions& options, bool by_path) {
   const char* suffix = options.region.starts_with("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
-  const std::string base =
+  std::string base =
       options.endpoint.empty() ? fmt::format("https://s3.{}.{}", options.region, suffix) : options.endpoint;
   const auto host = base.find("://");
   if (by_path || host == std::string::npos) return base;
