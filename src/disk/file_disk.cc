@@ -1,10 +1,17 @@
 #include "disk/file_disk.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
 
+#include "base/page_buffer.h"
+
 namespace rekindle {
+
+namespace {
+constexpr std::size_t smallest_direct = 64 * kib;  // below, waiting for the disk costs more than the copy
+}  // namespace
 
 Result<std::unique_ptr<FileDisk>> FileDisk::open(const std::filesystem::path& path, File::Mode mode) {
   auto file = TRY(File::open(path, mode));
@@ -35,8 +42,23 @@ Result<Extents> FileDisk::data_extents(Extent range) {
   return normalize(std::move(data));
 }
 
+void FileDisk::write_directly() {
+  direct_ = FileDescriptor(::open(file_.path().c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
+  direct_works_ = static_cast<bool>(direct_);
+}
+
+// False if not all is written; then the usual way writes it again, or says why it cannot.
+bool FileDisk::write_direct(std::uint64_t offset, ByteView bytes) {
+  const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
+  if ((address | offset | bytes.size()) % page_bytes != 0 || bytes.size() < smallest_direct) return false;
+  const ssize_t put = ::pwrite(direct_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+  if (put < 0 && errno == EINVAL) direct_works_ = false;
+  return put == static_cast<ssize_t>(bytes.size());
+}
+
 Result<> FileDisk::write_at(std::uint64_t offset, ByteView bytes) {
   CHECK(offset + bytes.size() <= size_);
+  if (direct_works_ && write_direct(offset, bytes)) return {};
   return file_.write_at(offset, bytes);
 }
 

@@ -1,6 +1,7 @@
 // A disk in a raw image file or a block device. Holes of a file are known as zeros.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "base/file.h"
@@ -11,6 +12,10 @@ namespace rekindle {
 class FileDisk final : public BlockTarget {
  public:
   static Result<std::unique_ptr<FileDisk>> open(const std::filesystem::path& path, File::Mode mode);
+  // From here on large writes of whole pages from aligned memory (see PageBuffer) go past the page cache:
+  // half the work of a copy, and other programs keep what they have in it. Where the file system cannot,
+  // nothing changes.
+  void write_directly();
   // A new sparse file; `already_exists` if it is there.
   static Result<std::unique_ptr<FileDisk>> create(const std::filesystem::path& path, std::uint64_t size);
 
@@ -25,8 +30,12 @@ class FileDisk final : public BlockTarget {
 
  private:
   FileDisk(File file, std::uint64_t size) : file_(std::move(file)), size_(size) {}
+  bool write_direct(std::uint64_t offset, ByteView bytes);
+
   File file_;
   std::uint64_t size_;
+  FileDescriptor direct_;
+  std::atomic<bool> direct_works_ = false;
 };
 
 }  // namespace rekindle

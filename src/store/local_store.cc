@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "base/file.h"
+#include "base/page_buffer.h"
 
 namespace rekindle {
 
@@ -38,12 +39,17 @@ class IncomingFile {
   }
 
   Result<> write(ByteView content) {
-    while (!content.empty()) {
-      const ssize_t put = ::write(fd_.get(), content.data(), content.size());
-      if (put < 0 && errno == EINTR) continue;
-      if (put < 0) return errno_error(errno, "writing");
-      content = content.subspan(static_cast<std::size_t>(put));
+    // Large content goes to the disk directly: through the page cache it would be copied once more, and push
+    // out what other programs need there. Not every file system can; then the rest goes the usual way.
+    const bool aligned = reinterpret_cast<std::uintptr_t>(content.data()) % page_bytes == 0;
+    if (aligned && content.size() >= direct_from && set_direct(true)) {
+      const std::size_t pages = content.size() / page_bytes * page_bytes;
+      const std::size_t put = write_some(content.first(pages));
+      content = content.subspan(put);
+      set_direct(false);
     }
+    const std::size_t put = write_some(content);
+    if (put < content.size()) return errno_error(errno, "writing");
     if (::fsync(fd_.get()) != 0) return errno_error(errno, "syncing");
     return {};
   }
@@ -56,6 +62,24 @@ class IncomingFile {
   }
 
  private:
+  static constexpr std::size_t direct_from = mib;
+
+  // How much of it could be written; when it is not all, errno says why.
+  std::size_t write_some(ByteView content) {
+    std::size_t done = 0;
+    while (done < content.size()) {
+      const ssize_t put = ::write(fd_.get(), content.data() + done, content.size() - done);
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) break;
+      done += static_cast<std::size_t>(put);
+    }
+    return done;
+  }
+  bool set_direct(bool on) {
+    const int flags = ::fcntl(fd_.get(), F_GETFL);
+    return flags >= 0 && ::fcntl(fd_.get(), F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
+  }
+
   IncomingFile(FileDescriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
   FileDescriptor fd_;
   std::string path_;

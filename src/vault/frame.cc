@@ -28,22 +28,24 @@ std::size_t compress(ByteView payload, ByteSpan room, int level) {
 
 }  // namespace
 
-Bytes encode_frame(ByteView payload, std::size_t contents, int compression_level) {
+ByteView encode_frame_into(Bytes& room, ByteView payload, std::size_t contents, int compression_level) {
   CHECK(payload.size() <= longest_payload && contents < 256);
-  Bytes frame(frame_header_bytes + payload.size());
-  const ByteSpan body = ByteSpan(frame).subspan(frame_header_bytes);
+  if (room.size() < frame_header_bytes + payload.size()) room.resize(frame_header_bytes + payload.size());
+  const ByteSpan body = ByteSpan(room).subspan(frame_header_bytes, payload.size());
   const std::size_t worth_it = payload.size() - payload.size() / 16;
   const std::size_t compressed =
       compression_level > 0 ? compress(payload, body.first(worth_it), compression_level) : 0;
-  frame[0] = static_cast<std::byte>(compressed > 0 ? Encoding::zstd : Encoding::plain);
-  frame[1] = static_cast<std::byte>(contents);
-  store_le<std::uint32_t>(frame.data() + 4, static_cast<std::uint32_t>(payload.size()));
-  if (compressed > 0) {
-    frame.resize(frame_header_bytes + compressed);
-  } else {
-    std::copy(payload.begin(), payload.end(), body.begin());
-  }
-  return frame;
+  std::fill_n(room.begin(), frame_header_bytes, std::byte{0});
+  room[0] = static_cast<std::byte>(compressed > 0 ? Encoding::zstd : Encoding::plain);
+  room[1] = static_cast<std::byte>(contents);
+  store_le<std::uint32_t>(room.data() + 4, static_cast<std::uint32_t>(payload.size()));
+  if (compressed == 0) std::ranges::copy(payload, body.begin());
+  return ByteView(room).first(frame_header_bytes + (compressed > 0 ? compressed : payload.size()));
+}
+
+Bytes encode_frame(ByteView payload, std::size_t contents, int compression_level) {
+  Bytes room;
+  return to_bytes(encode_frame_into(room, payload, contents, compression_level));
 }
 
 Result<std::size_t> payload_length(ByteView frame) {

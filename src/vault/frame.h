@@ -10,6 +10,8 @@ namespace rekindle {
 
 // zstd's level; 0 stores plain.
 Bytes encode_frame(ByteView payload, std::size_t contents, int compression_level);
+// The same for who makes many: into `room`, which grows to what is needed and is used again.
+ByteView encode_frame_into(Bytes& room, ByteView payload, std::size_t contents, int compression_level);
 
 // The payload again. The bytes were authenticated, yet nothing in them is trusted: `corrupt`.
 Result<Bytes> decode_frame(ByteView frame);

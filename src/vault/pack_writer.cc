@@ -6,6 +6,13 @@
 
 namespace rekindle {
 
+namespace {
+
+constexpr std::size_t directory_entry_bytes = 9;  // and the ids
+constexpr std::size_t pack_end_bytes = aead_tag_bytes + pack_trailer_bytes;
+
+}  // namespace
+
 PackWriter::PackWriter(ObjectStore& store, const VaultKeys& keys, Random& random, PackWriterOptions options,
                        OnDurable on_durable)
     : store_(store), keys_(keys), random_(random), options_(options), on_durable_(std::move(on_durable)) {
@@ -21,24 +28,29 @@ PackWriter::PackPointer PackWriter::new_pack() {
   random_.fill(name);
   auto cipher = ObjectCipher::make(keys_, options_.kind, pack_object_name(options_.kind, name), random_);
   auto pack = std::make_shared<Pack>(name, std::move(cipher));
-  pack->content.resize(options_.pack_bytes);
-  std::ranges::copy(pack->cipher.header(), pack->content.begin());
+  pack->content = buffers_.take();
+  std::ranges::copy(pack->cipher.header(), pack->content.span().begin());
   pack->used = header_bytes;
   return pack;
 }
 
 Result<Place> PackWriter::append(ByteView frame, std::vector<ContentId> ids) {
   const std::size_t length = frame.size() + aead_tag_bytes;
-  CHECK(header_bytes + length <= options_.pack_bytes);
+  const std::size_t described = directory_entry_bytes + ids.size() * sizeof(ContentId);
+  CHECK(header_bytes + length + described + pack_end_bytes <= options_.pack_bytes);
   PackPointer pack;
   PackPointer full;
   std::size_t offset = 0;
   {
     const std::lock_guard lock(mutex_);
     if (failure_) return *failure_;
-    if (open_ && open_->used + length > options_.pack_bytes) full = close_open_pack();
+    const auto fits = [&](const Pack& into) {
+      return into.used + into.directory_bytes + length + described + pack_end_bytes <= options_.pack_bytes;
+    };
+    if (open_ && !fits(*open_)) full = close_open_pack();
     if (!open_) open_ = new_pack();
     pack = open_;
+    pack->directory_bytes += described;
     offset = pack->used;
     pack->used += length;
     ++pack->being_sealed;
@@ -46,7 +58,7 @@ Result<Place> PackWriter::append(ByteView frame, std::vector<ContentId> ids) {
         {static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(length), std::move(ids)});
   }
   if (full) TRY(queue(std::move(full)));
-  pack->cipher.seal(Section::frame, offset, frame, ByteSpan(pack->content).subspan(offset, length));
+  pack->cipher.seal(Section::frame, offset, frame, pack->content.span().subspan(offset, length));
   bool last = false;
   {
     const std::lock_guard lock(mutex_);
@@ -109,13 +121,15 @@ Result<> PackWriter::finish_and_put(Pack& pack) {
   trailer.number(static_cast<std::uint32_t>(sealed.size()));
   trailer.bytes(as_bytes("RKPACKED"));
   const Bytes end = trailer.take();
-  pack.content.resize(pack.used);
-  pack.content.insert(pack.content.end(), sealed.begin(), sealed.end());
-  pack.content.insert(pack.content.end(), end.begin(), end.end());
-  TRY(store_.put(pack.cipher.name(), pack.content));
+  const ByteSpan room = pack.content.span().subspan(pack.used);
+  std::ranges::copy(sealed, room.begin());
+  std::ranges::copy(end, room.subspan(sealed.size()).begin());
+  const std::size_t size = pack.used + sealed.size() + end.size();
+  TRY(store_.put(pack.cipher.name(), pack.content.view().first(size)));
+  buffers_.give_back(std::move(pack.content));
   {
     const std::lock_guard lock(mutex_);
-    bytes_put_ += pack.content.size();
+    bytes_put_ += size;
   }
   const std::lock_guard lock(durable_mutex_);
   return on_durable_(pack.name, pack.frames);

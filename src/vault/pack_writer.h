@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/bounded_queue.h"
+#include "base/page_buffer.h"
 #include "store/object_store.h"
 #include "vault/vault_keys.h"
 
@@ -52,8 +53,9 @@ class PackWriter {
         : name(pack_name), cipher(std::move(object_cipher)) {}
     PackName name;
     ObjectCipher cipher;
-    Bytes content;  // never reallocated: frames are sealed into it by several threads
+    PageBuffer content;  // frames are sealed into it by several threads
     std::size_t used = 0;
+    std::size_t directory_bytes = 4;
     std::vector<PackFrame> frames;
     std::size_t being_sealed = 0;
     bool closed = false;
@@ -80,6 +82,7 @@ class PackWriter {
   std::uint64_t bytes_put_ = 0;
   std::mutex durable_mutex_;
 
+  PageBufferPool buffers_{options_.pack_bytes};
   BoundedQueue<PackPointer> full_{1};
   std::vector<std::jthread> threads_;
 };

@@ -94,8 +94,8 @@ Result<> PointWriter::write(const DiskId& id, std::uint64_t offset, ByteView byt
   while (!bytes.empty()) {
     // Cut at multiples of a frame, so that the same content makes the same frames.
     const std::uint64_t step = std::min<std::uint64_t>(job_bytes - offset % job_bytes, bytes.size());
-    Job job{disk, offset / chunk_bytes, to_bytes(bytes.first(step))};
-    job.content.resize(chunk_count(step) * chunk_bytes);  // the last chunk of a disk is padded with zeros
+    Job job = new_job(*disk, offset, step);
+    std::ranges::copy(bytes.first(step), job.buffer.span().begin());
     TRY(submit(std::move(job)));
     bytes_read_ += step;
     offset += step;
@@ -111,6 +111,12 @@ Result<> PointWriter::zero(const DiskId& id, Extent range) {
   Result<> recorded = disk->tree.record_hole(range.offset / chunk_bytes, chunk_count(range.end()));
   if (!recorded.ok()) fail(recorded.error());
   return recorded;
+}
+
+PointWriter::Job PointWriter::new_job(Disk& disk, std::uint64_t offset, std::size_t bytes) {
+  Job job{&disk, offset / chunk_bytes, buffers_.take(), chunk_count(bytes) * chunk_bytes};
+  std::ranges::fill(job.buffer.span().subspan(bytes, job.length - bytes), std::byte{0});
+  return job;
 }
 
 Result<> PointWriter::submit(Job job) {
@@ -154,8 +160,8 @@ Result<> PointWriter::copy_window(Disk& disk, BlockSource& source, Extent window
     TRY(disk.tree.record_hole(at / chunk_bytes, extent.offset / chunk_bytes));
     for (at = extent.offset; at < extent.end();) {
       const std::uint64_t end = std::min(extent.end(), (at / job_bytes + 1) * job_bytes);
-      Job job{&disk, at / chunk_bytes, Bytes(chunk_count(end - at) * chunk_bytes)};
-      TRY(source.read_at(at, ByteSpan(job.content).first(end - at)));
+      Job job = new_job(disk, at, end - at);
+      TRY(source.read_at(at, job.buffer.span().first(end - at)));
       TRY(submit(std::move(job)));
       bytes_read_ += end - at;
       at = end;
@@ -168,6 +174,7 @@ void PointWriter::work() {
   while (auto job = jobs_.pop()) {
     Result<> done = process(*job);
     if (!done.ok()) fail(done.error());
+    buffers_.give_back(std::move(job->buffer));
   }
 }
 
@@ -184,8 +191,8 @@ Result<> PointWriter::process(const Job& job) {
 
 Result<> PointWriter::classify(const Job& job, std::vector<Chunk>& chunks) {
   const auto parent_leaf = TRY(services_.trees.leaf_at(job.disk->tree.parent(), job.first_chunk));
-  for (std::size_t slot = 0; slot * chunk_bytes < job.content.size(); ++slot) {
-    const ByteView content = ByteView(job.content).subspan(slot * chunk_bytes, chunk_bytes);
+  for (std::size_t slot = 0; slot * chunk_bytes < job.length; ++slot) {
+    const ByteView content = job.content().subspan(slot * chunk_bytes, chunk_bytes);
     Chunk chunk{.slot = slot, .ref = {}};
     if (all_zero(content)) {
       ++chunks_zero_;
@@ -212,15 +219,17 @@ Result<> PointWriter::classify(const Job& job, std::vector<Chunk>& chunks) {
 
 Result<> PointWriter::store_new(const Job& job, std::vector<Chunk>& chunks) {
   std::vector<ContentId> ids;
-  Bytes gathered;
+  thread_local Bytes gathered;
+  gathered.clear();
   for (const Chunk& chunk : chunks) {
     if (chunk.state != Chunk::State::claimed) continue;
     ids.push_back(chunk.ref.id);
-    const ByteView content = ByteView(job.content).subspan(chunk.slot * chunk_bytes, chunk_bytes);
+    const ByteView content = job.content().subspan(chunk.slot * chunk_bytes, chunk_bytes);
     gathered.insert(gathered.end(), content.begin(), content.end());
   }
   if (ids.empty()) return {};
-  const Bytes frame = encode_frame(gathered, ids.size(), options_.compression_level);
+  thread_local Bytes room;
+  const ByteView frame = encode_frame_into(room, gathered, ids.size(), options_.compression_level);
   Place place = TRY(data_packs_.append(frame, ids));
   for (Chunk& chunk : chunks) {
     if (chunk.state != Chunk::State::claimed) continue;

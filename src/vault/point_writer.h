@@ -77,12 +77,16 @@ class PointWriter {
   struct Job {
     Disk* disk = nullptr;
     std::uint64_t first_chunk = 0;
-    Bytes content;  // whole chunks, at most frame_chunks
+    PageBuffer buffer;
+    std::size_t length = 0;  // of the content in it: whole chunks, at most frame_chunks
+    ByteView content() const { return buffer.view().first(length); }
   };
   struct Chunk;
 
   Result<Disk*> find_disk(const DiskId& id);
   Result<> check_range(const Disk& disk, Extent range) const;
+  // For bytes that begin at `offset`; the last chunk of a disk is padded with zeros.
+  Job new_job(Disk& disk, std::uint64_t offset, std::size_t bytes);
   Result<> submit(Job job);
   Result<> copy_window(Disk& disk, BlockSource& source, Extent window);
   void work();
@@ -110,6 +114,7 @@ class PointWriter {
 
   mutable std::mutex mutex_;
   std::optional<Error> failure_;
+  PageBufferPool buffers_{chunk_bytes * frame_chunks};
   BoundedQueue<Job> jobs_;
   std::vector<std::jthread> workers_;
 };

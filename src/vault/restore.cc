@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "base/page_buffer.h"
 #include "base/parallel.h"
 #include "disk/file_disk.h"
 
@@ -38,10 +39,9 @@ std::vector<Window> windows_of(const Extents& data) {
 
 // Holes between are read as well, which costs nothing, so that all else is read in one go.
 Result<> copy_window(BlockSource& source, BlockTarget& target, const Window& window, std::uint64_t first) {
-  thread_local Bytes buffer;
-  buffer.resize(window_bytes);
+  thread_local PageBuffer buffer(window_bytes);
   const std::uint64_t begin = window.front().offset;
-  const ByteSpan content = ByteSpan(buffer).first(window.back().end() - begin);
+  const ByteSpan content = buffer.span().first(window.back().end() - begin);
   TRY(source.read_at(begin, content));
   for (const Extent& extent : window) {
     TRY(target.write_at(extent.offset - first, content.subspan(extent.offset - begin, extent.length)));
@@ -108,6 +108,7 @@ Result<std::uint64_t> restore_to_device(BlockSource& source, const fs::path& dev
     return error(ErrorCode::invalid_argument, "{} has {}, and {} are to be restored: use a larger one",
                  device.string(), human_bytes(target->size()), human_bytes(range.length));
   }
+  target->write_directly();
   const RestoreOptions how{options.threads, false, range.offset};
   const std::uint64_t done = TRY(restore_disk(source, *target, {range}, how, std::move(stop), progress));
   TRY(target->flush());
@@ -123,6 +124,7 @@ Result<std::uint64_t> fill(BlockSource& source, const fs::path& partial, Extent 
     TRY(blank.resize(range.length));
   }
   auto target = TRY(FileDisk::open(partial, File::Mode::read_write));
+  target->write_directly();
   const RestoreOptions how{options.threads, true, range.offset};
   const std::uint64_t done = TRY(restore_disk(source, *target, {range}, how, std::move(stop), progress));
   if (options.sync) TRY(target->flush());
