@@ -19,7 +19,15 @@ constexpr std::size_t page_children = 128;
 constexpr int root_level = 4;
 constexpr std::uint64_t largest_disk_bytes = chunk_bytes << 35;  // 128^5 chunks: 2 PiB
 
-enum class ObjectKind : std::uint8_t { vault = 1, key = 2, data = 3, tree = 4, index = 5, point = 6 };
+enum class ObjectKind : std::uint8_t {
+  vault = 1,
+  key = 2,
+  data = 3,
+  tree = 4,
+  index = 5,
+  point = 6,
+  epoch = 7
+};
 
 // Of a chunk or a page: a MAC of the content under a key of the vault. All zeros: nothing there (a hole).
 using ContentId = Sha256;

@@ -11,26 +11,7 @@ namespace rekindle {
 
 namespace {
 
-constexpr const char* vault_object = "vault";
 constexpr std::size_t listing_threads = 8;
-
-Result<> put_key(ObjectStore& store, const VaultSecret& secret, const AeadKey& master, Random& random) {
-  const std::string name = "keys/" + random.hex(16);
-  const Bytes object = TRY(secret.wrap(master, name, random));
-  return store.put(name, object);
-}
-
-// Whether `master` is this vault's: keys of a creation that was interrupted may lie about.
-Result<> check_vault_object(const AeadKey& master, ByteView object) {
-  const Bytes body = TRY(open_object(VaultKeys(master), ObjectKind::vault, vault_object, object));
-  WireReader in(body);
-  in.bytes(16);
-  const auto size = in.number<std::uint32_t>();
-  if (in.complete() && size == chunk_bytes) return {};
-  return error(ErrorCode::failed_precondition,
-               "this vault has chunks of {} bytes, this program knows {}: use a newer rekindle", size,
-               chunk_bytes);
-}
 
 Result<> check_new_point(const NewPoint& point) {
   if (point.id.empty() || point.machine.empty()) {
@@ -65,60 +46,41 @@ Result<> check_parent(const NewPoint& point, const VaultPoint& parent) {
 
 }  // namespace
 
-Vault::Vault(ObjectStore& store, const AeadKey& master)
+Vault::Vault(ObjectStore& store, const MasterKeys& masters)
     : store_(store),
-      master_(master),
-      keys_(master),
+      masters_(masters),
+      keys_(masters),
       packs_(store, keys_),
       finder_(store, keys_),
       trees_(packs_, keys_, &finder_),
       index_(store, keys_, packs_) {}
 
 Result<std::unique_ptr<Vault>> Vault::create(ObjectStore& store, const VaultSecret& secret) {
-  const auto refuse = [] {
-    return error(ErrorCode::already_exists, "there is a vault already: open it, or choose another place");
-  };
-  const auto existing = TRY(store.list(vault_object));
-  if (!existing.empty()) return refuse();
   SystemRandom random;
-  AeadKey master{};
-  random.fill(master);
-  TRY(put_key(store, secret, master, random), "making the vault's key");
-  WireWriter body;
-  body.bytes(random.bytes(16));
-  body.number(static_cast<std::uint32_t>(chunk_bytes));
-  const Bytes object = sealed_object(VaultKeys(master), ObjectKind::vault, vault_object, body.take(), random);
-  Result<> put = store.put(vault_object, object);
-  if (!put.ok() && put.error().code() == ErrorCode::already_exists) return refuse();
-  if (!put.ok()) return std::move(put).error().context("making the vault");
-  return std::unique_ptr<Vault>(new Vault(store, master));
+  const MasterKeys masters = TRY(create_keys(store, secret, random));
+  return std::unique_ptr<Vault>(new Vault(store, masters));
 }
 
 Result<std::unique_ptr<Vault>> Vault::open(ObjectStore& store, const VaultSecret& secret) {
-  auto object = store.get(vault_object);
-  if (!object.ok() && object.error().code() == ErrorCode::not_found) {
-    return error(ErrorCode::not_found, "there is no vault here: check the place, or create one ({})",
-                 object.error().message());
-  }
-  if (!object.ok()) return std::move(object).error().context("opening the vault");
-  Error last = error(ErrorCode::corrupt,
-                     "the vault has lost its keys (keys/*): restore them from a copy of the vault");
-  const auto keys = TRY(store.list("keys/"), "opening the vault");
-  for (const ObjectInfo& key : keys) {
-    const Bytes wrapped = TRY(store.get(key.name), "opening the vault");
-    auto master = secret.unwrap(key.name, wrapped);
-    Result<> right = master.ok() ? check_vault_object(*master, *object) : Result<>(master.error());
-    if (right.ok()) return std::unique_ptr<Vault>(new Vault(store, *master));
-    // That one key object is damaged or another's matters less than that ours was tried and refused.
-    if (last.code() == ErrorCode::corrupt || right.error().code() != ErrorCode::unauthenticated) {
-      last = std::move(right).error();
-    }
-  }
-  return last;
+  const MasterKeys masters = TRY(open_keys(store, secret));
+  return std::unique_ptr<Vault>(new Vault(store, masters));
 }
 
 Result<> Vault::add_secret(const VaultSecret& secret) {
-  return put_key(store_, secret, master_, random_);
+  return add_key(store_, masters_, secret, random_);
+}
+
+Result<std::vector<VaultKeyInfo>> Vault::list_secrets() {
+  return list_keys(store_);
+}
+
+Result<> Vault::remove_secret(const std::string& id) {
+  return remove_key(store_, id);
+}
+
+Result<> Vault::rotate_key(const VaultSecret& secret) {
+  TRY(rekindle::rotate_key(store_, masters_, secret, random_));
+  return {};
 }
 
 Result<std::unique_ptr<PointWriter>> Vault::begin_point(const NewPoint& point, WriterOptions options) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "vault/garbage_collector.h"
+#include "vault/key_ring.h"
 #include "vault/point_writer.h"
 #include "vault/vault_disk.h"
 #include "vault/vault_keep.h"
@@ -26,6 +27,10 @@ class Vault {
 
   // Another secret that opens the vault from now on.
   Result<> add_secret(const VaultSecret& secret);
+  // The secrets, rotating and removing them: see key_ring.h. Open the vault again after a rotation.
+  Result<std::vector<VaultKeyInfo>> list_secrets();
+  Result<> remove_secret(const std::string& id);
+  Result<> rotate_key(const VaultSecret& secret);
 
   // `not_found` if there is no such parent; `failed_precondition` if it is of another machine or one of its
   // disks was larger: then begin without a parent. `invalid_argument`: a disk that cannot be. Must not
@@ -61,10 +66,10 @@ class Vault {
   Result<KeepReport> keep_until(Time until, std::stop_token stop = {});
 
  private:
-  Vault(ObjectStore& store, const AeadKey& master);
+  Vault(ObjectStore& store, const MasterKeys& masters);
 
   ObjectStore& store_;
-  const AeadKey master_;
+  const MasterKeys masters_;
   const VaultKeys keys_;
   SystemRandom random_;
   PackReader packs_;

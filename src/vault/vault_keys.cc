@@ -8,7 +8,6 @@ namespace {
 
 constexpr std::string_view magic = "REKINDLE";
 constexpr std::uint16_t format_version = 1;
-constexpr std::uint32_t key_epoch = 1;
 
 AeadNonce nonce_of(Section section, std::uint64_t offset) {
   AeadNonce nonce{};
@@ -19,33 +18,40 @@ AeadNonce nonce_of(Section section, std::uint64_t offset) {
 
 }  // namespace
 
-VaultKeys::VaultKeys(const AeadKey& master)
-    : chunk_key_(hmac_sha256(master, as_bytes("rekindle 1 chunk id"))),
-      page_key_(hmac_sha256(master, as_bytes("rekindle 1 page id"))),
-      name_secret_(hmac_sha256(master, as_bytes("rekindle 1 object name"))),
-      object_secret_(hmac_sha256(master, as_bytes("rekindle 1 object key"))) {}
+VaultKeys::VaultKeys(const MasterKeys& masters)
+    : chunk_key_(hmac_sha256(masters.at(0), as_bytes("rekindle 1 chunk id"))),
+      page_key_(hmac_sha256(masters.at(0), as_bytes("rekindle 1 page id"))),
+      name_secret_(hmac_sha256(masters.at(0), as_bytes("rekindle 1 object name"))) {
+  for (const AeadKey& master : masters)
+    object_secrets_.push_back(hmac_sha256(master, as_bytes("rekindle 1 object key")));
+}
 
 std::string VaultKeys::point_object_name(const RecoveryPointId& id) const {
   const Sha256 mac = hmac_sha256(name_secret_, as_bytes(id.str()));
   return "points/" + to_hex(ByteView(mac).first(16));
 }
 
-AeadKey VaultKeys::object_key(ObjectKind kind, ByteView salt, std::string_view object_name) const {
+AeadKey VaultKeys::object_key(std::uint32_t epoch, ObjectKind kind, ByteView salt,
+                              std::string_view object_name) const {
   Bytes input{static_cast<std::byte>(kind)};
   input.insert(input.end(), salt.begin(), salt.end());  // of fixed length, so the joint is unambiguous
   const ByteView name = as_bytes(object_name);
   input.insert(input.end(), name.begin(), name.end());
-  return hmac_sha256(object_secret_, input);
+  return hmac_sha256(object_secrets_.at(epoch - 1), input);
 }
 
-ObjectHeader make_header(ObjectKind kind, Random& random) {
+ObjectHeader make_header(ObjectKind kind, std::uint32_t epoch, Random& random) {
   ObjectHeader header{};
   std::ranges::copy(as_bytes(magic), header.begin());
   store_le<std::uint16_t>(header.data() + 8, format_version);
   header[10] = static_cast<std::byte>(kind);
-  store_le<std::uint32_t>(header.data() + 12, key_epoch);
+  store_le<std::uint32_t>(header.data() + 12, epoch);
   random.fill(ByteSpan(header).subspan(16));
   return header;
+}
+
+std::uint32_t epoch_of(const ObjectHeader& header) {
+  return load_le<std::uint32_t>(header.data() + 12);
 }
 
 Result<> check_header(ObjectKind kind, std::string_view name, ByteView header) {
@@ -53,14 +59,13 @@ Result<> check_header(ObjectKind kind, std::string_view name, ByteView header) {
     return damaged(name, "it does not begin as an object of a vault does");
   }
   const auto version = load_le<std::uint16_t>(header.data() + 8);
-  const auto epoch = load_le<std::uint32_t>(header.data() + 12);
   // The header is authenticated only later, so a damaged version looks like a new one: say both.
-  if (version != format_version || epoch != key_epoch) {
-    return error(ErrorCode::corrupt,
-                 "vault object {} has format {} and key epoch {}, this program knows format {} and epoch {}: "
-                 "use a newer "
-                 "rekindle; if there is none, the object is damaged",
-                 name, version, epoch, format_version, key_epoch);
+  if (version != format_version) {
+    return error(
+        ErrorCode::corrupt,
+        "vault object {} has format {}, this program knows {}: use a newer rekindle; if there is none, "
+        "the object is damaged",
+        name, version, format_version);
   }
   if (header[10] != static_cast<std::byte>(kind)) return damaged(name, "it is an object of another kind");
   return {};
@@ -70,13 +75,14 @@ ObjectCipher::ObjectCipher(const VaultKeys& keys, std::string name, const Object
     : name_(std::move(name)),
       header_(header),
       associated_(header.begin(), header.end()),
-      key_(keys.object_key(static_cast<ObjectKind>(header[10]), ByteView(header).subspan(16), name_)) {
+      key_(keys.object_key(epoch_of(header), static_cast<ObjectKind>(header[10]),
+                           ByteView(header).subspan(16), name_)) {
   const ByteView name_bytes = as_bytes(name_);
   associated_.insert(associated_.end(), name_bytes.begin(), name_bytes.end());
 }
 
 ObjectCipher ObjectCipher::make(const VaultKeys& keys, ObjectKind kind, std::string name, Random& random) {
-  return {keys, std::move(name), make_header(kind, random)};
+  return {keys, std::move(name), make_header(kind, keys.newest_epoch(), random)};
 }
 
 Result<ObjectCipher> ObjectCipher::from_header(const VaultKeys& keys, ObjectKind kind, std::string name,
@@ -84,6 +90,14 @@ Result<ObjectCipher> ObjectCipher::from_header(const VaultKeys& keys, ObjectKind
   TRY(check_header(kind, name, header));
   ObjectHeader copy{};
   std::ranges::copy(header.first(header_bytes), copy.begin());
+  const std::uint32_t epoch = epoch_of(copy);
+  if (epoch == 0 || epoch > keys.newest_epoch()) {
+    return error(
+        ErrorCode::corrupt,
+        "vault object {} is sealed under key epoch {}, and {} are known here: if the vault's key was "
+        "rotated meanwhile, run it again; if not, the object is damaged",
+        name, epoch, keys.newest_epoch());
+  }
   return ObjectCipher(keys, std::move(name), copy);
 }
 

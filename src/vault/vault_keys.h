@@ -1,7 +1,8 @@
-// The master key of a vault and what is derived from it.
+// The master keys of a vault and what is derived from them.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/random.h"
 #include "crypto/aead.h"
@@ -11,21 +12,30 @@
 
 namespace rekindle {
 
+// One for each key epoch, from epoch 1: rotating the key adds one. Never empty.
+using MasterKeys = std::vector<AeadKey>;
+
+// Ids and names are keyed by the first epoch, so that content is known again; objects are sealed by the
+// newest.
 class VaultKeys {
  public:
-  explicit VaultKeys(const AeadKey& master);
+  explicit VaultKeys(const AeadKey& master) : VaultKeys(MasterKeys{master}) {}
+  explicit VaultKeys(const MasterKeys& masters);
+
+  std::uint32_t newest_epoch() const { return static_cast<std::uint32_t>(object_secrets_.size()); }
 
   ContentId chunk_id(ByteView content) const { return chunk_key_(content); }
   ContentId page_id(ByteView content) const { return page_key_(content); }
   // "points/..."; tells nothing about the id to who has no key.
   std::string point_object_name(const RecoveryPointId& id) const;
-  AeadKey object_key(ObjectKind kind, ByteView salt, std::string_view object_name) const;
+  // `epoch` is one of ours.
+  AeadKey object_key(std::uint32_t epoch, ObjectKind kind, ByteView salt, std::string_view object_name) const;
 
  private:
   HmacKey chunk_key_;
   HmacKey page_key_;
   Sha256 name_secret_;
-  Sha256 object_secret_;
+  std::vector<Sha256> object_secrets_;  // by epoch - 1
 };
 
 constexpr std::size_t header_bytes = 32;
@@ -65,7 +75,8 @@ class ObjectCipher {
   AeadKey key_;
 };
 
-ObjectHeader make_header(ObjectKind kind, Random& random);
+ObjectHeader make_header(ObjectKind kind, std::uint32_t epoch, Random& random);
+std::uint32_t epoch_of(const ObjectHeader& header);
 // See ObjectCipher::from_header.
 Result<> check_header(ObjectKind kind, std::string_view name, ByteView header);
 

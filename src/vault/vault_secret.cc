@@ -53,7 +53,8 @@ Result<AeadKey> VaultSecret::wrapping_key(const PasswordSalt& salt, const Passwo
   return key_from_password(std::get<Passphrase>(secret_).text, salt, cost);
 }
 
-Result<Bytes> VaultSecret::wrap(const AeadKey& master, const std::string& object_name, Random& random) const {
+Result<Bytes> VaultSecret::wrap(const AeadKey& master, std::uint32_t epoch, const std::string& object_name,
+                                Random& random) const {
   const auto* passphrase = std::get_if<Passphrase>(&secret_);
   if (passphrase != nullptr && passphrase->text.empty()) {
     return error(ErrorCode::invalid_argument, "the passphrase is empty: choose one that cannot be guessed");
@@ -66,7 +67,7 @@ Result<Bytes> VaultSecret::wrap(const AeadKey& master, const std::string& object
   const AeadKey key = TRY(wrapping_key(salt, cost));
 
   WireWriter out;
-  out.bytes(make_header(ObjectKind::key, random));
+  out.bytes(make_header(ObjectKind::key, epoch, random));
   out.number(static_cast<std::uint8_t>(passphrase != nullptr ? Method::passphrase : Method::key_file));
   out.number(cost.passes);
   out.number(cost.memory_kib);

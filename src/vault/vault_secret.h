@@ -21,8 +21,9 @@ class VaultSecret {
   // Makes such a file, readable by its owner only. `already_exists`.
   static Result<> make_key_file(const std::filesystem::path& path, Random& random);
 
-  // The key object `object_name` that holds `master`, openable with this secret.
-  Result<Bytes> wrap(const AeadKey& master, const std::string& object_name, Random& random) const;
+  // The key object `object_name` that holds `master`, the key of `epoch`, openable with this secret.
+  Result<Bytes> wrap(const AeadKey& master, std::uint32_t epoch, const std::string& object_name,
+                     Random& random) const;
   // `unauthenticated` if this secret does not open it; `corrupt` if it is not a key object.
   Result<AeadKey> unwrap(const std::string& object_name, ByteView object) const;
   // What to tell somebody whose secret opens nothing.
