@@ -48,6 +48,7 @@ void add_nouns(CLI::App& root, Session& session) {
   add_vault_commands(root, session);
   add_machine_commands(root, session);
   add_policy_commands(root, session);
+  add_retention_commands(root, session);
   add_plan_commands(root, session);
   add_backup_commands(root, session);
   add_point_commands(root, session);

@@ -11,6 +11,7 @@
 #include "cli/output.h"
 #include "cli/workplace.h"
 #include "jobs/job_runner.h"
+#include "model/settings.h"
 
 namespace rekindle {
 
@@ -39,6 +40,11 @@ void add_failover_commands(CLI::App& root, Session& session);
 void add_job_commands(CLI::App& root, Session& session);
 // check, repair, collect; of the noun vault.
 void add_vault_care_verbs(CLI::App& noun, Session& session);
+// --keep-last, --keep-daily ...
+void add_retention_options(CLI::App& verb, RetentionRules& rules);
+// hold, release; of the noun point.
+void add_point_hold(CLI::App& noun, Session& session);
+void add_retention_commands(CLI::App& root, Session& session);
 // remove; of the noun backup.
 void add_backup_remove(CLI::App& noun, Session& session);
 

@@ -96,6 +96,7 @@ void add_policy_create(CLI::App& noun, Session& session) {
   verb->add_option("--datacenter", policy->datacenter, "Where the machines run")->required();
   verb->add_option("--vault", policy->vault, "Where their recovery points go")->required();
   verb->add_option("--machine", policy->machines, "A machine; may be given many times")->required();
+  add_retention_options(*verb, policy->retention);
 }
 
 }  // namespace

@@ -166,6 +166,7 @@ void add_point_commands(CLI::App& root, Session& session) {
   add_point_restore(*noun, session);
   add_point_serve(*noun, session);
   add_point_files(*noun, session);
+  add_point_hold(*noun, session);
 }
 
 }  // namespace rekindle

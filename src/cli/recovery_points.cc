@@ -99,4 +99,12 @@ Result<std::unique_ptr<BlockSource>> open_disk(Workplace& workplace, const Recov
   return vault->open_disk(point.id, disk, options);
 }
 
+Result<> remove_recovery_point(Workplace& workplace, const RecoveryPoint& point) {
+  Vault* vault = TRY(workplace.vaults().vault(point.vault));
+  Result<> removed = vault->remove_point(point.id);
+  if (!removed.ok() && removed.error().code() != ErrorCode::not_found) return removed;
+  Catalog* catalog = TRY(workplace.catalog());
+  return catalog->remove<RecoveryPoint>(point.id.str());
+}
+
 }  // namespace rekindle

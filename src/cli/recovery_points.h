@@ -20,6 +20,10 @@ Result<std::vector<RecoveryPointDisk>> find_disks(const RecoveryPoint& point, co
 // The same, where there must be one: the only one, or the one the machine boots from.
 Result<RecoveryPointDisk> find_disk(const RecoveryPoint& point, const std::string& word);
 
+// From the vault and then the catalog: killed between, the same command works again. A point that is gone
+// from the vault is no error.
+Result<> remove_recovery_point(Workplace& workplace, const RecoveryPoint& point);
+
 // `options` fit who reads in small steps.
 Result<std::unique_ptr<BlockSource>> open_disk(Workplace& workplace, const RecoveryPoint& point,
                                                const DiskId& disk, const VaultDiskOptions& options = {});

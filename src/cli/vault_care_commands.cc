@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/progress_line.h"
+#include "cli/recovery_points.h"
 #include "jobs/job_runner.h"
 
 namespace rekindle {
@@ -204,11 +205,12 @@ Result<> remove_point(Session& session, Workplace& workplace, const std::string&
   Catalog* catalog = TRY(workplace.catalog());
   const auto point = TRY(catalog->get<RecoveryPoint>(id));
   if (!force) TRY(refuse_newest(*catalog, point));
-  Vault* vault = TRY(workplace.vaults().vault(point.vault));
-  // The vault first: if the catalog cannot be written, the same command works again.
-  Result<> removed = vault->remove_point(point.id);
-  if (!removed.ok() && removed.error().code() != ErrorCode::not_found) return removed;
-  TRY(catalog->remove<RecoveryPoint>(id));
+  if (!point.legal_hold.empty()) {
+    return error(ErrorCode::failed_precondition,
+                 "{} is under a legal hold ({}); end it with 'rekindle point release {}' first", id,
+                 point.legal_hold, id);
+  }
+  TRY(remove_recovery_point(workplace, point));
   session.output.say(
       fmt::format("Removed {} of {}. Its space is freed by 'vault collect {}' after the grace period.",
                   point.id, point.machine.name, point.vault));

@@ -35,12 +35,13 @@ JSON_FIELDS(Machine, id, name, power, firmware, vcpus, memory_mib, guest_os, cha
             refused_because)
 JSON_FIELDS(RecoveryPointDisk, disk_id, size_bytes, change_id)
 JSON_FIELDS(RecoveryPoint, id, vault, datacenter, machine, time, disks, full, bytes_read, bytes_stored,
-            bytes_changed)
+            bytes_changed, legal_hold)
 JSON_FIELDS(Datacenter, name, url, user, sealed_password, thumbprint)
 JSON_FIELDS(Account, name, region, endpoint, access_key_id, sealed_secret_access_key)
 JSON_FIELDS(VaultSettings, name, directory, s3, region, endpoint, account, access_key_id,
             sealed_secret_access_key, lock_days, lock_mode, limit_upload, limit_download, sealed_passphrase)
-JSON_FIELDS(BackupPolicy, name, datacenter, vault, machines)
+JSON_FIELDS(RetentionRules, last, hourly, daily, weekly, monthly, yearly)
+JSON_FIELDS(BackupPolicy, name, datacenter, vault, machines, retention)
 JSON_FIELDS(ProtectedMachine, name, id, datacenter, vault, runs_at)
 JSON_FIELDS(FailoverSettings, instance_type, subnet_id, security_group_ids, private_ip, health_check, tags)
 JSON_FIELDS(PlanMachine, machine, settings)

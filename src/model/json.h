@@ -86,6 +86,8 @@ void to_json(nlohmann::json& j, const Account& value);
 void from_json(const nlohmann::json& j, Account& value);
 void to_json(nlohmann::json& j, const VaultSettings& value);
 void from_json(const nlohmann::json& j, VaultSettings& value);
+void to_json(nlohmann::json& j, const RetentionRules& value);
+void from_json(const nlohmann::json& j, RetentionRules& value);
 void to_json(nlohmann::json& j, const BackupPolicy& value);
 void from_json(const nlohmann::json& j, BackupPolicy& value);
 void to_json(nlohmann::json& j, const ProtectedMachine& value);

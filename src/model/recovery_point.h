@@ -31,6 +31,7 @@ struct RecoveryPoint {
   std::uint64_t bytes_read = 0;     // from the datacenter
   std::uint64_t bytes_stored = 0;   // added to the vault
   std::uint64_t bytes_changed = 0;  // areas the site named as changed (full: the data areas)
+  std::string legal_hold;           // why nobody may remove it; empty: not held
 };
 
 }  // namespace rekindle

@@ -42,11 +42,25 @@ struct VaultSettings {
   std::string sealed_passphrase;
 };
 
+// How long recovery points live: the newest of each of so many hours, days, weeks (from Monday), months and
+// years that have one, in UTC, and the last so many of all. All 0: they live for ever.
+struct RetentionRules {
+  int last = 0;
+  int hourly = 0;
+  int daily = 0;
+  int weekly = 0;
+  int monthly = 0;
+  int yearly = 0;
+
+  friend bool operator==(const RetentionRules&, const RetentionRules&) = default;
+};
+
 struct BackupPolicy {
   std::string name;
   std::string datacenter;
   std::string vault;
   std::vector<std::string> machines;  // names or ids
+  RetentionRules retention;
 };
 
 // Where the production of a machine runs now (invariant: never at both).
