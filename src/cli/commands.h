@@ -40,6 +40,8 @@ void add_failover_commands(CLI::App& root, Session& session);
 void add_job_commands(CLI::App& root, Session& session);
 // check, repair, collect; of the noun vault.
 void add_vault_care_verbs(CLI::App& noun, Session& session);
+// key; of the noun vault.
+void add_vault_key_commands(CLI::App& vault, Session& session);
 // --keep-last, --keep-daily ...
 void add_retention_options(CLI::App& verb, RetentionRules& rules);
 // hold, release; of the noun point.

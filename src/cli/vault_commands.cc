@@ -145,6 +145,7 @@ void add_vault_commands(CLI::App& root, Session& session) {
                                {{"name", "NAME"}, {"directory", "DIRECTORY"}, {"s3", "S3"}});
   add_show_verb<VaultSettings>(*noun, session, "Show one");
   add_vault_care_verbs(*noun, session);
+  add_vault_key_commands(*noun, session);
   add_vault_keep(*noun, session);
   add_vault_restore_hidden(*noun, session);
   add_remove_verb<VaultSettings>(

@@ -39,6 +39,7 @@ class Backup {
   Result<> read(StepContext& context);
   Result<> record(StepContext& context);
   Result<> remove_snapshot(StepContext& context);
+  Result<> clean_up(StepContext& context);
 
  private:
   Result<SnapshotSource*> site(const Job& job) {
@@ -238,6 +239,23 @@ Result<> Backup::remove_snapshot(StepContext& context) {
   return context.catalog.mark_released(snapshot_name(job));
 }
 
+// A point that was committed but never recorded is known to the vault alone: nobody would ever remove it.
+Result<> forget_unrecorded_point(Catalog& catalog, Vaults& vaults, const Job& job) {
+  const auto recorded = catalog.get<RecoveryPoint>(point_id(job).str());
+  if (recorded.ok()) return {};
+  if (recorded.error().code() != ErrorCode::not_found) return recorded.error();
+  Vault* vault = TRY(vaults.vault(text(job.parameters, "vault")));
+  const Result<> removed = vault->remove_point(point_id(job));
+  if (!removed.ok() && removed.error().code() != ErrorCode::not_found) return removed.error();
+  return {};
+}
+
+Result<> Backup::clean_up(StepContext& context) {
+  const Result<> swept = sweep_job(context.catalog, sites_, context.clock, context.job.id);
+  TRY(forget_unrecorded_point(context.catalog, vaults_, context.job), "removing its recovery point");
+  return swept;
+}
+
 }  // namespace
 
 JobProcedure backup_procedure(Sites& sites, Vaults& vaults) {
@@ -252,9 +270,7 @@ JobProcedure backup_procedure(Sites& sites, Vaults& vaults) {
       {"remove_snapshot", "backup proxy", "thawing the machine", method_of(backup, &Backup::remove_snapshot),
        true},
   };
-  procedure.clean_up = [&sites](StepContext& context) {
-    return sweep_job(context.catalog, sites, context.clock, context.job.id);
-  };
+  procedure.clean_up = method_of(backup, &Backup::clean_up);
   return procedure;
 }
 

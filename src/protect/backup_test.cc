@@ -90,6 +90,21 @@ TEST_F(BackupTest, RefusesAMachineThatRunsInTheAccount) {
   EXPECT_NE(job.error.find("failover clean-up"), std::string::npos);
 }
 
+TEST_F(BackupTest, AJobThatFailsAfterTheCommitTakesItsPointBackFromTheVault) {
+  const auto parameters = parameters_of(BackupRequest{"dc", "vault", "web", id});
+  Job job = catalog->create_job(JobKind::backup, "web", parameters, "record").value();
+  ASSERT_TRUE(the_vault->begin_point({RecoveryPointId(id_by_job("point", job.id)), id, {}, {}})
+                  .value()
+                  ->commit(clock.now(), "")
+                  .ok());
+  job = catalog->claim_job(job.id, process_owner()).value();
+  job.state = JobState::cleaning;
+  ASSERT_TRUE(catalog->save_job(job).ok());
+  JobRunner runner(*catalog, clock, random, observer);
+  EXPECT_EQ(runner.resume(backup_procedure(site, *this), job.id)->state, JobState::failed);
+  EXPECT_TRUE(the_vault->list()->empty());
+}
+
 // Every call that a backup makes fails once, before and after it took effect: the job ends well or says why,
 // and leaves nothing behind.
 TEST_F(BackupTest, AnyCallMayFailOrLoseItsAnswer) {
