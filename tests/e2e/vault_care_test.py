@@ -55,6 +55,61 @@ class VaultCare(BadInput):
         status, out, _ = self.scene.run("vault", "check", "main", "--level", "data", check=False)
         self.assertNotIn(newest, out)
 
+    def policy(self, *rules):
+        self.scene.run("policy", "create", "all", "--datacenter", "home", "--vault", "main", "--machine", "web", *rules)
+
+    def test_retention_tells_why_and_spares_the_newest_and_what_is_held(self):
+        self.addCleanup(self.policy)
+        while len(self.points()) < 3:
+            self.scene.run("backup", "run", "web")
+        oldest, *_, newest = self.points()
+        self.assertTrue(all(one["keep"] == "keep" for one in self.scene.json("retention", "apply")), "no rules, no removal")
+        self.policy("--keep-last", "1")
+        self.scene.run("point", "hold", oldest, "--reason", "case 7")
+        self.refused("backup", "remove", oldest, says=["legal hold", "case 7", "point release"])
+        before = self.points()
+        planned = self.scene.json("retention", "apply", "--dry-run")
+        self.assertEqual(self.points(), before, "a dry run removes nothing")
+        reasons = {one["recovery_point_id"]: (one["keep"], one["reason"]) for one in planned}
+        self.assertEqual(reasons[oldest], ("keep", "legal hold: case 7"))
+        self.assertEqual(reasons[newest], ("keep", "the newest, last 1 of 1"))
+        self.assertEqual(reasons[before[1]], ("remove", "no rule keeps it"))
+        self.scene.run("retention", "apply")
+        self.assertEqual(self.points(), [oldest, newest])
+        self.scene.run("point", "release", oldest)
+        self.scene.run("retention", "apply", "--policy", "all")
+        self.assertEqual(self.points(), [newest])
+        self.scene.run("backup", "run", "web")
+
+
+class VaultKeys(BadInput):
+    @classmethod
+    def prepare(cls):
+        cls.scene.run("backup", "run", "web")
+
+    def keys(self):
+        return self.scene.json("vault", "key", "list", "main")
+
+    def test_keys_come_go_and_rotate_while_backups_go_on(self):
+        self.assertEqual([key["kind"] for key in self.keys()], ["passphrase"])
+        key_file = os.path.join(self.scene.directory, "escrow.key")
+        self.scene.run("vault", "key", "add", "main", "--key-file", key_file)
+        self.assertEqual(os.stat(key_file).st_mode & 0o077, 0)
+        escrow, = [key["id"] for key in self.keys() if key["kind"] == "key file"]
+        self.scene.run("vault", "key", "remove", "main", escrow)
+        last, = self.keys()
+        self.refused("vault", "key", "remove", "main", last["id"], says=["last key", "add another"])
+
+        fresh = {"REKINDLE_NEW_PASSPHRASE": "a fresh passphrase"}
+        self.scene.run("vault", "key", "rotate", "main", env=fresh)
+        self.assertEqual([key["epoch"] for key in self.keys()], [2])
+        self.scene.run("backup", "run", "web")
+        self.scene.run("vault", "check", "main", "--level", "data")
+        self.refused("vault", "key", "use", "main", env={"REKINDLE_NEW_PASSPHRASE": "the old one"},
+                     says=["passphrase does not open the vault"])
+        self.scene.run("vault", "key", "use", "main", env=fresh)
+        self.scene.run("point", "restore", "web", "--to", os.path.join(self.scene.directory, "restored/"))
+
 
 if __name__ == "__main__":
     unittest.main()
