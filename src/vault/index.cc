@@ -78,6 +78,7 @@ Result<std::optional<IndexEntry>> Index::find(const ContentId& id) {
   const std::shared_lock lock(mutex_);
   const auto orphan = orphans_.find(id);
   if (orphan != orphans_.end()) return std::optional(orphan->second);
+  for (const auto& [name, segment] : segments_) segment->prefetch(id);
   for (const auto& [name, segment] : segments_) {
     auto found = segment->find(id);
     // A page that does not open is as good as no page: the content is stored again.

@@ -21,7 +21,8 @@ using Segments = std::vector<std::shared_ptr<const IndexSegment>>;
 std::vector<std::string> superseded_segments(const Segments& segments, const PackNames& packs,
                                              const std::unordered_map<std::string, Time>& put_at, Time limit);
 
-// Puts one segment for eight or more of about the same size; up to 2^21 entries (128 MiB while it is made).
+// Puts one segment for eight or more of about the same size; up to 2^22 entries (about 210 MiB while it
+// is made).
 // Returns how many were merged. What is merged stays until it is found superseded a grace period later.
 Result<std::uint64_t> merge_segments(const MergedIndex& index, const Segments& segments);
 

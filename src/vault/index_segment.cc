@@ -1,8 +1,6 @@
 #include "vault/index_segment.h"
 
 #include <algorithm>
-#include <tuple>
-#include <unordered_map>
 
 #include "vault/pack_reader.h"
 #include "vault/wire.h"
@@ -12,112 +10,13 @@ namespace rekindle {
 namespace {
 
 constexpr std::size_t trailer_bytes = 24;
-constexpr std::uint32_t bloom_probe_count = 7;  // best for 10 bits an entry: 0.8 % false answers
-constexpr std::uint64_t bloom_bits_per_entry = 10;
 constexpr std::size_t full_page_bytes = index_page_entries * index_entry_bytes + aead_tag_bytes;
 
 std::uint64_t fence_of(const std::byte* id) {
   return load_be<std::uint64_t>(id);
 }
 
-std::uint64_t bloom_bit(const ContentId& id, std::uint32_t probe, std::uint64_t bits) {
-  const auto a = load_le<std::uint64_t>(id.data());
-  const auto b = load_le<std::uint64_t>(id.data() + 8);
-  return (a + probe * b) % bits;
-}
-
-Bytes make_bloom(const std::vector<IndexEntry>& entries) {
-  Bytes bloom(std::max<std::uint64_t>(8, (entries.size() * bloom_bits_per_entry + 7) / 8));
-  for (const IndexEntry& entry : entries) {
-    for (std::uint32_t probe = 0; probe < bloom_probe_count; ++probe) {
-      const std::uint64_t bit = bloom_bit(entry.id, probe, bloom.size() * 8);
-      bloom[bit / 8] |= static_cast<std::byte>(1U << (bit % 8));
-    }
-  }
-  return bloom;
-}
-
-// Numbers the packs of the entries in order of appearance.
-class PackTable {
- public:
-  std::uint32_t number(const IndexEntry& entry) {
-    const auto [found, added] = numbers_.emplace(entry.place.pack, static_cast<std::uint32_t>(packs_.size()));
-    if (added) packs_.emplace_back(entry.place.pack, entry.kind);
-    return found->second;
-  }
-  void write(WireWriter& out) const {
-    out.number(static_cast<std::uint32_t>(packs_.size()));
-    for (const auto& [name, kind] : packs_) {
-      out.bytes(name);
-      out.number(static_cast<std::uint8_t>(kind));
-    }
-  }
-
- private:
-  std::unordered_map<PackName, std::uint32_t, UniformHash> numbers_;
-  std::vector<std::pair<PackName, ObjectKind>> packs_;
-};
-
-Bytes encode_page(std::span<const IndexEntry> entries, PackTable& packs) {
-  WireWriter out;
-  for (const IndexEntry& entry : entries) {
-    out.bytes(entry.id);
-    out.number(packs.number(entry));
-    out.number(entry.place.offset);
-    out.number(entry.place.length);
-    out.number(entry.place.slot);
-    out.bytes(std::array<std::byte, 3>{});
-  }
-  return out.take();
-}
-
-void sort_by_id(std::vector<IndexEntry>& entries) {
-  const auto by_id = [](const IndexEntry& entry) { return std::tie(entry.id, entry.place); };
-  std::ranges::sort(entries, {}, by_id);
-  const auto repeated = std::ranges::unique(entries, {}, by_id);
-  entries.erase(repeated.begin(), repeated.end());
-}
-
-Bytes encode_footer(const std::vector<IndexEntry>& entries, const PackTable& packs) {
-  WireWriter footer;
-  footer.number(static_cast<std::uint64_t>(entries.size()));
-  packs.write(footer);
-  footer.number(static_cast<std::uint32_t>((entries.size() + index_page_entries - 1) / index_page_entries));
-  for (std::size_t i = 0; i < entries.size(); i += index_page_entries) {
-    footer.bytes(ByteView(entries[i].id).first(8));
-  }
-  const Bytes bloom = make_bloom(entries);
-  footer.number(bloom_probe_count);
-  footer.number(static_cast<std::uint64_t>(bloom.size()));
-  footer.bytes(bloom);
-  return footer.take();
-}
-
 }  // namespace
-
-Result<PutSegment> put_index_segment(ObjectStore& store, const VaultKeys& keys, Random& random,
-                                     std::vector<IndexEntry> entries) {
-  sort_by_id(entries);
-  const auto cipher = ObjectCipher::make(keys, ObjectKind::index, "index/" + random.hex(16), random);
-  PackTable packs;
-  WireWriter out;
-  out.bytes(cipher.header());
-  std::uint64_t offset = header_bytes;
-  for (std::size_t i = 0; i < entries.size(); i += index_page_entries) {
-    const std::size_t count = std::min(index_page_entries, entries.size() - i);
-    const Bytes page = encode_page(std::span(entries).subspan(i, count), packs);
-    out.bytes(cipher.sealed(Section::index_page, offset, page));
-    offset += page.size() + aead_tag_bytes;
-  }
-  const Bytes footer = cipher.sealed(Section::index_footer, 0, encode_footer(entries, packs));
-  out.bytes(footer);
-  out.number(offset);
-  out.number(static_cast<std::uint64_t>(footer.size()));
-  out.bytes(as_bytes("RKINDEXD"));
-  const Bytes object = out.take();
-  TRY(store.put(cipher.name(), object));
-  return PutSegment{cipher.name(), object.size()};
-}
 
 Result<std::shared_ptr<IndexSegment>> IndexSegment::open(ObjectStore& store, const VaultKeys& keys,
                                                          IndexPageCache& cache, const std::string& name) {
@@ -160,12 +59,12 @@ Result<> IndexSegment::parse_footer(ByteView footer, std::uint64_t footer_offset
   const auto fence_count = in.number<std::uint32_t>();
   if (in.fits(fence_count, 8)) fences_.resize(fence_count);
   for (std::uint64_t& fence : fences_) fence = fence_of(in.array<8>().data());
-  bloom_probes_ = in.number<std::uint32_t>();
-  const ByteView bloom = in.bytes(in.number<std::uint64_t>());
-  bloom_ = to_bytes(bloom);
+  const auto probes = in.number<std::uint32_t>();
+  const ByteView bits = in.bytes(in.number<std::uint64_t>());
+  filter_ = BloomFilter(probes, to_bytes(bits));
   const std::uint64_t pages =
       entry_count_ / index_page_entries + (entry_count_ % index_page_entries != 0 ? 1 : 0);
-  if (!in.complete() || bloom_.empty() || bloom_probes_ > 32 || pages != fences_.size() ||
+  if (!in.complete() || bits.empty() || probes > 32 || pages != fences_.size() ||
       footer_offset != header_bytes + entry_count_ * index_entry_bytes + pages * aead_tag_bytes) {
     return damaged(name(), "its footer does not parse");
   }
@@ -213,16 +112,8 @@ Result<std::vector<IndexEntry>> IndexSegment::page(std::size_t number) const {
   return entries;
 }
 
-bool IndexSegment::may_have(const ContentId& id) const {
-  for (std::uint32_t probe = 0; probe < bloom_probes_; ++probe) {
-    const std::uint64_t bit = bloom_bit(id, probe, bloom_.size() * 8);
-    if ((std::to_integer<unsigned>(bloom_[bit / 8]) >> (bit % 8) & 1U) == 0) return false;
-  }
-  return true;
-}
-
 Result<> IndexSegment::visit(const ContentId& id, const Visit& visit) const {
-  if (!may_have(id)) return {};
+  if (!filter_.may_have(id)) return {};
   // Fences are cut to 8 bytes, so pages that begin with equal ones may all hold it: begin before the first of
   // them.
   const std::uint64_t fence = fence_of(id.data());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "store/object_store.h"
+#include "vault/bloom_filter.h"
 #include "vault/lru_cache.h"
 #include "vault/pack_list.h"
 #include "vault/vault_keys.h"
@@ -19,15 +20,6 @@ struct IndexEntry {
   ObjectKind kind = ObjectKind::data;
   Place place;
 };
-
-// A new segment with these entries, put under a new name, which is returned. Of several entries with one id
-// all are kept: of content that lies in several packs any may be the last.
-struct PutSegment {
-  std::string name;
-  std::uint64_t size_bytes = 0;
-};
-Result<PutSegment> put_index_segment(ObjectStore& store, const VaultKeys& keys, Random& random,
-                                     std::vector<IndexEntry> entries);
 
 using IndexPage = Bytes;  // opened: up to index_page_entries entries of index_entry_bytes
 using IndexPageCache = LruCache<std::string, const IndexPage, std::hash<std::string>>;
@@ -43,6 +35,8 @@ class IndexSegment {
 
   // In a pack that is alive.
   Result<std::optional<IndexEntry>> find(const ContentId& id) const;
+  // See BloomFilter.
+  void prefetch(const ContentId& id) const { filter_.prefetch(id); }
   // All of them.
   Result<std::vector<IndexEntry>> find_all(const ContentId& id) const;
   // Every entry, page by page: for checking.
@@ -60,7 +54,7 @@ class IndexSegment {
   std::uint64_t entry_count() const { return entry_count_; }
   // Held as long as the segment is open.
   std::size_t memory_bytes() const {
-    return bloom_.size() + fences_.size() * sizeof(fences_[0]) + packs_.size() * sizeof(packs_[0]);
+    return filter_.bits().size() + fences_.size() * sizeof(fences_[0]) + packs_.size() * sizeof(packs_[0]);
   }
 
  private:
@@ -69,7 +63,6 @@ class IndexSegment {
   Result<> parse_footer(ByteView footer, std::uint64_t footer_offset);
   using Visit = std::function<bool(const IndexEntry& entry)>;  // false: enough
   Result<> visit(const ContentId& id, const Visit& visit) const;
-  bool may_have(const ContentId& id) const;
   Result<std::shared_ptr<const IndexPage>> load_page(std::size_t number) const;
   Result<IndexEntry> parse_entry(ByteView bytes) const;
 
@@ -79,8 +72,7 @@ class IndexSegment {
   std::uint64_t entry_count_ = 0;
   std::vector<Pack> packs_;
   std::vector<std::uint64_t> fences_;  // the first 8 bytes, big-endian, of each page's first id
-  std::uint32_t bloom_probes_ = 0;
-  Bytes bloom_;
+  BloomFilter filter_;
 };
 
 }  // namespace rekindle

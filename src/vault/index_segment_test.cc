@@ -1,5 +1,6 @@
 #include "vault/index_segment.h"
 
+#include "vault/index_segment_writer.h"
 #include "vault/vault_fixture.h"
 
 namespace rekindle {

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "vault/frame.h"
 #include "vault/index_segment.h"
+#include "vault/index_segment_writer.h"
 
 namespace rekindle {
 

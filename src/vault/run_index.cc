@@ -1,4 +1,5 @@
 #include "vault/run_index.h"
+#include "vault/index_segment_writer.h"
 
 namespace rekindle {
 

@@ -3,6 +3,7 @@
 #include "store/memory_store.h"
 #include "vault/vault_fixture.h"
 #include "vault/wire.h"
+#include "vault/index_segment_writer.h"
 
 namespace rekindle {
 namespace {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "vault/index.h"
+#include "vault/index_segment_writer.h"
 
 namespace rekindle {
 
