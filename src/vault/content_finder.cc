@@ -20,9 +20,10 @@ Result<> ContentFinder::try_elsewhere(ObjectKind kind, const Ref& ref, const Err
   if (known.ok() || known.error().code() != ErrorCode::corrupt) return known;
   {
     const std::lock_guard lock(mutex_);
-    if (!asked_.insert(ref.place.pack).second) return failure;
-    TRY(index_.refresh());
+    if (!asked_.contains(ref.place.pack)) TRY(index_.refresh());
+    asked_.insert(ref.place.pack);
   }
+  // Also if another thread has refreshed it while this one waited.
   return attempt_known(kind, ref, failure, attempt);
 }
 
