@@ -18,6 +18,7 @@ namespace rekindle {
 namespace {
 
 constexpr std::size_t reading_threads = 4;
+constexpr std::size_t checked_at_once = std::size_t{1} << 21;  // entries of a segment: 128 MiB
 
 class Checker {
  public:
@@ -51,6 +52,7 @@ class Checker {
   Result<> check_packs();
   Result<> check_index();
   Result<> check_segment(const std::string& name);
+  Result<> check_entries(const std::string& segment, std::vector<IndexEntry> entries);
   Result<> check_points();
   Result<> check_point(const std::string& name);
   // Whether nothing below is lost. `first`: the chunk where the subtree begins.
@@ -108,21 +110,27 @@ Result<> Checker::check_index() {
 Result<> Checker::check_segment(const std::string& name) {
   IndexPageCache cache(1);
   const auto segment = TRY(IndexSegment::open(store_, keys_, cache, name));
-  std::vector<IndexEntry> all;
+  std::vector<IndexEntry> entries;
   for (std::size_t i = 0; i < segment->page_count(); ++i) {
     if (stop_.stop_requested()) return error(ErrorCode::cancelled, "stopped");
-    const auto entries = TRY(segment->page(i));
-    all.insert(all.end(), entries.begin(), entries.end());
+    const auto page = TRY(segment->page(i));
+    entries.insert(entries.end(), page.begin(), page.end());
+    if (entries.size() < checked_at_once && i + 1 < segment->page_count()) continue;
+    TRY(check_entries(name, std::exchange(entries, {})));
   }
+  return {};
+}
+
+Result<> Checker::check_entries(const std::string& segment, std::vector<IndexEntry> entries) {
   // Pack by pack, so that each directory is read once.
-  std::ranges::sort(all, {}, &IndexEntry::place);
-  for (const IndexEntry& entry : all) {
+  std::ranges::sort(entries, {}, &IndexEntry::place);
+  for (const IndexEntry& entry : entries) {
     Result<> listed = places_.lists(entry.kind, entry.id, entry.place);
     if (listed.ok()) continue;
     if (listed.error().code() != ErrorCode::corrupt) return listed;
     // A pack that was collected, or whose directory is damaged, is no fault of the segment's.
     const auto directory = packs_.directory(entry.kind, entry.place.pack);
-    if (directory.ok()) return damaged(name, "it names places that hold something else");
+    if (directory.ok()) return damaged(segment, "it names places that hold something else");
   }
   return {};
 }

@@ -55,8 +55,8 @@ struct CheckReport {
 };
 
 // Damage is in the report; an error means that the check itself could not go on (`unavailable`, `cancelled`).
-// Collections, removals and backups may run meanwhile. Memory: 64 MiB for directories, 128 MiB for one index
-// segment, and per TiB of unique content 20 MiB of index filters and 0.5 MiB of pages seen. `store` and
+// Collections, removals and backups may run meanwhile. Memory: 64 MiB for directories, 128 MiB for index
+// entries, and per TiB of unique content 32 MiB of index filters and 0.5 MiB of pages seen. `store` and
 // `keys` outlive the call.
 Result<CheckReport> check_vault(ObjectStore& store, const VaultKeys& keys, const CheckOptions& options,
                                 std::stop_token stop);
