@@ -270,6 +270,58 @@ TEST_F(Garbage, NothingIsCollectedWhileATreeCannotBeRead) {
   EXPECT_EQ(count("doomed/"), 0U);
 }
 
+// As a bucket with object lock: what was put under these prefixes cannot be removed yet.
+class LockedStore final : public ObjectStore {
+ public:
+  LockedStore(ObjectStore& inner, std::vector<std::string> locked)
+      : inner_(inner), locked_(std::move(locked)) {}
+
+  Result<> put(const std::string& name, ByteView content) override { return inner_.put(name, content); }
+  Result<Bytes> get(const std::string& name) override { return inner_.get(name); }
+  Result<> read_at(const std::string& name, std::uint64_t offset, ByteSpan bytes) override {
+    return inner_.read_at(name, offset, bytes);
+  }
+  Result<std::uint64_t> size(const std::string& name) override { return inner_.size(name); }
+  Result<std::vector<ObjectInfo>> list(std::string_view prefix) override { return inner_.list(prefix); }
+  Result<> remove(const std::string& name) override {
+    for (const std::string& prefix : locked_) {
+      if (name.starts_with(prefix)) return error(ErrorCode::permission_denied, "{} is locked", name);
+    }
+    return inner_.remove(name);
+  }
+  void unlock() { locked_.clear(); }
+
+ private:
+  ObjectStore& inner_;
+  std::vector<std::string> locked_;
+};
+
+TEST_F(Garbage, WhatTheStoreLocksIsCountedAndGoesWithALaterPass) {
+  remove("p1");
+  remove("p2");
+  LockedStore locked(store, {"data/", "index/", "removed/", "doomed/", "beacons/"});
+  auto behind = Vault::open(locked, test_secret()).value();
+  clock.advance(grace);
+  const CollectReport doomed = behind->collect(collecting).value();
+  EXPECT_GT(doomed.packs_doomed, 0U);
+  EXPECT_EQ(doomed.objects_locked, 2U);  // removed/*; beacons are young
+  const std::size_t data = count("data/");
+  clock.advance(grace);
+  const CollectReport refused = behind->collect(collecting).value();
+  EXPECT_GT(refused.objects_locked, data);
+  EXPECT_EQ(count("data/"), data);
+  EXPECT_EQ(count("tree/"), 0U);  // not locked: the pass went on behind what was
+  EXPECT_EQ(refused.packs_deleted, doomed.packs_doomed - data);
+  EXPECT_TRUE(behind->check(CheckLevel::data).value().clean());
+  locked.unlock();
+  EXPECT_EQ(behind->collect(collecting).value().packs_deleted, data);
+  for (int pass = 0; pass < 3; ++pass) {
+    clock.advance(grace);
+    EXPECT_EQ(behind->collect(collecting).value().objects_locked, 0U);
+  }
+  EXPECT_EQ(count(""), count("vault") + count("keys/"));
+}
+
 TEST_F(Garbage, AGracePeriodShorterThanWritersRelyOnIsRefused) {
   const auto refused = vault->collect({.grace = hours(23)});
   EXPECT_EQ(refused.error().code(), ErrorCode::invalid_argument);

@@ -60,9 +60,10 @@ Result<Bytes> PackReader::frame(ObjectKind kind, const Place& place) {
 Result<> PackReader::frames(const PackName& pack, std::span<const Place> places, const TakeFrame& take) {
   const CipherPointer cipher = TRY(this->cipher(ObjectKind::data, pack));
   const std::uint64_t begin = places.front().offset;
+  const std::uint64_t end = std::uint64_t{places.back().offset} + places.back().length;  // beyond 32 bits
   // Kept: fresh memory for every read costs more than the read.
   thread_local Bytes buffer;
-  const std::uint64_t length = places.back().offset + places.back().length - begin;
+  const std::uint64_t length = end - begin;
   if (buffer.size() < length) buffer.resize(length);
   const ByteSpan sealed = ByteSpan(buffer).first(length);
   Result<> read = store_.read_at(cipher->name(), begin, sealed);

@@ -1,9 +1,9 @@
 // Nonsense that is sealed with the right key: whoever holds the keys can write it, and no parser may trust
 // it.
 #include "store/memory_store.h"
-#include "vault/vault_fixture.h"
-#include "vault/wire.h"
 #include "vault/index_segment_writer.h"
+#include "vault/sealed_for_tests.h"
+#include "vault/vault_fixture.h"
 
 namespace rekindle {
 namespace {
@@ -20,19 +20,6 @@ Bytes mutated(const Bytes& sound, Random& random) {
 
 class SealedNonsense : public testing::Test {
  protected:
-  template <typename Number>
-  static Bytes with_trailer(const ObjectCipher& cipher, const Bytes& before, const Bytes& sealed,
-                            std::string_view end) {
-    WireWriter out;
-    out.bytes(cipher.header());
-    out.bytes(before);
-    out.bytes(sealed);
-    out.number(static_cast<Number>(header_bytes + before.size()));
-    out.number(static_cast<Number>(sealed.size()));
-    out.bytes(as_bytes(end));
-    return out.take();
-  }
-
   MemoryStore store;
   SeededRandom random{23};
   VaultKeys keys{AeadKey{}};
@@ -73,6 +60,19 @@ TEST_F(SealedNonsense, InADirectoryIsRefusedOrTakenWithinItsBounds) {
     EXPECT_EQ(bytes, plain.size());
   }
   EXPECT_GT(accepted, 100);  // other offsets and ids parse; they lead nowhere
+}
+
+TEST_F(SealedNonsense, APlaceThatEndsBeyond32BitsIsDamageAndNoHugeRead) {
+  const PackName pack{};
+  const std::string name = pack_object_name(ObjectKind::data, pack);
+  const auto cipher = ObjectCipher::make(keys, ObjectKind::data, name, random);
+  ASSERT_TRUE(store.put(name, cipher.header()).ok());
+  PackReader packs(store, keys);
+  const std::array places{Place{pack, 0xffffff00, 0x200, 0}};
+  const auto read =
+      packs.frames(pack, places, [](std::size_t, const auto&) { FAIL() << "nothing is there"; });
+  ASSERT_FALSE(read.ok());
+  EXPECT_EQ(read.error().code(), ErrorCode::corrupt) << read.error().message();
 }
 
 TEST_F(SealedNonsense, InAFooterOrAPageOfTheIndexIsRefusedOrTakenWithinItsBounds) {
