@@ -24,12 +24,17 @@ constexpr const char* incoming = ".incoming";
 class IncomingFile {
  public:
   static Result<IncomingFile> make(const fs::path& folder) {
-    std::string path = (folder / "XXXXXX").string();
-    FileDescriptor fd(::mkostemp(path.data(), O_CLOEXEC));
-    if (!fd) return errno_error(errno, fmt::format("making a file in {}", folder.string()));
-    // Cannot block: only a cleaner tries this lock, and it lets go at once.
-    if (::flock(fd.get(), LOCK_EX) != 0) return errno_error(errno, fmt::format("locking {}", path));
-    return IncomingFile(std::move(fd), path);
+    while (true) {
+      std::string path = (folder / "XXXXXX").string();
+      FileDescriptor fd(::mkostemp(path.data(), O_CLOEXEC));
+      if (!fd) return errno_error(errno, fmt::format("making a file in {}", folder.string()));
+      // Cannot block for long: only a cleaner tries this lock, and it lets go at once.
+      if (::flock(fd.get(), LOCK_EX) != 0) return errno_error(errno, fmt::format("locking {}", path));
+      // A cleaner may have come between the making and the lock; from now on it cannot.
+      struct stat status{};
+      if (::fstat(fd.get(), &status) != 0) return errno_error(errno, fmt::format("looking at {}", path));
+      if (status.st_nlink > 0) return IncomingFile(std::move(fd), path);
+    }
   }
   IncomingFile(IncomingFile&& other) noexcept
       : fd_(std::move(other.fd_)), path_(std::exchange(other.path_, {})) {}
@@ -56,7 +61,7 @@ class IncomingFile {
 
   Result<> link_as(const fs::path& target) {
     if (::link(path_.c_str(), target.c_str()) == 0) return {};
-    // A cleaner came between the making of the file and its lock: nothing is lost, the same put works.
+    // Not by us: somebody tidies the directory by hand. Nothing is lost, the same put works.
     if (errno == ENOENT) return error(ErrorCode::unavailable, "{} was removed by another process", path_);
     return errno_error(errno, "linking");
   }

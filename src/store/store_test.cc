@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <thread>
+
 #include "base/file.h"
 #include "base/process.h"
 #include "store/conformance_test.h"
@@ -113,6 +115,20 @@ TEST(LocalStore, RemovesWhatADeadWriterLeftButNotWhatALivingOneHolds) {
   EXPECT_FALSE(std::filesystem::exists(dead));
   EXPECT_TRUE(std::filesystem::exists(alive));
   EXPECT_TRUE(store->list("").value().empty());
+}
+
+TEST(LocalStore, PutsBesideProcessesThatOpenTheSameDirectory) {
+  const auto directory = TemporaryDirectory::make().value();
+  auto store = LocalStore::open(directory.path()).value();
+  const auto open_again_and_again = [&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) EXPECT_TRUE(LocalStore::open(directory.path()).ok());
+  };
+  const std::jthread one(open_again_and_again);
+  const std::jthread other(open_again_and_again);
+  for (int i = 0; i < 300; ++i) {
+    const Result<> put = store->put(fmt::format("a/{}", i), as_bytes("content"));
+    ASSERT_TRUE(put.ok()) << put.error().message();
+  }
 }
 
 TEST(LocalStore, SaysWhatToDoWhenTheDiskIsFull) {
