@@ -16,13 +16,15 @@ void write_root(WireWriter& out, const Ref& root) {
   out.number(root.place.length);
 }
 
-Ref read_root(WireReader& in) {
+// Nothing: a root that exists and is a hole, or the reverse. Taken for either, it could hide content.
+std::optional<Ref> read_root(WireReader& in) {
   Ref root;
   const bool exists = in.number<std::uint8_t>() != 0;
   root.id = in.array<32>();
   root.place.pack = in.array<16>();
   root.place.offset = in.number<std::uint32_t>();
   root.place.length = in.number<std::uint32_t>();
+  if (exists == root.is_hole()) return std::nullopt;
   return exists ? root : Ref{};
 }
 
@@ -78,8 +80,9 @@ Result<VaultPoint> decode_point(ByteView bytes) {
   for (PointDisk& disk : point.disks) {
     disk.id = DiskId(in.text());
     disk.size_bytes = in.number<std::uint64_t>();
-    disk.root = read_root(in);
-    sound = sound && disk.size_bytes <= largest_disk_bytes;
+    const auto root = read_root(in);
+    sound = sound && root && disk.size_bytes <= largest_disk_bytes;
+    disk.root = root.value_or(Ref{});
   }
   point.metadata = in.text();
   PointStats& stats = point.stats;

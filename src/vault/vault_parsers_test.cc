@@ -62,6 +62,23 @@ TEST_F(SealedNonsense, InADirectoryIsRefusedOrTakenWithinItsBounds) {
   EXPECT_GT(accepted, 100);  // other offsets and ids parse; they lead nowhere
 }
 
+TEST(PointParser, RefusesARootThatIsAHoleAndYetExistsOrTheReverse) {
+  VaultPoint point;
+  point.disks.push_back({DiskId("d"), mib, {}});
+  point.disks[0].root.id.fill(std::byte{7});
+  const Bytes sound = encode_point(point);
+  ASSERT_TRUE(decode_point(sound).ok());
+  // id, machine, time, parent, count; the disk's id and size; then whether there is a root, and its id
+  constexpr std::size_t exists_at = 4 + 4 + 8 + 4 + 4 + (4 + 1) + 8;
+  Bytes hidden = sound;
+  ASSERT_EQ(hidden[exists_at], std::byte{1});
+  hidden[exists_at] = std::byte{0};
+  EXPECT_EQ(decode_point(hidden).error().code(), ErrorCode::corrupt);
+  Bytes hollow = sound;
+  std::fill_n(hollow.begin() + exists_at + 1, 32, std::byte{0});
+  EXPECT_EQ(decode_point(hollow).error().code(), ErrorCode::corrupt);
+}
+
 TEST_F(SealedNonsense, APlaceThatEndsBeyond32BitsIsDamageAndNoHugeRead) {
   const PackName pack{};
   const std::string name = pack_object_name(ObjectKind::data, pack);
