@@ -1,6 +1,6 @@
 // Backs raw disk images up into a vault in a directory and restores them, one step a call as the peers do,
-// and prints what it took as a JSON object. For bench/vault; the vault's password is in
-// REKINDLE_BENCH_PASSWORD.
+// looks after the vault, and prints what it took as a JSON object. For bench/vault, and for tests that kill
+// it; the vault's password is in REKINDLE_BENCH_PASSWORD.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -27,12 +27,15 @@ struct Input {
   std::string parent;
   std::string areas;  // file: "offset length" a line
   int level = 1;
+  std::uint64_t pack_mib = WriterOptions{}.pack_bytes / mib;
   std::size_t threads = 0;  // of a restore; 0: its default
+  bool weak_password = false;
+  bool data = false;
 };
 
-VaultSecret secret() {
+VaultSecret secret(PasswordCost cost = {}) {
   const char* password = std::getenv("REKINDLE_BENCH_PASSWORD");  // NOLINT(concurrency-mt-unsafe)
-  return VaultSecret::passphrase(password != nullptr ? password : "benchmark");
+  return VaultSecret::passphrase(password != nullptr ? password : "benchmark", cost);
 }
 
 double seconds_since(std::chrono::steady_clock::time_point begin) {
@@ -50,7 +53,8 @@ Result<Extents> areas_of(const Input& input, const FileDisk& image) {
 
 Result<nlohmann::json> create(const Input& input) {
   const auto store = TRY(LocalStore::open(input.vault));
-  TRY(Vault::create(*store, secret()));
+  const PasswordCost cheapest{.passes = 1, .memory_kib = 8};
+  TRY(Vault::create(*store, secret(input.weak_password ? cheapest : PasswordCost{})));
   return nlohmann::json::object();
 }
 
@@ -63,7 +67,8 @@ Result<nlohmann::json> back_up(const Input& input) {
   NewPoint point{RecoveryPointId(input.point), MachineId("machine"), {}, {{DiskId("disk"), image->size()}}};
   if (!input.parent.empty()) point.parent = RecoveryPointId(input.parent);
   begin = std::chrono::steady_clock::now();
-  const auto writer = TRY(vault->begin_point(point, {.compression_level = input.level}));
+  const auto writer =
+      TRY(vault->begin_point(point, {.compression_level = input.level, .pack_bytes = input.pack_mib * mib}));
   const Extents areas = TRY(areas_of(input, *image));
   TRY(writer->copy(DiskId("disk"), *image, areas));
   const double copying = seconds_since(begin);
@@ -90,6 +95,42 @@ Result<nlohmann::json> restore(const Input& input) {
       {"open_seconds", opening}, {"copy_seconds", seconds_since(begin)}, {"bytes_restored", bytes}};
 }
 
+Result<nlohmann::json> list(const Input& input) {
+  const auto store = TRY(LocalStore::open(input.vault));
+  const auto vault = TRY(Vault::open(*store, secret()));
+  const auto points = TRY(vault->list());
+  auto ids = nlohmann::json::array();
+  for (const VaultPoint& point : points) ids.push_back(point.id.str());
+  return nlohmann::json{{"points", ids}};
+}
+
+Result<nlohmann::json> check(const Input& input) {
+  const auto store = TRY(LocalStore::open(input.vault));
+  const auto vault = TRY(Vault::open(*store, secret()));
+  const auto report = TRY(vault->check(input.data ? CheckLevel::data : CheckLevel::structure));
+  auto problems = nlohmann::json::array();
+  for (const CheckProblem& problem : report.problems) problems.push_back(problem.what);
+  return nlohmann::json{{"points", report.points}, {"problems", problems}};
+}
+
+Result<nlohmann::json> remove(const Input& input) {
+  const auto store = TRY(LocalStore::open(input.vault));
+  const auto vault = TRY(Vault::open(*store, secret()));
+  TRY(vault->remove_point(RecoveryPointId(input.point)));
+  return nlohmann::json::object();
+}
+
+Result<nlohmann::json> collect(const Input& input) {
+  const auto store = TRY(LocalStore::open(input.vault));
+  const auto vault = TRY(Vault::open(*store, secret()));
+  const CollectReport report = TRY(vault->collect({}));
+  return nlohmann::json{{"points", report.points},
+                        {"packs_doomed", report.packs_doomed},
+                        {"packs_deleted", report.packs_deleted},
+                        {"packs_compacted", report.packs_compacted},
+                        {"segments_merged", report.segments_merged}};
+}
+
 Result<nlohmann::json> stages(const Input& input) {
   const auto image = TRY(FileDisk::open(input.image, File::Mode::read));
   const StageSpeeds speeds = TRY(measure_stages(*image, 512 * mib, input.level, input.vault));
@@ -114,15 +155,23 @@ int run(int argc, char** argv) {
   Command chosen = nullptr;
   CLI::App root("Backs up and restores raw images");
   root.require_subcommand(1);
-  add(root, "create", "Make the vault", create, chosen, input);
+  CLI::App* creating = add(root, "create", "Make the vault", create, chosen, input);
   CLI::App* backup = add(root, "backup", "Back an image up", back_up, chosen, input);
   CLI::App* restoring = add(root, "restore", "Restore a point into a new file", restore, chosen, input);
+  add(root, "list", "The ids of its points", list, chosen, input);
+  CLI::App* checking = add(root, "check", "Look for damage", check, chosen, input);
+  CLI::App* removing = add(root, "remove", "Remove a point", remove, chosen, input);
+  add(root, "collect", "Free what no point needs", collect, chosen, input);
   CLI::App* measuring = add(root, "stages", "Speeds of the stages on one core", stages, chosen, input);
+  creating->add_flag("--weak-password", input.weak_password, "Quick to open, and to guess");
+  checking->add_flag("--data", input.data, "All of the content, too");
+  removing->add_option("point", input.point)->required();
   backup->add_option("image", input.image)->required();
   backup->add_option("point", input.point)->required();
   backup->add_option("--parent", input.parent);
   backup->add_option("--areas", input.areas, "Only these: a file with 'offset length' a line");
   backup->add_option("--level", input.level);
+  backup->add_option("--pack-mib", input.pack_mib, "How large packs may grow")->check(CLI::Range(1, 256));
   restoring->add_option("point", input.point)->required();
   restoring->add_option("image", input.image)->required();
   restoring->add_option("--threads", input.threads);
