@@ -19,6 +19,7 @@ Result<> ContentFinder::try_elsewhere(ObjectKind kind, const Ref& ref, const Err
   Result<> known = attempt_known(kind, ref, failure, attempt);
   if (known.ok() || known.error().code() != ErrorCode::corrupt) return known;
   {
+    // Who waits here while another reads the index for the same pack must look again, too.
     const std::lock_guard lock(mutex_);
     if (!asked_.contains(ref.place.pack)) TRY(index_.refresh());
     asked_.insert(ref.place.pack);

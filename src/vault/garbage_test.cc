@@ -1,4 +1,7 @@
 // What collections take away, what they must not, and when.
+#include <atomic>
+#include <thread>
+
 #include "store/faulty_store.h"
 #include "vault/vault_fixture.h"
 #include "vault/write_lease.h"
@@ -150,6 +153,43 @@ TEST_F(Garbage, ThinPacksAreCopiedTogetherAndPointsReadOn) {
     collect(compacting);
   }
   EXPECT_TRUE(succeeds(thin.compare(*Vault::open(store, test_secret()).value(), "q4")));
+}
+
+TEST_F(Garbage, ThreadsThatFindAPackGoneAtTheSameTimeAllFindWhereItsContentWent) {
+  TestMachine thin("vm-2");
+  thin.disk("d", 8 * mib).put(0, sample_bytes(random, 8 * mib));
+  ASSERT_TRUE(succeeds(thin.back_up(*vault, "q1")));
+  for (std::uint64_t at = 0; at < 8 * mib; at += 32 * chunk_bytes) {
+    thin.disk("d").put(at + 8 * chunk_bytes, sample_bytes(random, 24 * chunk_bytes));
+  }
+  ASSERT_TRUE(succeeds(thin.back_up(*vault, "q2", "q1")));
+  ASSERT_TRUE(vault->remove_point(RecoveryPointId("q1")).ok());
+  for (int pass = 0; pass < 2; ++pass) {
+    clock.advance(grace);
+    collect({.grace = grace, .thin_percent = 60});
+  }
+  // The first to ask the index anew is held up until the other has missed the pack, too.
+  std::atomic<int> misses = 0;
+  FaultyStore slow(store, [&](std::uint64_t, StoreCall call, std::string_view name) {
+    if (call == StoreCall::read_at && name.starts_with("data/")) ++misses;
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (call == StoreCall::list && name == "index/" && misses == 1) {
+      if (std::chrono::steady_clock::now() > deadline) break;
+      std::this_thread::yield();
+    }
+    return StoreFault::none;
+  });
+  for (int round = 0; round < 20; ++round) {
+    misses = 0;
+    const auto fresh = Vault::open(slow, test_secret()).value();
+    const auto disk = fresh->open_disk(RecoveryPointId("q2"), DiskId("d")).value();
+    const auto read = [&disk](std::uint64_t offset) {
+      Bytes got(chunk_bytes);
+      EXPECT_TRUE(succeeds(disk->read_at(offset, got)));
+    };
+    const std::jthread one([&] { read(0); });
+    const std::jthread other([&] { read(4 * chunk_bytes); });  // of another frame of the same pack
+  }
 }
 
 TEST_F(Garbage, ManySmallIndexSegmentsBecomeOne) {
