@@ -72,17 +72,12 @@ class VaultKills:
             self.world.check()
             if name == "restore":
                 self.world.check_no_half_file(operation.arguments[1])
+            if name == "removal" and operation.arguments[1] not in self.world.listed():
+                break  # it had ended in all but its report
             if self.chance.random() < 0.7:
-                self.finish_again(name, operation, ended)
+                self.finish(name, operation, ended)
                 return
         ended()
-
-    def finish_again(self, name, operation, ended):
-        """A removal may have ended in all but its report."""
-        if name == "removal" and operation.arguments[1] not in self.world.listed():
-            ended()
-        else:
-            self.finish(name, operation, ended)
 
     def kill_three_at_once(self):
         """Two backups and a collection, which do not know of each other."""

@@ -41,7 +41,7 @@ def perform(kind, *arguments):
 def outcome(process):
     out, err = process.communicate()
     if process.returncode != 0:
-        raise VaultFailed(err.strip() or f"exit status {process.returncode}")
+        raise VaultFailed(err.strip() or f"{process.args}: exit status {process.returncode}")
     return json.loads(out)
 
 
@@ -55,7 +55,7 @@ def kill_after(process, seconds):
     if process.returncode == -signal.SIGKILL:
         return True
     if process.returncode != 0:
-        raise VaultFailed(err.strip())
+        raise VaultFailed(f"{process.args}: {err.strip()}")
     json.loads(out)
     return False
 
