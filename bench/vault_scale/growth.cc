@@ -215,7 +215,7 @@ int run(int argc, char** argv) {
   const auto perform = [&]() -> Result<> {
     const auto store = TRY(LocalStore::open(folder));
     // Smaller for machines: each is read and hashed as a whole, a thousand times.
-    return Growth(folder, *store, series, Series(machines, (machines ? 64 : 256) * mib)).perform(most);
+    return Growth(folder, *store, series, Series(machines, (machines ? 32 : 256) * mib)).perform(most);
   };
   const Result<> done = perform();
   if (!done.ok()) std::cerr << "vault_growth: " << done.error().message() << '\n';

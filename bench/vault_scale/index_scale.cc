@@ -201,11 +201,11 @@ int run(int argc, char** argv) {
   CLI::App root("The index of a large vault");
   root.require_subcommand(1);
   const std::pair<const char*, Result<> (*)(const Input&)> verbs[] = {{"build", build}, {"measure", measure}};
-  for (const auto& [name, command] : verbs) {
+  for (const auto& [name, perform] : verbs) {
     CLI::App* verb = root.add_subcommand(name);
     verb->add_option("folder", input.folder)->required();
     verb->add_option("--tib", input.tib);
-    verb->callback([command = command, &chosen] { chosen = command; });
+    verb->callback([command = perform, &chosen] { chosen = command; });
   }
   CLI11_PARSE(root, argc, argv);
   const Result<> done = chosen(input);

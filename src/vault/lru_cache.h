@@ -8,7 +8,8 @@
 
 namespace rekindle {
 
-// Any number of threads. Holds at most `capacity` values; a value lives on with whoever got it.
+// Any number of threads. Holds values of a total cost of at most `capacity` (each costs 1 unless told
+// otherwise), and the newest in any case; a value lives on with whoever got it.
 template <typename Key, typename Value, typename Hash>
 class LruCache {
  public:
@@ -20,20 +21,18 @@ class LruCache {
     const auto found = by_key_.find(key);
     if (found == by_key_.end()) return nullptr;
     by_age_.splice(by_age_.begin(), by_age_, found->second);
-    return found->second->second;
+    return found->second->value;
   }
 
   // The value that is in the cache afterwards: another thread's, if it came first.
-  std::shared_ptr<Value> insert(const Key& key, std::shared_ptr<Value> value) {
+  std::shared_ptr<Value> insert(const Key& key, std::shared_ptr<Value> value, std::size_t cost = 1) {
     const std::lock_guard lock(mutex_);
     const auto found = by_key_.find(key);
-    if (found != by_key_.end()) return found->second->second;
-    by_age_.emplace_front(key, value);
+    if (found != by_key_.end()) return found->second->value;
+    by_age_.push_front({key, value, cost});
     by_key_.emplace(key, by_age_.begin());
-    if (by_age_.size() > capacity_) {
-      by_key_.erase(by_age_.back().first);
-      by_age_.pop_back();
-    }
+    cost_ += cost;
+    while (cost_ > capacity_ && by_age_.size() > 1) drop(std::prev(by_age_.end()));
     return value;
   }
 
@@ -41,15 +40,26 @@ class LruCache {
   void erase(const Key& key) {
     const std::lock_guard lock(mutex_);
     const auto found = by_key_.find(key);
-    if (found == by_key_.end()) return;
-    by_age_.erase(found->second);
-    by_key_.erase(found);
+    if (found != by_key_.end()) drop(found->second);
   }
 
  private:
-  using Entries = std::list<std::pair<Key, std::shared_ptr<Value>>>;
+  struct Entry {
+    Key key;
+    std::shared_ptr<Value> value;
+    std::size_t cost;
+  };
+  using Entries = std::list<Entry>;
+
+  void drop(typename Entries::iterator entry) {
+    cost_ -= entry->cost;
+    by_key_.erase(entry->key);
+    by_age_.erase(entry);
+  }
+
   const std::size_t capacity_;
   std::mutex mutex_;
+  std::size_t cost_ = 0;
   Entries by_age_;
   std::unordered_map<Key, typename Entries::iterator, Hash> by_key_;
 };

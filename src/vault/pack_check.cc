@@ -19,8 +19,12 @@ Result<std::shared_ptr<const PackCheck::Directory>> PackCheck::directory(ObjectK
   }
   if (!frames.ok()) return frames.error();
   auto directory = std::make_shared<Directory>();
-  for (const PackFrame& frame : *frames) directory->emplace(frame.offset, frame);
-  return directories_.insert(pack, std::shared_ptr<const Directory>(std::move(directory)));
+  std::size_t cost = 8;  // of the directory itself, in ids
+  for (const PackFrame& frame : *frames) {
+    directory->emplace(frame.offset, frame);
+    cost += frame.ids.size();
+  }
+  return directories_.insert(pack, std::shared_ptr<const Directory>(std::move(directory)), cost);
 }
 
 Result<> PackCheck::read(const ListedPack& pack, const Sample& sample) {

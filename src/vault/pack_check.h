@@ -9,8 +9,8 @@
 
 namespace rekindle {
 
-// Any number of threads. Remembers what it found damaged, and the directories used last (at most 512, 64
-// MiB).
+// Any number of threads. Remembers what it found damaged, and the directories used last (64 MiB:
+// those of 512 full packs, or of all the small ones that a thousand increments make).
 class PackCheck {
  public:
   // Both outlive this.
@@ -41,7 +41,8 @@ class PackCheck {
   ObjectStore& store_;
   const VaultKeys& keys_;
   PackReader packs_;
-  LruCache<PackName, const Directory, UniformHash> directories_{512};
+  LruCache<PackName, const Directory, UniformHash> directories_{std::size_t{1}
+                                                                << 19};  // ids, 130 bytes each at most
   mutable std::mutex mutex_;
   std::map<PackName, std::string> unreadable_;                         // packs, with the sentence
   std::map<std::pair<PackName, std::uint32_t>, std::string> damaged_;  // frames
