@@ -282,7 +282,7 @@ TEST_F(S3StoreTest, OpensWithAKeyThatMayNotAskAboutVersionsAndLearnsOfThemFromAR
 
 class S3Sentence : public S3StoreTest {
  protected:
-  Error opening_meets(int status, std::string_view body, HttpHeaders headers = {}) {
+  Error opening_meets(int status, std::string_view body, const HttpHeaders& headers = {}) {
     for (int i = 0; i < options.bucket.retries.attempts; ++i) transport.answer(status, body, headers);
     return S3Store::open(options, transport, clock, random).error();
   }

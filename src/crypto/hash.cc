@@ -38,8 +38,9 @@ struct FreeContext {
 };
 
 // RFC 2104: the digest begins with the key, padded to a block and combined with `pad`.
-std::shared_ptr<const void> keyed(ByteView key, std::byte pad) {
-  std::array<std::byte, block_bytes> block{};
+using Block = std::array<std::byte, block_bytes>;
+Block padded(ByteView key, std::byte pad) {
+  Block block{};
   if (key.size() > block_bytes) {
     const Sha256 shorter = sha256(key);
     std::copy(shorter.begin(), shorter.end(), block.begin());
@@ -47,10 +48,35 @@ std::shared_ptr<const void> keyed(ByteView key, std::byte pad) {
     std::copy(key.begin(), key.end(), block.begin());
   }
   for (std::byte& byte : block) byte ^= pad;
+  return block;
+}
+
+std::shared_ptr<const void> begun(const Block& block) {
   std::shared_ptr<EVP_MD_CTX> context(EVP_MD_CTX_new(), FreeContext());
   CHECK(EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1);
   CHECK(EVP_DigestUpdate(context.get(), block.data(), block.size()) == 1);
   return context;
+}
+
+Sha256State begun_state(const Block& block) {
+  Sha256State state = sha256_start;
+  const std::byte* const message = block.data();
+  if (sha256_lanes_work()) sha256_compress({&state, 1}, {&message, 1}, 1);
+  return state;
+}
+
+// The last block of a message of `total_bytes` (FIPS 180-4, section 5.1.1), of which the block holds the
+// first `tail_bytes` already.
+void add_padding(Block& block, std::size_t tail_bytes, std::uint64_t total_bytes) {
+  std::fill(block.begin() + static_cast<std::ptrdiff_t>(tail_bytes), block.end(), std::byte{0});
+  block[tail_bytes] = std::byte{0x80};
+  store_be<std::uint64_t>(block.data() + block_bytes - 8, total_bytes * 8);
+}
+
+Sha256 bytes_of(const Sha256State& state) {
+  Sha256 digest;
+  for (std::size_t i = 0; i < state.size(); ++i) store_be<std::uint32_t>(digest.data() + 4 * i, state[i]);
+  return digest;
 }
 
 Sha256 go_on(const std::shared_ptr<const void>& begun, ByteView bytes) {
@@ -64,10 +90,56 @@ Sha256 go_on(const std::shared_ptr<const void>& begun, ByteView bytes) {
 
 }  // namespace
 
-HmacKey::HmacKey(ByteView key) : inner_(keyed(key, std::byte{0x36})), outer_(keyed(key, std::byte{0x5c})) {}
+HmacKey::HmacKey(ByteView key)
+    : inner_(begun(padded(key, std::byte{0x36}))),
+      outer_(begun(padded(key, std::byte{0x5c}))),
+      inner_state_(begun_state(padded(key, std::byte{0x36}))),
+      outer_state_(begun_state(padded(key, std::byte{0x5c}))) {}
 
 Sha256 HmacKey::operator()(ByteView bytes) const {
   return go_on(outer_, go_on(inner_, bytes));
+}
+
+void HmacKey::many(std::span<const ByteView> messages, std::span<Sha256> macs) const {
+  CHECK(messages.size() == macs.size());
+  if (!sha256_lanes_work()) {
+    for (std::size_t i = 0; i < messages.size(); ++i) macs[i] = (*this)(messages[i]);
+    return;
+  }
+  for (std::size_t at = 0; at < messages.size(); at += sha256_most_lanes) {
+    const std::size_t count = std::min(sha256_most_lanes, messages.size() - at);
+    lanes(messages.subspan(at, count), macs.subspan(at, count));
+  }
+}
+
+void HmacKey::lanes(std::span<const ByteView> messages, std::span<Sha256> macs) const {
+  const std::size_t length = messages.front().size();
+  std::array<Sha256State, sha256_most_lanes> states;
+  std::array<Block, sha256_most_lanes> last;
+  std::array<const std::byte*, sha256_most_lanes> blocks{};
+  const std::size_t count = messages.size();
+  const auto digest = [&](std::size_t block_count) {
+    sha256_compress({states.data(), count}, {blocks.data(), count}, block_count);
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    CHECK(messages[i].size() == length && length % block_bytes == 0);
+    states[i] = inner_state_;
+    blocks[i] = messages[i].data();
+  }
+  digest(length / block_bytes);
+  for (std::size_t i = 0; i < count; ++i) {
+    add_padding(last[i], 0, block_bytes + length);
+    blocks[i] = last[i].data();
+  }
+  digest(1);
+  for (std::size_t i = 0; i < count; ++i) {
+    const Sha256 inner = bytes_of(states[i]);
+    std::copy(inner.begin(), inner.end(), last[i].begin());
+    add_padding(last[i], inner.size(), block_bytes + inner.size());
+    states[i] = outer_state_;
+  }
+  digest(1);
+  for (std::size_t i = 0; i < count; ++i) macs[i] = bytes_of(states[i]);
 }
 
 Sha256Stream::Sha256Stream() : context_(EVP_MD_CTX_new()) {

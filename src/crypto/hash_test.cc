@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/random.h"
+
 namespace rekindle {
 namespace {
 
@@ -28,6 +30,21 @@ TEST(HmacKey, GivesTheSameAsAnHmacWithTheKeySetUpForEachCall) {
       const Bytes text(length, std::byte{3});
       EXPECT_EQ(prepared(text), hmac_sha256(key, text)) << key_bytes << " " << length;
       EXPECT_EQ(copy(text), prepared(text));
+    }
+  }
+}
+
+TEST(HmacKey, OfManyMessagesGivesTheSameAsOfEach) {
+  SeededRandom random(5);
+  const HmacKey key(random.bytes(32));
+  for (const std::size_t length : {0U, 64U, 192U, 65536U}) {
+    for (std::size_t count = 0; count <= 9; ++count) {
+      std::vector<Bytes> messages;
+      for (std::size_t i = 0; i < count; ++i) messages.push_back(random.bytes(length));
+      const std::vector<ByteView> views(messages.begin(), messages.end());
+      std::vector<Sha256> macs(count);
+      key.many(views, macs);
+      for (std::size_t i = 0; i < count; ++i) EXPECT_EQ(macs[i], key(messages[i])) << length << " " << count;
     }
   }
 }

@@ -251,7 +251,7 @@ Result<> forget_unrecorded_point(Catalog& catalog, Vaults& vaults, const Job& jo
 }
 
 Result<> Backup::clean_up(StepContext& context) {
-  const Result<> swept = sweep_job(context.catalog, sites_, context.clock, context.job.id);
+  Result<> swept = sweep_job(context.catalog, sites_, context.clock, context.job.id);
   TRY(forget_unrecorded_point(context.catalog, vaults_, context.job), "removing its recovery point");
   return swept;
 }

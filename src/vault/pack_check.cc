@@ -55,10 +55,13 @@ bool PackCheck::is_right(ObjectKind kind, const PackFrame& frame, ByteView paylo
     return page.ok() && frame.ids.size() == 1 && page_id(keys_, *page) == frame.ids.front();
   }
   if (payload.size() != frame.ids.size() * chunk_bytes) return false;
+  std::vector<ByteView> contents;
   for (std::size_t slot = 0; slot < frame.ids.size(); ++slot) {
-    if (keys_.chunk_id(payload.subspan(slot * chunk_bytes, chunk_bytes)) != frame.ids[slot]) return false;
+    contents.push_back(payload.subspan(slot * chunk_bytes, chunk_bytes));
   }
-  return true;
+  std::vector<ContentId> ids(contents.size());
+  keys_.chunk_ids(contents, ids);
+  return ids == frame.ids;
 }
 
 Result<> PackCheck::read_frame(ObjectKind kind, const PackName& pack, const PackFrame& frame) {

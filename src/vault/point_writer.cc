@@ -189,30 +189,41 @@ Result<> PointWriter::process(const Job& job) {
   return {};
 }
 
+void PointWriter::identify(const Job& job, std::vector<Chunk>& chunks) const {
+  std::vector<ByteView> contents;
+  std::vector<std::size_t> with_content;
+  for (std::size_t slot = 0; slot * chunk_bytes < job.length; ++slot) {
+    chunks.push_back({.slot = slot, .ref = {}});
+    const ByteView content = job.content().subspan(slot * chunk_bytes, chunk_bytes);
+    if (all_zero(content)) continue;
+    contents.push_back(content);
+    with_content.push_back(slot);
+  }
+  std::vector<ContentId> ids(contents.size());
+  services_.keys.chunk_ids(contents, ids);
+  for (std::size_t i = 0; i < ids.size(); ++i) chunks[with_content[i]].ref.id = ids[i];
+}
+
 Result<> PointWriter::classify(const Job& job, std::vector<Chunk>& chunks) {
   const auto parent_leaf = TRY(services_.trees.leaf_at(job.disk->tree.parent(), job.first_chunk));
-  for (std::size_t slot = 0; slot * chunk_bytes < job.length; ++slot) {
-    const ByteView content = job.content().subspan(slot * chunk_bytes, chunk_bytes);
-    Chunk chunk{.slot = slot, .ref = {}};
-    if (all_zero(content)) {
+  identify(job, chunks);
+  for (Chunk& chunk : chunks) {
+    if (chunk.ref.is_hole()) {
       ++chunks_zero_;
-      chunks.push_back(chunk);
       continue;
     }
-    chunk.ref.id = services_.keys.chunk_id(content);
     const Ref* before =
-        parent_leaf ? &parent_leaf->children[(job.first_chunk + slot) % page_children] : nullptr;
+        parent_leaf ? &parent_leaf->children[(job.first_chunk + chunk.slot) % page_children] : nullptr;
     if (before != nullptr && before->id == chunk.ref.id) {
       ++chunks_unchanged_;
       chunk.ref = *before;
-    } else {
-      const RunIndex::Answer answer = TRY(run_index_.claim(chunk.ref.id));
-      chunk.ref.place = answer.place;
-      if (answer.claim == RunIndex::Claim::claimed) chunk.state = Chunk::State::claimed;
-      if (answer.claim == RunIndex::Claim::pending) chunk.state = Chunk::State::pending;
-      ++(answer.claim == RunIndex::Claim::claimed ? chunks_new_ : chunks_deduplicated_);
+      continue;
     }
-    chunks.push_back(chunk);
+    const RunIndex::Answer answer = TRY(run_index_.claim(chunk.ref.id));
+    chunk.ref.place = answer.place;
+    if (answer.claim == RunIndex::Claim::claimed) chunk.state = Chunk::State::claimed;
+    if (answer.claim == RunIndex::Claim::pending) chunk.state = Chunk::State::pending;
+    ++(answer.claim == RunIndex::Claim::claimed ? chunks_new_ : chunks_deduplicated_);
   }
   return {};
 }

@@ -91,6 +91,8 @@ class PointWriter {
   Result<> copy_window(Disk& disk, BlockSource& source, Extent window);
   void work();
   Result<> process(const Job& job);
+  // One chunk for each slot, with its id; no id where there are only zeros.
+  void identify(const Job& job, std::vector<Chunk>& chunks) const;
   Result<> classify(const Job& job, std::vector<Chunk>& chunks);
   Result<> store_new(const Job& job, std::vector<Chunk>& chunks);
   Result<Ref> store_page(const TreePage& page);

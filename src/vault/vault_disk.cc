@@ -189,6 +189,17 @@ void VaultDisk::load_run(std::span<FrameUse*> run) {
   }
 }
 
+Result<> VaultDisk::check_ids(std::span<const Piece> pieces) const {
+  std::vector<ByteView> contents;
+  for (const Piece& piece : pieces) contents.emplace_back(piece.bytes);
+  std::vector<ContentId> ids(pieces.size());
+  keys_.chunk_ids(contents, ids);
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    if (ids[i] != pieces[i].ref.id) return wrong_chunk(pieces[i].ref.place);
+  }
+  return {};
+}
+
 Result<> VaultDisk::take(FrameUse& use, ByteView encoded) {
   const auto length = payload_length(encoded);
   const auto object = [&] { return pack_object_name(ObjectKind::data, use.place.pack); };
@@ -197,10 +208,7 @@ Result<> VaultDisk::take(FrameUse& use, ByteView encoded) {
     const ByteSpan target(use.pieces.front().bytes.data(), *length);
     const Result<> decoded = decode_frame(encoded, target);
     if (!decoded.ok()) return damaged(object(), decoded.error().message());
-    for (const Piece& piece : use.pieces) {
-      if (keys_.chunk_id(piece.bytes) != piece.ref.id) return wrong_chunk(piece.ref.place);
-    }
-    return {};
+    return check_ids(use.pieces);
   }
   // More is in it than was asked for: likely the next to be asked for.
   auto payload = decode_frame(encoded);

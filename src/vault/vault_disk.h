@@ -59,6 +59,8 @@ class VaultDisk final : public BlockSource {
   std::vector<FrameUse> uses_of(std::vector<Piece>& pieces);
   void load(std::vector<FrameUse>& uses);
   void load_run(std::span<FrameUse*> run);
+  // Of whole chunks.
+  Result<> check_ids(std::span<const Piece> pieces) const;
   Result<> take(FrameUse& use, ByteView encoded);
   Result<> serve(const FrameUse& use);
   Error wrong_chunk(const Place& place) const;

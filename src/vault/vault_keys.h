@@ -1,6 +1,7 @@
 // The master keys of a vault and what is derived from them.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,10 @@ class VaultKeys {
   std::uint32_t newest_epoch() const { return static_cast<std::uint32_t>(object_secrets_.size()); }
 
   ContentId chunk_id(ByteView content) const { return chunk_key_(content); }
+  // Of several chunks at once, which is faster.
+  void chunk_ids(std::span<const ByteView> contents, std::span<ContentId> ids) const {
+    chunk_key_.many(contents, ids);
+  }
   ContentId page_id(ByteView content) const { return page_key_(content); }
   // "points/..."; tells nothing about the id to who has no key.
   std::string point_object_name(const RecoveryPointId& id) const;
