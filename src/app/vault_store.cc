@@ -23,6 +23,13 @@ Result<S3StoreOptions> s3_options(const VaultSettings& settings, const AwsCreden
   const std::string bucket = prefix.substr(0, prefix.find('/'));
   prefix.erase(0, bucket.size() + 1);
   while (prefix.ends_with('/')) prefix.pop_back();
+  // At the root of a bucket, uploads and versions of other programs could not be told from ours.
+  if (bucket.empty() || prefix.empty()) {
+    return error(
+        ErrorCode::invalid_argument,
+        "'{}' names no folder in the bucket: give the vault one of its own, as in s3://bucket/rekindle",
+        settings.s3);
+  }
 
   S3StoreOptions options;
   options.bucket = {bucket, settings.region, settings.endpoint, {}, credentials};

@@ -47,19 +47,22 @@ void FileDisk::write_directly() {
   direct_works_ = static_cast<bool>(direct_);
 }
 
-// False if not all is written; then the usual way writes it again, or says why it cannot.
-bool FileDisk::write_direct(std::uint64_t offset, ByteView bytes) {
+Result<std::size_t> FileDisk::write_direct(std::uint64_t offset, ByteView bytes) {
   const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
-  if ((address | offset | bytes.size()) % page_bytes != 0 || bytes.size() < smallest_direct) return false;
+  if ((address | offset | bytes.size()) % page_bytes != 0 || bytes.size() < smallest_direct) return 0;
   const ssize_t put = ::pwrite(direct_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
-  if (put < 0 && errno == EINVAL) direct_works_ = false;
-  return put == static_cast<ssize_t>(bytes.size());
+  if (put >= 0) return static_cast<std::size_t>(put);
+  if (errno == EINTR) return 0;
+  if (errno != EINVAL) return errno_error(errno, fmt::format("writing to {}", file_.path().string()));
+  direct_works_ = false;
+  return 0;
 }
 
 Result<> FileDisk::write_at(std::uint64_t offset, ByteView bytes) {
   CHECK(offset + bytes.size() <= size_);
-  if (direct_works_ && write_direct(offset, bytes)) return {};
-  return file_.write_at(offset, bytes);
+  std::size_t done = 0;
+  if (direct_works_) done = TRY(write_direct(offset, bytes));
+  return done == bytes.size() ? Result<>() : file_.write_at(offset + done, bytes.subspan(done));
 }
 
 }  // namespace rekindle

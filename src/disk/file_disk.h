@@ -30,7 +30,8 @@ class FileDisk final : public BlockTarget {
 
  private:
   FileDisk(File file, std::uint64_t size) : file_(std::move(file)), size_(size) {}
-  bool write_direct(std::uint64_t offset, ByteView bytes);
+  // How much of it was written: less where the file system cannot do so.
+  Result<std::size_t> write_direct(std::uint64_t offset, ByteView bytes);
 
   File file_;
   std::uint64_t size_;

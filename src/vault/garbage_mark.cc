@@ -17,7 +17,7 @@ class Marker {
       : vault_(vault), marked_(marked), stop_(std::move(stop)) {}
 
   Result<> perform(Time removed_since) {
-    // Removed ones after listed ones: a point that moves meanwhile is seen here or there.
+    damaged_ = TRY(list_marks(vault_.store, PackMark::damaged));
     auto objects = TRY(vault_.store.list("points/"), "listing the recovery points");
     const auto removed = TRY(vault_.store.list("removed/"), "listing the removed recovery points");
     for (const ObjectInfo& object : removed) {
@@ -35,14 +35,31 @@ class Marker {
  private:
   Result<> mark_point(const std::string& object_name) {
     const auto point = read_point(vault_.store, vault_.keys, object_name);
-    // Removed since it was listed.
-    if (!point.ok() && point.error().code() == ErrorCode::not_found) return {};
+    if (!point.ok() && point.error().code() == ErrorCode::not_found) return mark_moved(object_name);
     if (!point.ok()) return point.error();
+    return mark_trees(*point);
+  }
+
+  // Removed since it was listed: its copy was put before, and protects what it reaches.
+  Result<> mark_moved(const std::string& object_name) {
+    if (!object_name.starts_with("points/")) return {};
+    const auto copies =
+        TRY(vault_.store.list("removed/" + object_name.substr(object_name.find('/') + 1) + "-"));
+    for (const ObjectInfo& copy : copies) {
+      const auto point = read_point(vault_.store, vault_.keys, copy.name);
+      if (!point.ok() && point.error().code() == ErrorCode::not_found) continue;  // expired meanwhile
+      if (!point.ok()) return point.error();
+      TRY(mark_trees(*point));
+    }
+    return {};
+  }
+
+  Result<> mark_trees(const VaultPoint& point) {
     ++points_;
     marked_.points = points_;
-    for (const PointDisk& disk : point->disks) {
+    for (const PointDisk& disk : point.disks) {
       TRY(mark_page(disk.root, root_level),
-          "finding what recovery point {} needs (nothing is collected while that is unknown)", point->id);
+          "finding what recovery point {} needs (nothing is collected while that is unknown)", point.id);
     }
     return {};
   }
@@ -65,8 +82,9 @@ class Marker {
   Result<> mark(const Ref& ref) {
     if (present_.contains(ref.place.pack)) {
       marked_.live.add(ref.place);
-      return {};
+      if (!damaged_.contains(ref.place.pack)) return {};
     }
+    // Gone or damaged: wherever else it lies, readers find it there.
     const auto places = TRY(vault_.index.find_all(ref.id));
     for (const IndexEntry& entry : places) marked_.live.add(entry.place);
     return {};
@@ -76,6 +94,7 @@ class Marker {
   Marked& marked_;
   const std::stop_token stop_;
   PackNames present_;
+  PackMarks damaged_;
   LiveFrames
       visited_;  // pages; not the same as live ones: those found through the index were not visited there
   std::atomic<std::uint64_t> points_ = 0;

@@ -28,8 +28,9 @@ struct Marked {
 };
 
 // Every frame that a listed point needs, or one removed after `removed_since`, is marked at its place; where
-// the pack of that place is gone, at every other place that the index knows. Each page is read once, whatever
-// number of points shares it. An unreadable page is an error: nobody knows what lies behind it.
+// the pack of that place is gone or marked as damaged, at every other place that the index knows. Each page
+// is read once, whatever number of points shares it. An unreadable page is an error: nobody knows what lies
+// behind it.
 Result<std::unique_ptr<Marked>> mark_live(const MarkedVault& vault, Time removed_since, std::stop_token stop);
 
 }  // namespace rekindle

@@ -1,8 +1,9 @@
 #include "vault/key_ring.h"
 
 #include <algorithm>
-#include <map>
+#include <charconv>
 
+#include "base/log.h"
 #include "vault/wire.h"
 
 namespace rekindle {
@@ -10,17 +11,43 @@ namespace rekindle {
 namespace {
 
 constexpr const char* vault_object = "vault";
+const std::string keys_folder = "keys/";
+const std::string epochs_folder = "epochs/";
 constexpr std::uint32_t most_epochs = 10000;
 
 std::string epoch_object(std::uint32_t epoch) {
-  return fmt::format("epochs/{:08}", epoch);
+  return fmt::format("{}{:08}", epochs_folder, epoch);
 }
 
-Result<> put_key(ObjectStore& store, const VaultSecret& secret, const AeadKey& master, std::uint32_t epoch,
-                 Random& random) {
-  const std::string name = "keys/" + random.hex(16);
+// Returns its id.
+Result<std::string> put_key(ObjectStore& store, const VaultSecret& secret, const AeadKey& master,
+                            std::uint32_t epoch, Random& random) {
+  const std::string id = random.hex(16);
+  const std::string name = keys_folder + id;
   const Bytes object = TRY(secret.wrap(master, epoch, name, random));
-  return store.put(name, object);
+  TRY(store.put(name, object));
+  return id;
+}
+
+// 1 if the key was never rotated.
+Result<std::uint32_t> newest_epoch(ObjectStore& store) {
+  const auto epochs = TRY(store.list(epochs_folder));
+  std::uint32_t newest = 1;
+  for (const ObjectInfo& object : epochs) {
+    std::uint32_t epoch = 0;
+    const char* const digits = object.name.data() + epochs_folder.size();
+    std::from_chars(digits, object.name.data() + object.name.size(), epoch);
+    newest = std::max(newest, epoch);
+  }
+  return newest;
+}
+
+Error rotated_since(std::uint32_t newest, std::size_t known) {
+  return error(
+      ErrorCode::failed_precondition,
+      "the vault's key was rotated (to epoch {}, this is the key of epoch {}): say 'rekindle vault key use' "
+      "with a passphrase of today",
+      newest, known);
 }
 
 struct StoredKey {
@@ -31,7 +58,7 @@ struct StoredKey {
 
 // The newest epoch first: only its key opens all.
 Result<std::vector<StoredKey>> stored_keys(ObjectStore& store) {
-  const auto listed = TRY(store.list("keys/"));
+  const auto listed = TRY(store.list(keys_folder));
   std::vector<StoredKey> keys;
   for (const ObjectInfo& info : listed) {
     auto object = store.get(info.name);
@@ -82,9 +109,17 @@ Result<> check_vault_object(const MasterKeys& masters, ByteView object) {
                chunk_bytes);
 }
 
+// Those of earlier epochs: of no use any more, so what cannot be removed is only said.
+void remove_old_keys(ObjectStore& store, const std::vector<StoredKey>& keys) {
+  for (const StoredKey& key : keys) {
+    const Result<> removed = store.remove(key.info.name);
+    if (!removed.ok()) log::warn("an old key of the vault stays: {}", removed.error().message());
+  }
+}
+
 }  // namespace
 
-Result<MasterKeys> create_keys(ObjectStore& store, const VaultSecret& secret, Random& random) {
+Result<OpenedKeys> create_keys(ObjectStore& store, const VaultSecret& secret, Random& random) {
   const auto refuse = [] {
     return error(ErrorCode::already_exists, "there is a vault already: open it, or choose another place");
   };
@@ -92,7 +127,7 @@ Result<MasterKeys> create_keys(ObjectStore& store, const VaultSecret& secret, Ra
   if (!existing.empty()) return refuse();
   AeadKey master{};
   random.fill(master);
-  TRY(put_key(store, secret, master, 1, random), "making the vault's key");
+  const std::string id = TRY(put_key(store, secret, master, 1, random), "making the vault's key");
   WireWriter body;
   body.bytes(random.bytes(16));
   body.number(static_cast<std::uint32_t>(chunk_bytes));
@@ -100,10 +135,10 @@ Result<MasterKeys> create_keys(ObjectStore& store, const VaultSecret& secret, Ra
   Result<> put = store.put(vault_object, object);
   if (!put.ok() && put.error().code() == ErrorCode::already_exists) return refuse();
   if (!put.ok()) return std::move(put).error().context("making the vault");
-  return MasterKeys{master};
+  return OpenedKeys{{master}, id};
 }
 
-Result<MasterKeys> open_keys(ObjectStore& store, const VaultSecret& secret) {
+Result<OpenedKeys> open_keys(ObjectStore& store, const VaultSecret& secret) {
   auto object = store.get(vault_object);
   if (!object.ok() && object.error().code() == ErrorCode::not_found) {
     return error(ErrorCode::not_found, "there is no vault here: check the place, or create one ({})",
@@ -113,10 +148,12 @@ Result<MasterKeys> open_keys(ObjectStore& store, const VaultSecret& secret) {
   Error last = error(ErrorCode::corrupt,
                      "the vault has lost its keys (keys/*): restore them from a copy of the vault");
   const auto keys = TRY(stored_keys(store), "opening the vault");
+  const std::uint32_t newest = TRY(newest_epoch(store), "opening the vault");
   for (const StoredKey& key : keys) {
     auto masters = unwrap_all(store, secret, key);
     Result<> right = masters.ok() ? check_vault_object(*masters, *object) : Result<>(masters.error());
-    if (right.ok()) return masters;
+    if (right.ok() && key.epoch < newest) right = rotated_since(newest, key.epoch);
+    if (right.ok()) return OpenedKeys{*std::move(masters), key.info.name.substr(keys_folder.size())};
     // That one key object is damaged or another's matters less than that ours was tried and refused.
     if (last.code() == ErrorCode::corrupt || right.error().code() != ErrorCode::unauthenticated) {
       last = std::move(right).error();
@@ -125,8 +162,16 @@ Result<MasterKeys> open_keys(ObjectStore& store, const VaultSecret& secret) {
   return last;
 }
 
+Result<> confirm_newest(ObjectStore& store, const MasterKeys& masters) {
+  const std::uint32_t newest = TRY(newest_epoch(store), "looking at the vault's keys");
+  if (newest <= masters.size()) return {};
+  return rotated_since(newest, masters.size());
+}
+
 Result<> add_key(ObjectStore& store, const MasterKeys& masters, const VaultSecret& secret, Random& random) {
-  return put_key(store, secret, masters.back(), static_cast<std::uint32_t>(masters.size()), random);
+  TRY(confirm_newest(store, masters));
+  TRY(put_key(store, secret, masters.back(), static_cast<std::uint32_t>(masters.size()), random));
+  return {};
 }
 
 Result<std::vector<VaultKeyInfo>> list_keys(ObjectStore& store) {
@@ -140,19 +185,19 @@ Result<std::vector<VaultKeyInfo>> list_keys(ObjectStore& store) {
   return infos;
 }
 
-Result<> remove_key(ObjectStore& store, const std::string& id) {
+Result<> remove_key(ObjectStore& store, const std::string& id, const std::string& in_use) {
   const auto keys = TRY(list_keys(store));
-  const auto found = std::ranges::find(keys, id, &VaultKeyInfo::id);
-  if (found == keys.end()) {
+  if (std::ranges::find(keys, id, &VaultKeyInfo::id) == keys.end()) {
     return error(ErrorCode::not_found, "the vault has no key '{}'; list them with 'rekindle vault key list'",
                  id);
   }
-  const auto same = std::ranges::count(keys, keys.front().epoch, &VaultKeyInfo::epoch);
-  if (found->epoch == keys.front().epoch && same == 1) {
-    return error(ErrorCode::failed_precondition,
-                 "this is the last key that opens all of the vault: add another one first");
+  if (id == in_use) {
+    return error(
+        ErrorCode::failed_precondition,
+        "this is the key that opened the vault just now: add another one and say 'rekindle vault key use' "
+        "with it first");
   }
-  return store.remove("keys/" + id);
+  return store.remove(keys_folder + id);
 }
 
 Result<MasterKeys> rotate_key(ObjectStore& store, const MasterKeys& masters, const VaultSecret& secret,
@@ -164,17 +209,16 @@ Result<MasterKeys> rotate_key(ObjectStore& store, const MasterKeys& masters, con
   rotated.push_back(newest);
   const auto epoch = static_cast<std::uint32_t>(rotated.size());
   // The wrap first: a chain to a key that nobody holds would stand in the way of every later rotation.
-  TRY(put_key(store, secret, newest, epoch, random), "rotating the vault's key");
+  const std::string id = TRY(put_key(store, secret, newest, epoch, random), "rotating the vault's key");
   const std::string name = epoch_object(epoch);
   const Bytes chain = sealed_object(VaultKeys(rotated), ObjectKind::epoch, name, masters.back(), random);
   Result<> put = store.put(name, chain);
   if (!put.ok() && put.error().code() == ErrorCode::already_exists) {
-    return error(ErrorCode::failed_precondition,
-                 "somebody else rotated the vault's key meanwhile: open the vault again, then see "
-                 "'rekindle vault key list'");
+    TRY(store.remove(keys_folder + id), "removing a key that opens nothing");
+    return rotated_since(epoch, masters.size());
   }
   if (!put.ok()) return std::move(put).error().context("rotating the vault's key");
-  for (const StoredKey& key : before) TRY(store.remove(key.info.name), "removing an old key");
+  remove_old_keys(store, before);
   return rotated;
 }
 

@@ -127,7 +127,7 @@ Result<std::uint64_t> fill(BlockSource& source, const fs::path& partial, Extent 
   target->write_directly();
   const RestoreOptions how{options.threads, true, range.offset};
   const std::uint64_t done = TRY(restore_disk(source, *target, {range}, how, std::move(stop), progress));
-  if (options.sync) TRY(target->flush());
+  TRY(target->flush());  // an error of the disk may come only now
   return done;
 }
 

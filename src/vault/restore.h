@@ -30,7 +30,7 @@ struct FileRestore {
   std::optional<Extent> range;  // of the disk; the file begins with it
   std::size_t threads = 0;
   bool overwrite = false;  // what is there under the name; a block device always has to be asked for
-  bool sync = false;       // come back only when a power cut cannot undo it
+  bool sync = false;       // come back only when a power cut cannot undo the naming either
 };
 
 // Into a sparse file, which appears under its name when it is whole: until then it is FILE.partial, which an

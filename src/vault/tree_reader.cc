@@ -64,7 +64,12 @@ Result<Extents> TreeReader::data_extents(const Ref& root, Extent range) {
   Extents found;
   if (range.length == 0) return found;
   const auto visit = [&](std::uint64_t first, std::uint64_t chunks) -> Result<> {
-    found.push_back({first * chunk_bytes, chunks * chunk_bytes});
+    // In order: neighbours become one at once, or a full disk would need 16 bytes for each of its chunks.
+    if (!found.empty() && found.back().end() == first * chunk_bytes) {
+      found.back().length += chunks * chunk_bytes;
+    } else {
+      found.push_back({first * chunk_bytes, chunks * chunk_bytes});
+    }
     return {};
   };
   TRY(visit_data(root, root_level, 0, range.offset / chunk_bytes, chunk_count(range.end()), visit));

@@ -46,10 +46,10 @@ Result<> check_parent(const NewPoint& point, const VaultPoint& parent) {
 
 }  // namespace
 
-Vault::Vault(ObjectStore& store, const MasterKeys& masters)
+Vault::Vault(ObjectStore& store, OpenedKeys opened)
     : store_(store),
-      masters_(masters),
-      keys_(masters),
+      opened_(std::move(opened)),
+      keys_(opened_.masters),
       packs_(store, keys_),
       finder_(store, keys_),
       trees_(packs_, keys_, &finder_),
@@ -57,17 +57,17 @@ Vault::Vault(ObjectStore& store, const MasterKeys& masters)
 
 Result<std::unique_ptr<Vault>> Vault::create(ObjectStore& store, const VaultSecret& secret) {
   SystemRandom random;
-  const MasterKeys masters = TRY(create_keys(store, secret, random));
-  return std::unique_ptr<Vault>(new Vault(store, masters));
+  auto opened = TRY(create_keys(store, secret, random));
+  return std::unique_ptr<Vault>(new Vault(store, std::move(opened)));
 }
 
 Result<std::unique_ptr<Vault>> Vault::open(ObjectStore& store, const VaultSecret& secret) {
-  const MasterKeys masters = TRY(open_keys(store, secret));
-  return std::unique_ptr<Vault>(new Vault(store, masters));
+  auto opened = TRY(open_keys(store, secret));
+  return std::unique_ptr<Vault>(new Vault(store, std::move(opened)));
 }
 
 Result<> Vault::add_secret(const VaultSecret& secret) {
-  return add_key(store_, masters_, secret, random_);
+  return add_key(store_, opened_.masters, secret, random_);
 }
 
 Result<std::vector<VaultKeyInfo>> Vault::list_secrets() {
@@ -75,11 +75,11 @@ Result<std::vector<VaultKeyInfo>> Vault::list_secrets() {
 }
 
 Result<> Vault::remove_secret(const std::string& id) {
-  return remove_key(store_, id);
+  return remove_key(store_, id, opened_.key_id);
 }
 
 Result<> Vault::rotate_key(const VaultSecret& secret) {
-  TRY(rekindle::rotate_key(store_, masters_, secret, random_));
+  TRY(rekindle::rotate_key(store_, opened_.masters, secret, random_));
   return {};
 }
 
@@ -125,6 +125,7 @@ Result<VaultPoint> Vault::get(const RecoveryPointId& id) {
 }
 
 Result<> Vault::remove_point(const RecoveryPointId& id) {
+  TRY(confirm_newest(store_, opened_.masters));
   return move_to_removed(store_, keys_, random_, id);
 }
 
@@ -154,6 +155,7 @@ Result<KeepReport> Vault::keep_until(Time until, std::stop_token stop) {
 }
 
 Result<CheckReport> Vault::check(const CheckOptions& options, std::stop_token stop) {
+  TRY(confirm_newest(store_, opened_.masters));
   // Without our caches, which may hold what the store has lost.
   return check_vault(store_, keys_, options, std::move(stop));
 }
@@ -165,6 +167,7 @@ Result<CheckReport> Vault::check(CheckLevel level, std::stop_token stop) {
 }
 
 Result<RepairReport> Vault::repair(const RepairOptions& options, std::stop_token stop) {
+  TRY(confirm_newest(store_, opened_.masters));
   return repair_vault(store_, keys_, random_, options, std::move(stop));
 }
 

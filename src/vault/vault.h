@@ -66,10 +66,10 @@ class Vault {
   Result<KeepReport> keep_until(Time until, std::stop_token stop = {});
 
  private:
-  Vault(ObjectStore& store, const MasterKeys& masters);
+  Vault(ObjectStore& store, OpenedKeys opened);
 
   ObjectStore& store_;
-  const MasterKeys masters_;
+  const OpenedKeys opened_;
   const VaultKeys keys_;
   SystemRandom random_;
   PackReader packs_;

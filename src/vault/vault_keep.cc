@@ -35,13 +35,18 @@ Result<KeepReport> keep_what_points_need(ObjectStore& store, const VaultKeys& ke
                                          std::stop_token stop) {
   std::vector<std::string> names{"vault"};
   TRY(add_names(store, "keys/", names));
+  TRY(add_names(store, "epochs/", names));
   TRY(add_names(store, "points/", names));
   const auto marked = TRY(mark_listed(store, keys, stop));
   for (const ListedPack& pack : marked->packs) {
     if (!marked->live.offsets(pack.name).empty()) names.push_back(pack_object_name(pack.kind, pack.name));
   }
-  TRY(parallel_for(names.size(), asking_threads, stop,
-                   [&](std::size_t i) { return store.keep_until(names[i], until); }));
+  TRY(parallel_for(names.size(), asking_threads, stop, [&](std::size_t i) -> Result<> {
+    Result<> kept = store.keep_until(names[i], until);
+    const bool may_go = names[i].starts_with("points/") || names[i].starts_with("keys/");
+    if (!kept.ok() && kept.error().code() == ErrorCode::not_found && may_go) return {};  // removed meanwhile
+    return kept;
+  }));
   return KeepReport{marked->points, names.size()};
 }
 

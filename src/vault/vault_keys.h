@@ -55,8 +55,8 @@ class ObjectCipher {
  public:
   // For a new object; the header must be its first bytes.
   static ObjectCipher make(const VaultKeys& keys, ObjectKind kind, std::string name, Random& random);
-  // For an object that is there. `corrupt` if the header is not that of a `kind`; `failed_precondition` if a
-  // newer Rekindle wrote it.
+  // For an object that is there. `corrupt` if the header is not that of a `kind`, or of a format or key epoch
+  // that is not known here.
   static Result<ObjectCipher> from_header(const VaultKeys& keys, ObjectKind kind, std::string name,
                                           ByteView header);
 

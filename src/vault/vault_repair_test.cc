@@ -39,7 +39,8 @@ class VaultRepair : public testing::Test {
   }
 
   SeededRandom random{5};
-  MemoryStore store;
+  ManualClock clock{Time(std::chrono::days(20000))};
+  MemoryStore store{clock};
   std::unique_ptr<Vault> vault = Vault::create(store, test_secret()).value();
   TestMachine machine{"vm-1"};
 };
@@ -123,6 +124,21 @@ TEST_F(VaultRepair, AfterARepairAFullBackupOfTheSameContentHealsTheOldPoints) {
   for (const CheckProblem& problem : fresh()->check(CheckLevel::data).value().problems) {
     EXPECT_EQ(problem.points, std::vector<std::string>{"p1"});
   }
+}
+
+// The copies in the newer point's packs are all that the old point has.
+TEST_F(VaultRepair, CollectingKeepsTheCopiesThatHealedAnOldPoint) {
+  for (const std::string& name : names("data/")) flip(name, header_bytes + 10);
+  ASSERT_TRUE(fresh()->repair({}).ok());
+  const auto healing = fresh();
+  ASSERT_TRUE(succeeds(machine.back_up(*healing, "p3")));
+  ASSERT_EQ(unreadable("p2"), Extents{});
+  ASSERT_TRUE(healing->remove_point(RecoveryPointId("p3")).ok());
+  for (int pass = 0; pass < 4; ++pass) {
+    clock.advance(std::chrono::days(15));
+    ASSERT_TRUE(fresh()->collect({}).ok());
+  }
+  EXPECT_EQ(unreadable("p2"), Extents{});
 }
 
 TEST_F(VaultRepair, WithoutItABackupBelievesTheIndexAndHealsNothing) {

@@ -99,9 +99,11 @@ Result<AeadKey> VaultSecret::unwrap(const std::string& object_name, ByteView obj
 }
 
 Error VaultSecret::refusal() const {
-  return error(ErrorCode::unauthenticated,
-               "this {} does not open the vault: give the one that the vault was made with",
-               std::holds_alternative<Passphrase>(secret_) ? "passphrase" : "key file");
+  return error(
+      ErrorCode::unauthenticated,
+      "this {} does not open the vault: give one of those that do; if this machine used to open it, the "
+      "passphrase was changed elsewhere: say 'rekindle vault key use'",
+      std::holds_alternative<Passphrase>(secret_) ? "passphrase" : "key file");
 }
 
 }  // namespace rekindle
