@@ -100,10 +100,17 @@ Result<std::unique_ptr<BlockSource>> open_disk(Workplace& workplace, const Recov
 }
 
 Result<> remove_recovery_point(Workplace& workplace, const RecoveryPoint& point) {
+  Catalog* catalog = TRY(workplace.catalog());
+  // As it is now: it may have been put under a hold since it was chosen.
+  const auto now = TRY(catalog->get<RecoveryPoint>(point.id.str()));
+  if (!now.legal_hold.empty()) {
+    return error(ErrorCode::failed_precondition,
+                 "{} is under a legal hold ({}); end it with 'rekindle point release {}' first", point.id,
+                 now.legal_hold, point.id);
+  }
   Vault* vault = TRY(workplace.vaults().vault(point.vault));
   Result<> removed = vault->remove_point(point.id);
   if (!removed.ok() && removed.error().code() != ErrorCode::not_found) return removed;
-  Catalog* catalog = TRY(workplace.catalog());
   return catalog->remove<RecoveryPoint>(point.id.str());
 }
 

@@ -1,4 +1,5 @@
 // retention: which recovery points go. point hold, release: those that nobody may remove.
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -34,18 +35,35 @@ Result<std::set<RecoveryPointId>> copied_points(Catalog& catalog) {
   return copied;
 }
 
-// The points of each machine of the policy in its vault; a machine made anew under its name counts for
-// itself.
-Result<std::map<MachineId, std::vector<RecoveryPoint>>> points_of(Catalog& catalog,
-                                                                  const BackupPolicy& policy) {
-  std::map<MachineId, std::vector<RecoveryPoint>> points;
-  for (const std::string& machine : policy.machines) {
-    const auto all = TRY(catalog.list<RecoveryPoint>(machine));
-    for (const RecoveryPoint& point : all) {
-      if (point.vault == policy.vault) points[point.machine.id].push_back(point);
+// What one machine has in one vault, and the rules of all policies that back it up there.
+struct Series {
+  std::vector<RetentionRules> rules;
+  std::vector<RecoveryPoint> points;
+  bool chosen = false;  // by the policy that was named, if one was
+};
+
+bool backs_up(const BackupPolicy& policy, const RecoveryPoint& point) {
+  const auto names = [&](const std::string& word) {
+    return word == point.machine.name || word == point.machine.id.str();
+  };
+  return policy.vault == point.vault && std::ranges::any_of(policy.machines, names);
+}
+
+// A machine made anew under its name counts for itself. Points that no policy covers stay.
+Result<std::map<std::pair<std::string, MachineId>, Series>> all_series(Catalog& catalog,
+                                                                       const std::string& chosen) {
+  const auto policies = TRY(catalog.list<BackupPolicy>());
+  const auto points = TRY(catalog.list<RecoveryPoint>());
+  std::map<std::pair<std::string, MachineId>, Series> all;
+  for (const RecoveryPoint& point : points) all[{point.vault, point.machine.id}].points.push_back(point);
+  for (auto& [key, series] : all) {
+    for (const BackupPolicy& policy : policies) {
+      if (!backs_up(policy, series.points.back())) continue;
+      series.rules.push_back(policy.retention);
+      series.chosen = series.chosen || chosen.empty() || policy.name == chosen;
     }
   }
-  return points;
+  return all;
 }
 
 nlohmann::json shown(const RetentionDecision& decision) {
@@ -56,33 +74,49 @@ nlohmann::json shown(const RetentionDecision& decision) {
           {"reason", decision.reason}};
 }
 
+struct Outcome {
+  std::vector<nlohmann::json> told;
+  std::size_t removed = 0;
+  std::size_t locked = 0;
+};
+
+Result<> apply_one(Workplace& workplace, const RetentionDecision& decision, bool dry_run, Outcome& outcome) {
+  outcome.told.push_back(shown(decision));
+  if (decision.keep) return {};
+  Result<> removed = dry_run ? Result<>() : remove_recovery_point(workplace, decision.point);
+  // A retention lock of the store: a later run removes it.
+  if (!removed.ok() && removed.error().code() == ErrorCode::permission_denied) {
+    ++outcome.locked;
+    outcome.told.back()["reason"] = removed.error().message();
+    return {};
+  }
+  TRY(std::move(removed), "removing {}", decision.point.id);
+  ++outcome.removed;
+  return {};
+}
+
 Result<> apply_retention(Session& session, Workplace& workplace, const RetentionInput& input) {
   Catalog* catalog = TRY(workplace.catalog());
-  std::vector<BackupPolicy> policies = TRY(catalog->list<BackupPolicy>());
-  if (!input.policy.empty()) policies = {TRY(catalog->get<BackupPolicy>(input.policy))};
+  if (!input.policy.empty()) TRY(catalog->get<BackupPolicy>(input.policy));
   const auto copied = TRY(copied_points(*catalog));
-  std::vector<nlohmann::json> all;
-  std::size_t removed = 0;
-  for (const BackupPolicy& policy : policies) {
-    const auto machines = TRY(points_of(*catalog, policy));
-    for (const auto& [machine, points] : machines) {
-      for (const RetentionDecision& decision : decide_retention(policy.retention, points, copied)) {
-        all.push_back(shown(decision));
-        if (decision.keep) continue;
-        if (!input.dry_run) {
-          TRY(remove_recovery_point(workplace, decision.point), "removing {}", decision.point.id);
-        }
-        ++removed;
-      }
+  const auto all = TRY(all_series(*catalog, input.policy));
+  Outcome outcome;
+  for (const auto& [key, series] : all) {
+    if (!series.chosen) continue;
+    const auto decisions = decide_retention(series.rules, series.points, copied);
+    for (const RetentionDecision& decision : decisions) {
+      TRY(apply_one(workplace, decision, input.dry_run, outcome));
     }
   }
-  session.output.records(all, {{"machine", "MACHINE"},
-                               {"recovery_point_id", "RECOVERY POINT"},
-                               {"time", "TIME"},
-                               {"keep", "KEEP"},
-                               {"reason", "WHY"}});
-  session.output.say(fmt::format("{} of {} recovery points {}.", removed, all.size(),
-                                 input.dry_run ? "would be removed" : "were removed"));
+  session.output.records(outcome.told, {{"machine", "MACHINE"},
+                                        {"recovery_point_id", "RECOVERY POINT"},
+                                        {"time", "TIME"},
+                                        {"keep", "KEEP"},
+                                        {"reason", "WHY"}});
+  session.output.say(
+      fmt::format("{} of {} recovery points {}{}.", outcome.removed, outcome.told.size(),
+                  input.dry_run ? "would be removed" : "were removed",
+                  outcome.locked > 0 ? fmt::format("; {} are still locked", outcome.locked) : ""));
   return {};
 }
 
@@ -90,9 +124,13 @@ Result<> set_hold(Session& session, Workplace& workplace, const std::string& wor
                   const std::string& reason) {
   Catalog* catalog = TRY(workplace.catalog());
   const RecoveryPoint found = TRY(find_recovery_point(workplace, word));
-  auto point = TRY(catalog->get<RecoveryPoint>(found.id.str()));
-  point.legal_hold = reason;
-  TRY(catalog->put(point));
+  RecoveryPoint point;
+  // A point that was removed meanwhile must not come back as a row.
+  TRY(catalog->transaction([&]() -> Result<> {
+    point = TRY(catalog->get<RecoveryPoint>(found.id.str()));
+    point.legal_hold = reason;
+    return catalog->put(point);
+  }));
   session.output.say(reason.empty()
                          ? fmt::format("{} may be removed again.", point.id)
                          : fmt::format("{} of {} is held: nobody removes it before 'rekindle point "

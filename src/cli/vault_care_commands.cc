@@ -205,11 +205,6 @@ Result<> remove_point(Session& session, Workplace& workplace, const std::string&
   Catalog* catalog = TRY(workplace.catalog());
   const auto point = TRY(catalog->get<RecoveryPoint>(id));
   if (!force) TRY(refuse_newest(*catalog, point));
-  if (!point.legal_hold.empty()) {
-    return error(ErrorCode::failed_precondition,
-                 "{} is under a legal hold ({}); end it with 'rekindle point release {}' first", id,
-                 point.legal_hold, id);
-  }
   TRY(remove_recovery_point(workplace, point));
   session.output.say(
       fmt::format("Removed {} of {}. Its space is freed by 'vault collect {}' after the grace period.",

@@ -44,7 +44,7 @@ void add_reason(RetentionDecision& decision, const std::string& reason) {
   decision.reason += (decision.reason.empty() ? "" : ", ") + reason;
 }
 
-void apply(const Rule& rule, std::vector<RetentionDecision>& newest_first) {
+void add_reasons(const Rule& rule, std::vector<RetentionDecision>& newest_first) {
   std::string last;
   int used = 0;
   for (RetentionDecision& decision : newest_first) {
@@ -56,25 +56,32 @@ void apply(const Rule& rule, std::vector<RetentionDecision>& newest_first) {
   }
 }
 
+void add_reasons(const RetentionRules& rules, std::vector<RetentionDecision>& newest_first) {
+  const bool all = rules == RetentionRules();
+  for (std::size_t i = 0; i < newest_first.size(); ++i) {
+    if (all) add_reason(newest_first[i], "no rules: all are kept");
+    if (i < static_cast<std::size_t>(rules.last))
+      add_reason(newest_first[i], fmt::format("last {} of {}", i + 1, rules.last));
+  }
+  for (const Rule& rule : rules_of(rules)) add_reasons(rule, newest_first);
+}
+
 }  // namespace
 
-std::vector<RetentionDecision> decide_retention(const RetentionRules& rules,
+std::vector<RetentionDecision> decide_retention(const std::vector<RetentionRules>& rules,
                                                 std::vector<RecoveryPoint> points,
                                                 const std::set<RecoveryPointId>& copied) {
   std::stable_sort(points.begin(), points.end(),
                    [](const RecoveryPoint& a, const RecoveryPoint& b) { return a.time > b.time; });
   std::vector<RetentionDecision> decisions;
   for (RecoveryPoint& point : points) decisions.push_back({std::move(point), false, {}});
-  for (std::size_t i = 0; i < decisions.size(); ++i) {
-    RetentionDecision& decision = decisions[i];
-    if (i == 0) add_reason(decision, "the newest");
+  if (!decisions.empty()) add_reason(decisions.front(), "the newest");
+  for (RetentionDecision& decision : decisions) {
     if (!decision.point.legal_hold.empty()) add_reason(decision, "legal hold: " + decision.point.legal_hold);
     if (copied.contains(decision.point.id)) add_reason(decision, "a DR copy is made of it");
-    if (i < static_cast<std::size_t>(rules.last))
-      add_reason(decision, fmt::format("last {} of {}", i + 1, rules.last));
-    if (rules == RetentionRules()) add_reason(decision, "no rules: all are kept");
   }
-  for (const Rule& rule : rules_of(rules)) apply(rule, decisions);
+  for (const RetentionRules& one : rules) add_reasons(one, decisions);
+  if (rules.empty()) add_reasons(RetentionRules(), decisions);
   for (RetentionDecision& decision : decisions) {
     if (!decision.keep) decision.reason = "no rule keeps it";
   }

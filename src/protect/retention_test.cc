@@ -35,7 +35,7 @@ TEST(Retention, WithoutRulesKeepsAll) {
 }
 
 TEST(Retention, KeepsTheNewestOfEachDayThatHasOne) {
-  const auto decisions = decide_retention({.daily = 2},
+  const auto decisions = decide_retention({{.daily = 2}},
                                           points({"2026-01-01T10:00:00Z", "2026-01-05T01:00:00Z",
                                                   "2026-01-05T23:59:59Z", "2026-01-09T12:00:00Z"}),
                                           {});
@@ -47,14 +47,14 @@ TEST(Retention, KeepsTheNewestOfEachDayThatHasOne) {
 
 TEST(Retention, AWeekBeginsOnMonday) {
   const auto decisions = decide_retention(
-      {.weekly = 3}, points({"2026-11-16T00:00:00Z", "2026-11-22T23:00:00Z", "2026-11-23T00:00:00Z"}), {});
+      {{.weekly = 3}}, points({"2026-11-16T00:00:00Z", "2026-11-22T23:00:00Z", "2026-11-23T00:00:00Z"}), {});
   EXPECT_EQ(kept(decisions), (Ids{"2026-11-23T00:00:00Z", "2026-11-22T23:00:00Z"}));
   EXPECT_EQ(decisions[1].reason, "weekly 2 of 3 (week of 2026-11-16)");
 }
 
 TEST(Retention, RulesAddUpAndOnePointMayServeSeveral) {
   const auto decisions =
-      decide_retention({.last = 1, .monthly = 2, .yearly = 2},
+      decide_retention({{.last = 1, .monthly = 2, .yearly = 2}},
                        points({"2025-06-01T00:00:00Z", "2025-12-31T00:00:00Z", "2026-01-31T00:00:00Z"}), {});
   EXPECT_EQ(kept(decisions), (Ids{"2026-01-31T00:00:00Z", "2025-12-31T00:00:00Z"}));
   EXPECT_EQ(decisions[0].reason, "the newest, last 1 of 1, monthly 1 of 2 (2026-01), yearly 1 of 2 (2026)");
@@ -64,10 +64,17 @@ TEST(Retention, NeverRemovesTheNewestAHeldOneOrWhatADrCopyIsMadeOf) {
   auto made = points(
       {"2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z", "2026-01-04T00:00:00Z"});
   made[0].legal_hold = "case 7";
-  const auto decisions = decide_retention({.yearly = 1}, made, {RecoveryPointId("2026-01-02T00:00:00Z")});
+  const auto decisions = decide_retention({{.yearly = 1}}, made, {RecoveryPointId("2026-01-02T00:00:00Z")});
   EXPECT_EQ(kept(decisions), (Ids{"2026-01-04T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"}));
   EXPECT_EQ(decisions[3].reason, "legal hold: case 7");
   EXPECT_EQ(decisions[2].reason, "a DR copy is made of it");
+}
+
+TEST(Retention, APointGoesOnlyIfEveryPolicyLetsItGo) {
+  const auto made = points({"2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"});
+  EXPECT_EQ(kept(decide_retention({{.last = 1}, {.yearly = 2}}, made, {})),
+            (Ids{"2026-01-02T00:00:00Z", "2025-01-01T00:00:00Z"}));
+  EXPECT_EQ(kept(decide_retention({{.last = 1}, {}}, made, {})).size(), 3U) << "one policy keeps all";
 }
 
 TEST(Retention, AYearOfHourlyPointsShrinksToWhatTheRulesName) {
@@ -79,7 +86,7 @@ TEST(Retention, AYearOfHourlyPointsShrinksToWhatTheRulesName) {
     point.time = start + std::chrono::hours(hour);
     made.push_back(point);
   }
-  const auto decisions = decide_retention({.hourly = 24, .daily = 7, .weekly = 4, .monthly = 12}, made, {});
+  const auto decisions = decide_retention({{.hourly = 24, .daily = 7, .weekly = 4, .monthly = 12}}, made, {});
   // 24 hours of the last day; 6 more days; of 4 weeks (the last begins on Monday 28 December) 3 end before
   // those days, of which one, 27 December, is among the 7 days; 11 more months, none of whose last days is
   // there already.

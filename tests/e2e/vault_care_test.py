@@ -98,7 +98,7 @@ class VaultKeys(BadInput):
         escrow, = [key["id"] for key in self.keys() if key["kind"] == "key file"]
         self.scene.run("vault", "key", "remove", "main", escrow)
         last, = self.keys()
-        self.refused("vault", "key", "remove", "main", last["id"], says=["last key", "add another"])
+        self.refused("vault", "key", "remove", "main", last["id"], says=["key that opened the vault", "add another"])
 
         fresh = {"REKINDLE_NEW_PASSPHRASE": "a fresh passphrase"}
         self.scene.run("vault", "key", "rotate", "main", env=fresh)
