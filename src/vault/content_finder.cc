@@ -24,7 +24,6 @@ Result<> ContentFinder::try_elsewhere(ObjectKind kind, const Ref& ref, const Err
     if (!asked_.contains(ref.place.pack)) TRY(index_.refresh());
     asked_.insert(ref.place.pack);
   }
-  // Also if another thread has refreshed it while this one waited.
   return attempt_known(kind, ref, failure, attempt);
 }
 
