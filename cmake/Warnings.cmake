@@ -7,9 +7,17 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   target_compile_options(rekindle_options INTERFACE -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds -Wno-maybe-uninitialized)
 endif()
 
+# Warnings are g++'s to give: clang builds only the fuzzers, and finds fault with TRY itself.
+if(CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+  target_compile_options(rekindle_options INTERFACE -w)
+endif()
+
 set(REKINDLE_SANITIZE "" CACHE STRING "Sanitizers to build with: address,undefined or thread")
 if(REKINDLE_SANITIZE)
   target_compile_options(rekindle_options INTERFACE -fsanitize=${REKINDLE_SANITIZE} -fno-omit-frame-pointer)
+  if(REKINDLE_FUZZ)  # a fuzzer sees what ends the program, not what is printed
+    target_compile_options(rekindle_options INTERFACE -fno-sanitize-recover=all)
+  endif()
   target_link_options(rekindle_options INTERFACE -fsanitize=${REKINDLE_SANITIZE})
   if(REKINDLE_SANITIZE MATCHES thread AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
     # Asio has fences that this sanitizer does not see; what we rely on are mutexes, which it does see.
