@@ -68,12 +68,13 @@ TEST_F(CatalogTest, OneUnfinishedJobPerSubjectAndSide) {
 
 TEST_F(CatalogTest, ALeaseIsTakenOverOnlyFromADeadProcessAndTheOldOwnerCanSaveNoMore) {
   const JobId id = catalog_->create_job(JobKind::backup, "web", {}, "prepare")->id;
-  Job old_view = catalog_->claim_job(id, "another-host/1/2").value();
+  Job old_view = catalog_->claim_job(id, "another-machine/boot/1/2").value();
   EXPECT_EQ(catalog_->claim_job(id, process_owner()).error().code(), ErrorCode::unavailable);
 
   const JobId second = catalog_->create_job(JobKind::backup, "db", {}, "prepare")->id;
   const std::string self = process_owner();
-  const std::string dead = self.substr(0, self.find('/')) + "/999999999/1";
+  const std::string here = self.substr(0, self.find('/', self.find('/') + 1));  // machine and boot
+  const std::string dead = here + "/999999999/1";
   old_view = catalog_->claim_job(second, dead).value();
   Job mine = catalog_->claim_job(second, self).value();
   mine.step = "read";
