@@ -71,8 +71,9 @@ void add_reasons(const RetentionRules& rules, std::vector<RetentionDecision>& ne
 std::vector<RetentionDecision> decide_retention(const std::vector<RetentionRules>& rules,
                                                 std::vector<RecoveryPoint> points,
                                                 const std::set<RecoveryPointId>& copied) {
-  std::stable_sort(points.begin(), points.end(),
-                   [](const RecoveryPoint& a, const RecoveryPoint& b) { return a.time > b.time; });
+  std::sort(points.begin(), points.end(), [](const RecoveryPoint& a, const RecoveryPoint& b) {
+    return std::pair(b.time, a.id) < std::pair(a.time, b.id);
+  });
   std::vector<RetentionDecision> decisions;
   for (RecoveryPoint& point : points) decisions.push_back({std::move(point), false, {}});
   if (!decisions.empty()) add_reason(decisions.front(), "the newest");

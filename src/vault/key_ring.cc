@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <tuple>
 
 #include "base/log.h"
 #include "vault/wire.h"
@@ -72,7 +73,9 @@ Result<std::vector<StoredKey>> stored_keys(ObjectStore& store) {
     }
     keys.push_back(std::move(key));
   }
-  std::ranges::stable_sort(keys, std::greater(), &StoredKey::epoch);
+  std::ranges::sort(keys, [](const StoredKey& a, const StoredKey& b) {
+    return std::tie(b.epoch, a.info.name) < std::tie(a.epoch, b.info.name);
+  });
   return keys;
 }
 
