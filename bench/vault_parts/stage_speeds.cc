@@ -88,7 +88,7 @@ Result<StageSpeeds> measure_stages(BlockSource& source, std::uint64_t sample_byt
                   for (std::size_t i = 0; i < units.size() && failed.ok(); ++i)
                     failed = source.read_at(units[i], plain[i]);
                 });
-  TRY(std::move(failed));
+  TRY(Result<>(failed));
   speeds.hash = bytes / seconds_of([&] {
                   for (const Bytes& content : plain) identify(keys, content);
                 });
@@ -114,7 +114,7 @@ Result<StageSpeeds> measure_stages(BlockSource& source, std::uint64_t sample_byt
                           if (!content.ok() && failed.ok()) failed = content.error();
                         }
                       });
-  TRY(std::move(failed));
+  TRY(Result<>(failed));
   return speeds;
 }
 

@@ -20,7 +20,7 @@ std::string first_line(const char* path) {
 
 // The host name where there is no machine id, as in small containers.
 std::string machine_id() {
-  const std::string id = first_line("/etc/machine-id");
+  std::string id = first_line("/etc/machine-id");
   if (!id.empty()) return id;
   char name[256] = {};
   ::gethostname(name, sizeof name - 1);
