@@ -53,6 +53,21 @@ std::size_t thread_count(std::size_t wanted) {
   return wanted > 0 ? wanted : 2 * std::max(1U, std::thread::hardware_concurrency());
 }
 
+// `data` is what the areas hold. Returns its length.
+Result<std::uint64_t> copy_data(BlockSource& source, BlockTarget& target, const Extents& data,
+                                const RestoreOptions& options, std::stop_token stop,
+                                const RestoreProgress& progress) {
+  const std::uint64_t total = total_length(data);
+  const std::vector<Window> windows = windows_of(data);
+  TRY(parallel_for(windows.size(), thread_count(options.threads), std::move(stop),
+                   [&](std::size_t i) -> Result<> {
+                     TRY(copy_window(source, target, windows[i], options.first));
+                     if (progress) progress(total_length(windows[i]), total);
+                     return {};
+                   }));
+  return total;
+}
+
 }  // namespace
 
 Result<std::uint64_t> restore_disk(BlockSource& source, BlockTarget& target, const Extents& areas,
@@ -64,20 +79,13 @@ Result<std::uint64_t> restore_disk(BlockSource& source, BlockTarget& target, con
     found.insert(found.end(), part.begin(), part.end());
   }
   const Extents data = normalize(std::move(found));
-  const std::uint64_t total = total_length(data);
   if (!options.target_is_blank) {
     for (const Extent& hole : subtract(normalize(areas), data)) {
       if (stop.stop_requested()) return error(ErrorCode::cancelled, "stopped");
       TRY(target.write_zeros(hole.offset - options.first, hole.length));
     }
   }
-  const std::vector<Window> windows = windows_of(data);
-  TRY(parallel_for(windows.size(), thread_count(options.threads), stop, [&](std::size_t i) -> Result<> {
-    TRY(copy_window(source, target, windows[i], options.first));
-    if (progress) progress(total_length(windows[i]), total);
-    return {};
-  }));
-  return total;
+  return copy_data(source, target, data, options, std::move(stop), progress);
 }
 
 namespace {
@@ -115,7 +123,8 @@ Result<std::uint64_t> restore_to_device(BlockSource& source, const fs::path& dev
   return done;
 }
 
-Result<std::uint64_t> fill(BlockSource& source, const fs::path& partial, Extent range,
+// `data` is what the range holds.
+Result<std::uint64_t> fill(BlockSource& source, const fs::path& partial, Extent range, const Extents& data,
                            const FileRestore& options, std::stop_token stop,
                            const RestoreProgress& progress) {
   {
@@ -126,7 +135,7 @@ Result<std::uint64_t> fill(BlockSource& source, const fs::path& partial, Extent 
   auto target = TRY(FileDisk::open(partial, File::Mode::read_write));
   target->write_directly();
   const RestoreOptions how{options.threads, true, range.offset};
-  const std::uint64_t done = TRY(restore_disk(source, *target, {range}, how, std::move(stop), progress));
+  const std::uint64_t done = TRY(copy_data(source, *target, data, how, std::move(stop), progress));
   TRY(target->flush());  // an error of the disk may come only now
   return done;
 }
@@ -155,7 +164,7 @@ Result<std::uint64_t> restore_to_file(BlockSource& source, const fs::path& file,
   TRY(check_room(folder, total_length(data)));
   const fs::path partial = file.string() + ".partial";
   const FileLock lock = TRY(FileLock::try_acquire(partial), "another restore writes to {}", partial.string());
-  auto done = fill(source, partial, range, options, std::move(stop), progress);
+  auto done = fill(source, partial, range, data, options, std::move(stop), progress);
   if (done.ok() && ::rename(partial.c_str(), file.c_str()) != 0) {
     done = errno_error(errno, fmt::format("renaming {} to {}", partial.string(), file.string()));
   }
