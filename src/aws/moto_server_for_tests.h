@@ -7,13 +7,13 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
 
 #include "base/file.h"
+#include "base/peers_for_tests.h"
 #include "base/process.h"
 
 namespace rekindle {
@@ -22,13 +22,7 @@ class MotoServer {
  public:
   // Where tools/peers/moto puts it; empty if it is not there.
   static std::filesystem::path program() {
-    const char* own = std::getenv("REKINDLE_CACHE");
-    const char* xdg = std::getenv("XDG_CACHE_HOME");
-    const char* home = std::getenv("HOME");
-    std::filesystem::path cache = own != nullptr ? own : "";
-    if (cache.empty() && xdg != nullptr) cache = std::filesystem::path(xdg) / "rekindle";
-    if (cache.empty() && home != nullptr) cache = std::filesystem::path(home) / ".cache" / "rekindle";
-    const auto venv = cache / "peers" / "moto";
+    const auto venv = peers_folder() / "moto";
     const bool complete = std::filesystem::exists(venv / ".complete");
     return complete ? venv / "bin" / "moto_server" : std::filesystem::path();
   }

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -18,6 +17,7 @@
 #include "aws/s3_client.h"
 #include "aws/service_client.h"
 #include "base/file.h"
+#include "base/peers_for_tests.h"
 #include "base/process.h"
 #include "net/curl_transport.h"
 
@@ -30,13 +30,7 @@ class S3Server {
 
   // Where tools/peers/versitygw puts it; empty if it is not there.
   static std::filesystem::path program() {
-    const char* own = std::getenv("REKINDLE_CACHE");
-    const char* xdg = std::getenv("XDG_CACHE_HOME");
-    const char* home = std::getenv("HOME");
-    std::filesystem::path cache = own != nullptr ? own : "";
-    if (cache.empty() && xdg != nullptr) cache = std::filesystem::path(xdg) / "rekindle";
-    if (cache.empty() && home != nullptr) cache = std::filesystem::path(home) / ".cache" / "rekindle";
-    const auto path = cache / "peers" / "bin" / "versitygw";
+    const auto path = peers_folder() / "bin" / "versitygw";
     return ::access(path.c_str(), X_OK) == 0 ? path : std::filesystem::path();
   }
 

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/peers_for_tests.h"
 #include "base/process.h"
 
 namespace rekindle {
@@ -25,13 +25,7 @@ class Vcsim {
 
   // Where tools/peers/vcsim puts it; empty if it is not there.
   static std::filesystem::path program() {
-    const char* own = std::getenv("REKINDLE_CACHE");
-    const char* xdg = std::getenv("XDG_CACHE_HOME");
-    const char* home = std::getenv("HOME");
-    std::filesystem::path cache = own != nullptr ? own : "";
-    if (cache.empty() && xdg != nullptr) cache = std::filesystem::path(xdg) / "rekindle";
-    if (cache.empty() && home != nullptr) cache = std::filesystem::path(home) / ".cache" / "rekindle";
-    const auto path = cache / "peers" / "bin" / "vcsim";
+    const auto path = peers_folder() / "bin" / "vcsim";
     return ::access(path.c_str(), X_OK) == 0 ? path : std::filesystem::path();
   }
 
