@@ -11,6 +11,11 @@ namespace rekindle {
 
 constexpr std::size_t page_bytes = 4096;
 
+struct FreePages {
+  std::size_t mapped_bytes = 0;  // 0: from the heap
+  void operator()(std::byte* memory) const;
+};
+
 // Memory by whole pages, aligned to them as direct I/O wants it, and not cleared.
 class PageBuffer {
  public:
@@ -22,10 +27,7 @@ class PageBuffer {
   ByteView view() const { return {memory_.get(), size_}; }
 
  private:
-  struct Free {
-    void operator()(std::byte* memory) const;
-  };
-  std::unique_ptr<std::byte[], Free> memory_;
+  std::unique_ptr<std::byte[], FreePages> memory_;
   std::size_t size_ = 0;
 };
 

@@ -147,7 +147,8 @@ void add_point_restore(CLI::App& noun, Session& session) {
   verb->add_option("--to", input->to, "A folder, or (for one disk) a file or block device")->required();
   verb->add_option("--disk", input->disk, "Only this disk: its id, or 0 for the first");
   verb->add_option("--range", input->range, "Only OFFSET:LENGTH of the disk, such as 1m:512k");
-  verb->add_option("--threads", input->options.threads, "That read, check and write (default: two per core)");
+  verb->add_option("--threads", input->options.threads,
+                   "That read, check and write (default: four per core, 24 at most)");
   verb->add_flag("--overwrite", input->options.overwrite, "Replace what is there");
   verb->add_flag("--sync", input->options.sync, "Wait until a power cut cannot undo it");
 }

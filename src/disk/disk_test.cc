@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <thread>
 
@@ -55,6 +56,21 @@ TEST(FileDisk, HoldsWhatWasWrittenAndKnowsItsHoles) {
   holds_what_was_written(*disk);
   EXPECT_LT(total_length(disk->data_extents({0, disk->size()}).value()), 1 * mib);
   EXPECT_EQ(FileDisk::create(directory.path() / "disk", 1).error().code(), ErrorCode::already_exists);
+}
+
+TEST(FileDisk, WhatIsReservedReadsAsZerosAndTakesRoom) {
+  const TemporaryDirectory folder = TemporaryDirectory::make().value();
+  const auto disk = FileDisk::create(folder.path() / "disk", 8 * mib).value();
+  ASSERT_TRUE(disk->reserve({{mib, 2 * mib}, {5 * mib, 64 * kib}}).ok());
+  Bytes content(8 * mib);
+  ASSERT_TRUE(disk->read_at(0, content).ok());
+  EXPECT_EQ(content, Bytes(8 * mib));
+  EXPECT_EQ(disk->size(), 8 * mib);
+  struct stat status{};
+  ASSERT_EQ(::stat((folder.path() / "disk").c_str(), &status), 0);
+  if (status.st_blocks == 0) GTEST_SKIP() << "this file system cannot reserve room: nothing was tested";
+  EXPECT_GE(static_cast<std::uint64_t>(status.st_blocks) * 512, 2 * mib + 64 * kib);
+  EXPECT_LT(static_cast<std::uint64_t>(status.st_blocks) * 512, 4 * mib);
 }
 
 TEST(OverlayDisk, HoldsWhatWasWrittenAndLeavesTheBaseAlone) {

@@ -42,6 +42,19 @@ Result<Extents> FileDisk::data_extents(Extent range) {
   return normalize(std::move(data));
 }
 
+Result<> FileDisk::reserve(const Extents& areas, const std::stop_token& stop) {
+  for (const Extent& area : areas) {
+    if (stop.stop_requested()) return error(ErrorCode::cancelled, "stopped");
+    while (::fallocate(file_.fd(), 0, static_cast<off_t>(area.offset), static_cast<off_t>(area.length)) !=
+           0) {
+      if (errno == EINTR) continue;
+      if (errno == EOPNOTSUPP || errno == ENOSYS) return {};
+      return errno_error(errno, fmt::format("reserving room in {}", file_.path().string()));
+    }
+  }
+  return {};
+}
+
 void FileDisk::write_directly() {
   direct_ = FileDescriptor(::open(file_.path().c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
   direct_works_ = static_cast<bool>(direct_);

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <memory>
+#include <stop_token>
 
 #include "base/file.h"
 #include "disk/block_device.h"
@@ -16,6 +17,9 @@ class FileDisk final : public BlockTarget {
   // half the work of a copy, and other programs keep what they have in it. Where the file system cannot,
   // nothing changes.
   void write_directly();
+  // Takes the room for these areas from the file system, so that they can be written side by side, and in one
+  // go; they still read as zeros. `exhausted`, `cancelled`. Where the file system cannot, nothing happens.
+  Result<> reserve(const Extents& areas, const std::stop_token& stop = {});
   // A new sparse file; `already_exists` if it is there.
   static Result<std::unique_ptr<FileDisk>> create(const std::filesystem::path& path, std::uint64_t size);
 

@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "base/page_buffer.h"
+#include "store/direct_read.h"
 
 namespace rekindle {
 
@@ -19,6 +20,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* incoming = ".incoming";
+// What is smaller is read and written through the page cache: waiting for the disk would cost more than that.
+constexpr std::size_t direct_from = 256 * kib;
 
 // A file in `.incoming`, locked by us; gone at the end of its owner's life.
 class IncomingFile {
@@ -67,8 +70,6 @@ class IncomingFile {
   }
 
  private:
-  static constexpr std::size_t direct_from = mib;
-
   // How much of it could be written; when it is not all, errno says why.
   std::size_t write_some(ByteView content) {
     std::size_t done = 0;
@@ -164,6 +165,10 @@ Result<Bytes> LocalStore::get(const std::string& name) {
 
 Result<> LocalStore::read_at(const std::string& name, std::uint64_t offset, ByteSpan bytes) {
   TRY(check_object_name(name));
+  // Of content, that is: the index and trees are read again by the next command.
+  if (bytes.size() >= direct_from && name.starts_with("data/")) {
+    return read_past_cache(directory_ / name, offset, bytes);
+  }
   auto file = TRY(File::open(directory_ / name, File::Mode::read));
   return file.read_at(offset, bytes);
 }

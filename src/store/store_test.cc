@@ -1,8 +1,13 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "base/file.h"
+#include "base/page_buffer.h"
 #include "base/process.h"
 #include "store/conformance_test.h"
 #include "store/faulty_store.h"
@@ -43,6 +48,48 @@ struct UnreliableStoreFixture {
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Memory, ObjectStoreConformance, MemoryStoreFixture);
 INSTANTIATE_TYPED_TEST_SUITE_P(Local, ObjectStoreConformance, LocalStoreFixture);
+
+// Of the file, in the page cache.
+std::size_t resident_pages(const std::filesystem::path& path) {
+  const auto file = File::open(path, File::Mode::read).value();
+  const std::size_t size = file.size().value();
+  void* const mapped = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.fd(), 0);
+  std::vector<unsigned char> pages((size + 4095) / 4096);
+  CHECK(mapped != MAP_FAILED && ::mincore(mapped, size, pages.data()) == 0);
+  ::munmap(mapped, size);
+  return static_cast<std::size_t>(
+      std::ranges::count_if(pages, [](unsigned char page) { return (page & 1) != 0; }));
+}
+
+bool can_read_directly(const std::filesystem::path& path) {
+  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC));
+  PageBuffer page(page_bytes);
+  return fd && ::pread(fd.get(), page.span().data(), page.size(), 0) == static_cast<ssize_t>(page.size());
+}
+
+// Large reads go past the page cache where they can; what they give must not depend on that.
+TEST(LocalStore, ReadsAnyPartOfALargeObject) {
+  LocalStoreFixture fixture;
+  SeededRandom random{7};
+  const Bytes content = random.bytes(3 * mib + 1234);
+  ASSERT_TRUE(fixture.store().put("data/large", content).ok());
+  const auto path = fixture.directory.path() / "vault/data/large";
+  ::posix_fadvise(File::open(path, File::Mode::read).value().fd(), 0, 0, POSIX_FADV_DONTNEED);
+  for (int i = 0; i < 300; ++i) {
+    const std::uint64_t offset = i == 0 ? 0 : random.below(content.size());
+    Bytes got(i == 0 ? content.size() : random.below(content.size() - offset) + 1);
+    if (got.size() < 256 * kib) continue;  // those go through it
+    ASSERT_TRUE(fixture.store().read_at("data/large", offset, got).ok());
+    ASSERT_TRUE(std::ranges::equal(got, ByteView(content).subspan(offset, got.size()))) << offset;
+  }
+  if (can_read_directly(path)) {
+    EXPECT_EQ(resident_pages(path), 0U);
+  }
+  Bytes beyond(mib);
+  const auto too_long = fixture.store().read_at("data/large", content.size() - mib + 1, beyond);
+  ASSERT_FALSE(too_long.ok());
+  EXPECT_EQ(too_long.error().code(), ErrorCode::corrupt);
+}
 
 // Not the race for a name: with lost answers, the one that loses may be the one that has it.
 TEST(RetryingStore, DoesEverythingThroughAStoreThatFailsEverySecondTime) {

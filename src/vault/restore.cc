@@ -49,8 +49,9 @@ Result<> copy_window(BlockSource& source, BlockTarget& target, const Window& win
   return {};
 }
 
+// While some wait for the store and the target, others decompress. Not more than memory allows.
 std::size_t thread_count(std::size_t wanted) {
-  return wanted > 0 ? wanted : 2 * std::max(1U, std::thread::hardware_concurrency());
+  return wanted > 0 ? wanted : std::min(24U, 4 * std::max(1U, std::thread::hardware_concurrency()));
 }
 
 // `data` is what the areas hold. Returns its length.
@@ -134,6 +135,9 @@ Result<std::uint64_t> fill(BlockSource& source, const fs::path& partial, Extent 
   }
   auto target = TRY(FileDisk::open(partial, File::Mode::read_write));
   target->write_directly();
+  std::vector<Extent> areas;
+  for (const Extent& extent : data) areas.push_back({extent.offset - range.offset, extent.length});
+  TRY(target->reserve(normalize(std::move(areas)), stop));
   const RestoreOptions how{options.threads, true, range.offset};
   const std::uint64_t done = TRY(copy_data(source, *target, data, how, std::move(stop), progress));
   TRY(target->flush());  // an error of the disk may come only now

@@ -14,14 +14,14 @@ namespace rekindle {
 using RestoreProgress = std::function<void(std::uint64_t more, std::uint64_t total)>;
 
 struct RestoreOptions {
-  std::size_t threads = 0;  // that read, check and write; 0: two per core, so that the store is never idle
+  std::size_t threads = 0;       // that read, check and write; 0: four per core, 24 at most
   bool target_is_blank = false;  // it reads as zeros: holes are left alone, not overwritten
   std::uint64_t first = 0;       // where the target's byte 0 lies in the source
 };
 
 // Makes `areas` (of the source) the same in `target`. Returns how many bytes were not holes. Does not flush.
-// Memory: 4 MiB a thread, and as much again for what is read from the store. The first error ends it;
-// `cancelled`; the target is then half written.
+// Memory: up to 15 MiB a thread: what is written, read from the store, and decompressed. The first error ends
+// it; `cancelled`; the target is then half written.
 Result<std::uint64_t> restore_disk(BlockSource& source, BlockTarget& target, const Extents& areas,
                                    const RestoreOptions& options = {}, std::stop_token stop = {},
                                    const RestoreProgress& progress = {});
