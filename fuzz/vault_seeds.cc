@@ -67,7 +67,8 @@ Result<> RealVault::make() {
   std::fill_n(content.begin() + static_cast<std::ptrdiff_t>(mib), mib / 2, std::byte{'a'});
   MemoryDisk disk(content);
   const NewPoint point{RecoveryPointId("p1"), MachineId("vm-1"), {}, {{DiskId("d"), disk.size()}}};
-  const auto writer = TRY(vault->begin_point(point, {.threads = 1, .pack_bytes = 400 * kib}));
+  const auto writer =
+      TRY(vault->begin_point(point, {.threads = 1, .pack_bytes = 400 * kib, .frame_chunks = 2}));
   TRY(writer->copy(DiskId("d"), disk, {{0, disk.size()}}));
   TRY(writer->commit(Time{}, "{}"));
   TRY(vault->rotate_key(secret_));

@@ -13,7 +13,7 @@ namespace rekindle {
 
 namespace {
 
-constexpr std::uint64_t unit = 256 * kib;  // of compression: a frame
+constexpr std::uint64_t unit = frame_bytes;  // of compression
 
 double seconds_of(const std::function<void()>& work) {
   const auto begin = std::chrono::steady_clock::now();
@@ -94,7 +94,7 @@ Result<StageSpeeds> measure_stages(BlockSource& source, std::uint64_t sample_byt
                 });
   speeds.compress = bytes / seconds_of([&] {
                       for (std::size_t i = 0; i < plain.size(); ++i)
-                        packed[i] = encode_frame(plain[i], 4, level);
+                        packed[i] = encode_frame(plain[i], frame_chunks, level);
                     });
   std::vector<Bytes> sealed;
   for (const Bytes& frame : packed) sealed.emplace_back(frame.size() + aead_tag_bytes);

@@ -171,7 +171,7 @@ int run(int argc, char** argv) {
   backup->add_option("--parent", input.parent);
   backup->add_option("--areas", input.areas, "Only these: a file with 'offset length' a line");
   backup->add_option("--level", input.level);
-  backup->add_option("--pack-mib", input.pack_mib, "How large packs may grow")->check(CLI::Range(1, 256));
+  backup->add_option("--pack-mib", input.pack_mib, "How large packs may grow")->check(CLI::Range(2, 256));
   restoring->add_option("point", input.point)->required();
   restoring->add_option("image", input.image)->required();
   restoring->add_option("--threads", input.threads);

@@ -13,8 +13,9 @@
 namespace rekindle {
 
 constexpr std::uint64_t chunk_bytes = 64 * kib;
-constexpr std::size_t frame_chunks = 4;           // a writer puts at most so many chunks into one frame
-constexpr std::size_t longest_payload = 1 * mib;  // a reader accepts no frame with more
+constexpr std::size_t frame_chunks = 16;  // at most so many chunks lie in one frame
+constexpr std::size_t frame_bytes = frame_chunks * chunk_bytes;
+constexpr std::size_t longest_payload = frame_bytes;  // a reader accepts no frame with more
 constexpr std::size_t page_children = 128;
 constexpr int root_level = 4;
 constexpr std::uint64_t largest_disk_bytes = chunk_bytes << 35;  // 128^5 chunks: 2 PiB

@@ -36,7 +36,7 @@ bool CachedFrame::copy_chunk(const VaultKeys& keys, const Ref& ref, std::uint64_
 FrameCache::Claim FrameCache::claim(const Place& place) {
   if (auto known = frames_.find(key(place))) return {known, false};
   auto made = std::make_shared<CachedFrame>();
-  auto there = frames_.insert(key(place), made);
+  auto there = frames_.insert(key(place), made, chunk_bytes);
   const bool ours = there == made;
   return {std::move(there), ours};
 }

@@ -32,14 +32,16 @@ class CachedFrame {
 
 class FrameCache {
  public:
-  // Frames of 256 KiB, what a writer makes of a frame at most.
-  explicit FrameCache(std::size_t frames) : frames_(frames) {}
+  // Capacity: of payloads, which have frame_bytes at most.
+  explicit FrameCache(std::size_t bytes) : frames_(bytes) {}
 
   struct Claim {
     std::shared_ptr<CachedFrame> frame;
     bool ours = false;  // nobody had it: the caller must fulfil() it
   };
   Claim claim(const Place& place);
+  // Tells how large it turned out to be.
+  void fulfilled(const Place& place, std::size_t bytes) { frames_.weigh(key(place), bytes); }
   // Null if nobody has it.
   std::shared_ptr<CachedFrame> find(const Place& place) { return frames_.find(key(place)); }
   // What failed is asked for anew next time.

@@ -36,6 +36,16 @@ class LruCache {
     return value;
   }
 
+  // What it really costs, now that this is known. Absent is fine.
+  void weigh(const Key& key, std::size_t cost) {
+    const std::lock_guard lock(mutex_);
+    const auto found = by_key_.find(key);
+    if (found == by_key_.end()) return;
+    cost_ = cost_ - found->second->cost + cost;
+    found->second->cost = cost;
+    while (cost_ > capacity_ && by_age_.size() > 1) drop(std::prev(by_age_.end()));
+  }
+
   // Absent is fine.
   void erase(const Key& key) {
     const std::lock_guard lock(mutex_);

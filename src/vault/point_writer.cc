@@ -10,13 +10,10 @@ namespace rekindle {
 
 namespace {
 
-// Of copy(), for each reader at a time. Small, so that neighbours on the disk, whose frames come from several
-// readers in turn, lie together in the pack as well: who restores reads them with one call.
-constexpr std::uint64_t window_bytes = mib;
-constexpr std::uint64_t job_bytes = chunk_bytes * frame_chunks;
-
 WriterOptions with_defaults(WriterOptions options) {
   if (options.threads == 0) options.threads = std::max(1U, std::thread::hardware_concurrency());
+  CHECK(options.frame_chunks > 0 && frame_chunks % options.frame_chunks == 0);
+  CHECK(options.pack_bytes >= 2 * options.frame_chunks * chunk_bytes);
   return options;
 }
 
@@ -93,7 +90,7 @@ Result<> PointWriter::write(const DiskId& id, std::uint64_t offset, ByteView byt
   TRY(check_range(*disk, {offset, bytes.size()}));
   while (!bytes.empty()) {
     // Cut at multiples of a frame, so that the same content makes the same frames.
-    const std::uint64_t step = std::min<std::uint64_t>(job_bytes - offset % job_bytes, bytes.size());
+    const std::uint64_t step = std::min<std::uint64_t>(frame_bytes_ - offset % frame_bytes_, bytes.size());
     Job job = new_job(*disk, offset, step);
     std::ranges::copy(bytes.first(step), job.buffer.span().begin());
     TRY(submit(std::move(job)));
@@ -132,11 +129,13 @@ Result<> PointWriter::copy(const DiskId& id, BlockSource& source, const Extents&
     return error(ErrorCode::invalid_argument, "disk {} was begun with {} bytes, its source has {}", id,
                  disk->spec.size_bytes, source.size());
   }
+  // By what becomes one frame. Not more, so that neighbours on the disk, which come from several readers in
+  // turn, lie together in the pack as well: who restores reads them with one call.
   std::vector<Extent> windows;
   const Extents whole_chunks = align(areas, chunk_bytes, source.size());
   for (const Extent& area : whole_chunks) {
     for (std::uint64_t at = area.offset; at < area.end();) {
-      const std::uint64_t end = std::min(area.end(), (at / window_bytes + 1) * window_bytes);
+      const std::uint64_t end = std::min(area.end(), (at / frame_bytes_ + 1) * frame_bytes_);
       windows.push_back({at, end - at});
       at = end;
     }
@@ -158,14 +157,11 @@ Result<> PointWriter::copy_window(Disk& disk, BlockSource& source, Extent window
   std::uint64_t at = window.offset;
   for (const Extent& extent : to_read) {
     TRY(disk.tree.record_hole(at / chunk_bytes, extent.offset / chunk_bytes));
-    for (at = extent.offset; at < extent.end();) {
-      const std::uint64_t end = std::min(extent.end(), (at / job_bytes + 1) * job_bytes);
-      Job job = new_job(disk, at, end - at);
-      TRY(source.read_at(at, job.buffer.span().first(end - at)));
-      TRY(submit(std::move(job)));
-      bytes_read_ += end - at;
-      at = end;
-    }
+    Job job = new_job(disk, extent.offset, extent.length);
+    TRY(source.read_at(extent.offset, job.buffer.span().first(extent.length)));
+    TRY(submit(std::move(job)));
+    bytes_read_ += extent.length;
+    at = extent.end();
   }
   return disk.tree.record_hole(chunk_count(at), chunk_count(window.end()));
 }
@@ -228,19 +224,33 @@ Result<> PointWriter::classify(const Job& job, std::vector<Chunk>& chunks) {
   return {};
 }
 
+// The chunks one after the other: mostly all of the job, or neighbours in it, which lie so already.
+ByteView PointWriter::gathered(const Job& job, std::span<const std::size_t> slots) {
+  const ByteView content = job.content();
+  if (slots.back() - slots.front() + 1 == slots.size()) {
+    return content.subspan(slots.front() * chunk_bytes, slots.size() * chunk_bytes);
+  }
+  thread_local Bytes copy;
+  copy.clear();
+  for (const std::size_t slot : slots) {
+    const ByteView chunk = content.subspan(slot * chunk_bytes, chunk_bytes);
+    copy.insert(copy.end(), chunk.begin(), chunk.end());
+  }
+  return copy;
+}
+
 Result<> PointWriter::store_new(const Job& job, std::vector<Chunk>& chunks) {
   std::vector<ContentId> ids;
-  thread_local Bytes gathered;
-  gathered.clear();
+  std::vector<std::size_t> slots;
   for (const Chunk& chunk : chunks) {
     if (chunk.state != Chunk::State::claimed) continue;
     ids.push_back(chunk.ref.id);
-    const ByteView content = job.content().subspan(chunk.slot * chunk_bytes, chunk_bytes);
-    gathered.insert(gathered.end(), content.begin(), content.end());
+    slots.push_back(chunk.slot);
   }
   if (ids.empty()) return {};
   thread_local Bytes room;
-  const ByteView frame = encode_frame_into(room, gathered, ids.size(), options_.compression_level);
+  const ByteView frame =
+      encode_frame_into(room, gathered(job, slots), ids.size(), options_.compression_level);
   Place place = TRY(data_packs_.append(frame, ids));
   for (Chunk& chunk : chunks) {
     if (chunk.state != Chunk::State::claimed) continue;

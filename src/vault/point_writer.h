@@ -32,10 +32,11 @@ struct NewPoint {
 };
 
 struct WriterOptions {
-  std::size_t threads = 0;    // that hash, compress and encrypt; 0: one per core
-  std::size_t readers = 4;    // of copy()
-  int compression_level = 1;  // of zstd; 0 stores plain
-  std::size_t pack_bytes = 32 * mib;
+  std::size_t threads = 0;                            // that hash, compress and encrypt; 0: one per core
+  std::size_t readers = 4;                            // of copy()
+  int compression_level = 1;                          // of zstd; 0 stores plain
+  std::size_t pack_bytes = 32 * mib;                  // room for two frames at least
+  std::size_t frame_chunks = rekindle::frame_chunks;  // that are compressed as one; that many or a part of it
 };
 
 // Hash, deduplicate, compress, encrypt, pack and put, on threads of its own behind bounded queues: about 130
@@ -78,7 +79,7 @@ class PointWriter {
     Disk* disk = nullptr;
     std::uint64_t first_chunk = 0;
     PageBuffer buffer;
-    std::size_t length = 0;  // of the content in it: whole chunks, at most frame_chunks
+    std::size_t length = 0;  // of the content in it: whole chunks, at most a frame's
     ByteView content() const { return buffer.view().first(length); }
   };
   struct Chunk;
@@ -94,6 +95,7 @@ class PointWriter {
   // One chunk for each slot, with its id; no id where there are only zeros.
   void identify(const Job& job, std::vector<Chunk>& chunks) const;
   Result<> classify(const Job& job, std::vector<Chunk>& chunks);
+  static ByteView gathered(const Job& job, std::span<const std::size_t> slots);
   Result<> store_new(const Job& job, std::vector<Chunk>& chunks);
   Result<Ref> store_page(const TreePage& page);
   void fail(const Error& error);
@@ -103,6 +105,7 @@ class PointWriter {
   const Services services_;
   const NewPoint point_;
   const WriterOptions options_;
+  const std::uint64_t frame_bytes_ = options_.frame_chunks * chunk_bytes;
   RunIndex run_index_;
   PackWriter data_packs_;
   PackWriter tree_packs_;
@@ -116,7 +119,7 @@ class PointWriter {
 
   mutable std::mutex mutex_;
   std::optional<Error> failure_;
-  PageBufferPool buffers_{chunk_bytes * frame_chunks};
+  PageBufferPool buffers_{frame_bytes_};
   BoundedQueue<Job> jobs_;
   std::vector<std::jthread> workers_;
 };

@@ -13,7 +13,7 @@ using testing::HasSubstr;
 
 // As few threads as there can be, so that the store sees nearly the same calls every time.
 WriterOptions in_order() {
-  return {.threads = 1, .readers = 1, .pack_bytes = 800 * kib};
+  return {.threads = 1, .readers = 1, .pack_bytes = 800 * kib, .frame_chunks = 4};
 }
 
 // A machine with two points in the vault, and changes for a third.

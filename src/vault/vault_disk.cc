@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <tuple>
 
+#include "base/page_buffer.h"
 #include "vault/frame.h"
 
 namespace rekindle {
 
 namespace {
 
-constexpr std::uint64_t frame_bytes = frame_chunks * chunk_bytes;
 // Bytes between two frames that are rather read too than asked for apart, and the most that one read brings.
 constexpr std::uint64_t worth_skipping = 512 * kib;
 constexpr std::uint64_t longest_run = 4 * mib;
@@ -21,7 +21,28 @@ bool joins(const Place& before, const Place& next, std::uint64_t begin) {
          next.offset + std::uint64_t{next.length} - begin <= longest_run;
 }
 
+bool in_one_frame(const Place& one, const Place& other) {
+  return one.pack == other.pack && one.offset == other.offset && one.length == other.length;
+}
+
 }  // namespace
+
+// Who wants a quarter of a frame in a large read has what is of use to him: the rest was replaced in later
+// points. (Large: a small one may end within a frame, and the next goes on there.)
+bool VaultDisk::wants_much(std::span<const Piece> pieces) {
+  return pieces.size() >= frame_chunks / 4 &&
+         std::ranges::all_of(pieces, [](const Piece& piece) { return piece.bytes.size() == chunk_bytes; });
+}
+
+// Chunks 0, 1, ... of a frame, one after the other in the reader's bytes.
+bool VaultDisk::in_order(std::span<const Piece> pieces) {
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    const bool next = pieces[i].ref.place.slot == i && pieces[i].bytes.size() == chunk_bytes &&
+                      pieces[i].bytes.data() == pieces.front().bytes.data() + i * chunk_bytes;
+    if (!next) return false;
+  }
+  return true;
+}
 
 VaultDisk::VaultDisk(PackReader& packs, TreeReader& trees, const VaultKeys& keys, ContentFinder& finder,
                      PointDisk disk, const VaultDiskOptions& options)
@@ -30,7 +51,7 @@ VaultDisk::VaultDisk(PackReader& packs, TreeReader& trees, const VaultKeys& keys
       keys_(keys),
       finder_(finder),
       disk_(std::move(disk)),
-      frames_(std::max<std::uint64_t>(16, options.cache_bytes / frame_bytes)) {
+      frames_(std::max<std::uint64_t>(16 * frame_bytes, options.cache_bytes)) {
   if (options.read_ahead_bytes == 0) return;
   read_ahead_ = std::make_unique<ReadAhead>(disk_.size_bytes, options.read_ahead_bytes,
                                             [this](Extent range) { prefetch(range); });
@@ -128,19 +149,17 @@ std::vector<VaultDisk::FrameUse> VaultDisk::uses_of(std::vector<Piece>& pieces) 
     return std::tuple(piece.ref.place.pack, piece.ref.place.offset, piece.ref.place.length,
                       piece.ref.place.slot);
   });
+  std::uint64_t wanted = 0;
+  for (const Piece& piece : pieces) wanted += piece.bytes.size();
+  const bool large_read = wanted >= 2 * frame_bytes;
   std::vector<FrameUse> uses;
   for (std::size_t begin = 0, end = 0; begin < pieces.size(); begin = end) {
     const Place& place = pieces[begin].ref.place;
-    bool whole = true;  // slots 0, 1, ... one after the other in the reader's bytes
-    for (; end < pieces.size(); ++end) {
-      const Piece& piece = pieces[end];
-      const Place& at = piece.ref.place;
-      if (at.pack != place.pack || at.offset != place.offset || at.length != place.length) break;
-      whole = whole && at.slot == end - begin && piece.bytes.size() == chunk_bytes &&
-              piece.bytes.data() == pieces[begin].bytes.data() + (end - begin) * chunk_bytes;
-    }
-    FrameUse use{place, std::span(pieces).subspan(begin, end - begin), {}, {}};
-    if (!whole || frames_.find(place)) use.claim = frames_.claim(place);
+    while (end < pieces.size() && in_one_frame(pieces[end].ref.place, place)) ++end;
+    FrameUse use{place, std::span(pieces).subspan(begin, end - begin), false, {}, {}};
+    use.wants_much = large_read && wants_much(use.pieces);
+    const bool straight = use.wants_much || in_order(use.pieces);
+    if (!straight || frames_.find(place)) use.claim = frames_.claim(place);
     uses.push_back(std::move(use));
   }
   return uses;
@@ -169,6 +188,22 @@ void VaultDisk::load(std::vector<FrameUse>& uses) {
       frames_.forget(use->place);
     }
   }
+}
+
+// Without a copy if the reader wants all of the frame in one piece.
+Result<> VaultDisk::decode_into(std::span<const Piece> pieces, ByteView encoded, std::size_t length) {
+  if (length == pieces.size() * chunk_bytes && in_order(pieces)) {
+    return decode_frame(encoded, {pieces.front().bytes.data(), length});
+  }
+  thread_local PageBuffer room(longest_payload);
+  const ByteSpan payload = room.span().first(length);
+  TRY(decode_frame(encoded, payload));
+  for (const Piece& piece : pieces) {
+    const std::size_t at = piece.ref.place.slot * chunk_bytes;
+    if (at + chunk_bytes > length) return error(ErrorCode::corrupt, "a frame that ends too soon");
+    std::ranges::copy(payload.subspan(at, chunk_bytes), piece.bytes.begin());
+  }
+  return {};
 }
 
 void VaultDisk::load_run(std::span<FrameUse*> run) {
@@ -204,17 +239,18 @@ Result<> VaultDisk::take(FrameUse& use, ByteView encoded) {
   const auto length = payload_length(encoded);
   const auto object = [&] { return pack_object_name(ObjectKind::data, use.place.pack); };
   if (!length.ok()) return damaged(object(), length.error().message());
-  if (!use.claim.frame && *length == use.pieces.size() * chunk_bytes) {
-    const ByteSpan target(use.pieces.front().bytes.data(), *length);
-    const Result<> decoded = decode_frame(encoded, target);
-    if (!decoded.ok()) return damaged(object(), decoded.error().message());
-    return check_ids(use.pieces);
+  if (!use.claim.frame && (use.wants_much || *length == use.pieces.size() * chunk_bytes)) {
+    const Result<> decoded = decode_into(use.pieces, encoded, *length);
+    return decoded.ok() ? check_ids(use.pieces) : damaged(object(), decoded.error().message());
   }
   // More is in it than was asked for: likely the next to be asked for.
   auto payload = decode_frame(encoded);
   if (!payload.ok()) return damaged(object(), payload.error().message());
   if (!use.claim.frame) use.claim = frames_.claim(use.place);
-  if (use.claim.ours) use.claim.frame->fulfil(std::move(payload));
+  if (use.claim.ours) {
+    use.claim.frame->fulfil(std::move(payload));
+    frames_.fulfilled(use.place, *length);
+  }
   return {};
 }
 

@@ -43,7 +43,8 @@ class VaultDisk final : public BlockSource {
   struct FrameUse {
     Place place;
     std::span<const Piece> pieces;
-    FrameCache::Claim claim;  // empty: straight into the pieces' bytes
+    bool wants_much = false;
+    FrameCache::Claim claim;  // empty: past the cache, straight into the pieces' bytes
     Result<> outcome;
   };
   struct Failure {
@@ -57,6 +58,9 @@ class VaultDisk final : public BlockSource {
   std::vector<Failure> read_in_place(std::vector<Piece> pieces);
   Result<> read_elsewhere(const std::vector<Failure>& failures);
   std::vector<FrameUse> uses_of(std::vector<Piece>& pieces);
+  static bool wants_much(std::span<const Piece> pieces);
+  static bool in_order(std::span<const Piece> pieces);
+  static Result<> decode_into(std::span<const Piece> pieces, ByteView encoded, std::size_t length);
   void load(std::vector<FrameUse>& uses);
   void load_run(std::span<FrameUse*> run);
   // Of whole chunks.

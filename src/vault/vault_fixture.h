@@ -19,9 +19,9 @@ inline VaultSecret test_secret() {
   return VaultSecret::key(key);
 }
 
-// Small packs and few threads, so that a small test has several of everything.
+// Small packs and frames and few threads, so that a small test has several of everything.
 inline WriterOptions small_packs() {
-  return {.threads = 2, .readers = 2, .pack_bytes = 800 * kib};
+  return {.threads = 2, .readers = 2, .pack_bytes = 800 * kib, .frame_chunks = 4};
 }
 
 // Half compressible: like program text, unlike random bytes or a constant.

@@ -1,7 +1,12 @@
 #include "vault/vault.h"
 
+#include <algorithm>
+#include <atomic>
+
 #include "base/file.h"
+#include "store/faulty_store.h"
 #include "store/local_store.h"
+#include "vault/frame.h"
 #include "vault/vault_fixture.h"
 
 namespace rekindle {
@@ -320,6 +325,59 @@ TEST_F(VaultTest, NothingOfWhatIsStoredIsReadable) {
       EXPECT_EQ(object.name.find(secret), std::string::npos);
     }
   }
+}
+
+TEST_F(VaultTest, ReadsAnyPartOfFramesOfWhichAPartWasReplaced) {
+  const WriterOptions large_frames{.threads = 2, .readers = 2, .pack_bytes = 4 * mib};
+  machine.disk("d", 6 * mib).put(0, sample_bytes(random, 6 * mib));
+  ASSERT_TRUE(succeeds(machine.back_up(*vault, "p1", "", large_frames)));
+  // Of the frames: all, most, a few and nothing of the old content is left.
+  machine.disk("d").put(1 * mib + 5 * chunk_bytes, sample_bytes(random, 2 * chunk_bytes));
+  machine.disk("d").put(2 * mib + 2 * chunk_bytes, sample_bytes(random, 14 * chunk_bytes));
+  machine.disk("d").put(3 * mib, sample_bytes(random, mib));
+  ASSERT_TRUE(succeeds(machine.back_up(*vault, "p2", "p1", large_frames)));
+  EXPECT_TRUE(succeeds(machine.compare(*vault, "p1")));
+  EXPECT_TRUE(succeeds(machine.compare(*vault, "p2")));
+  const Bytes& content = machine.saved("p2").at("d").content;
+  const auto disk = vault->open_disk(RecoveryPointId("p2"), DiskId("d")).value();
+  for (int i = 0; i < 200; ++i) {
+    const std::uint64_t offset = random.below(content.size());
+    Bytes got(random.below(std::min<std::uint64_t>(2 * mib, content.size() - offset)) + 1);
+    ASSERT_TRUE(succeeds(disk->read_at(offset, got)));
+    ASSERT_TRUE(std::ranges::equal(got, ByteView(content).subspan(offset, got.size())));
+  }
+}
+
+// As replication reads: by the blocks of the other side, which are smaller than frames.
+TEST_F(VaultTest, PartsOfAFrameThatAreReadOneAfterTheOtherFetchItOnce) {
+  machine.disk("d", 4 * mib).put(0, sample_bytes(random, 4 * mib));
+  ASSERT_TRUE(succeeds(machine.back_up(*vault, "p1", "", {.threads = 1, .readers = 1})));
+  std::atomic<int> reads = 0;
+  FaultyStore counting(store, [&](std::uint64_t, StoreCall call, std::string_view name) {
+    if (call == StoreCall::read_at && name.starts_with("data/")) ++reads;
+    return StoreFault::none;
+  });
+  const auto fresh = Vault::open(counting, test_secret()).value();
+  const auto disk = fresh->open_disk(RecoveryPointId("p1"), DiskId("d")).value();
+  for (std::uint64_t at = 0; at < 4 * mib; at += 512 * kib) {
+    Bytes got(512 * kib);
+    ASSERT_TRUE(succeeds(disk->read_at(at, got)));
+  }
+  EXPECT_LE(reads, 4 + 1);  // the frames, and the pack's header
+}
+
+TEST(Frame, SixteenChunksTogetherTakeLessThanFourByFour) {
+  // Text that repeats over a distance of more than 256 KiB.
+  SeededRandom random{3};
+  Bytes content = sample_bytes(random, frame_bytes / 2);
+  content.insert(content.end(), content.begin(), content.end());
+  std::size_t apart = 0;
+  for (std::size_t at = 0; at < frame_bytes; at += 4 * chunk_bytes) {
+    apart += encode_frame(ByteView(content).subspan(at, 4 * chunk_bytes), 4, 1).size();
+  }
+  const Bytes together = encode_frame(content, frame_chunks, 1);
+  EXPECT_LT(together.size(), apart * 6 / 10);
+  EXPECT_EQ(decode_frame(together).value(), content);
 }
 
 TEST_F(VaultTest, IncompressibleDataIsStoredPlainAtNearlyItsSize) {
