@@ -47,7 +47,7 @@ class Collector {
   }
 
  private:
-  bool is_dead(const ListedPack& pack) const { return marked_->live.live_bytes(pack.name) == 0; }
+  bool is_dead(const ListedPack& pack) const { return !marked_->live.needs(pack.name); }
 
   Result<> delete_doomed();
   Result<> doom_dead();
@@ -111,15 +111,16 @@ Result<> Collector::check_index() const {
 // Whether everything in the pack that is needed lies in a safe pack too. Copies are marked live, so that no
 // collector that sees what this one sees dooms them.
 Result<bool> Collector::has_copies(const ListedPack& pack) {
-  const auto live = marked_->live.offsets(pack.name);
+  const auto live = marked_->live.frames(pack.name);
   const auto frames = packs_.directory(pack.kind, pack.name);
   if (!frames.ok() && frames.error().code() == ErrorCode::corrupt) return false;
   if (!frames.ok()) return frames.error();
   bool all = true;
   for (const PackFrame& frame : *frames) {
-    if (!std::ranges::binary_search(live, frame.offset)) continue;
-    for (const ContentId& id : frame.ids) {
-      const auto entries = TRY(index_.find_all(id));
+    const LiveFrames::Frame* needed = find_frame(live, frame.offset);
+    for (std::size_t slot = 0; needed != nullptr && slot < frame.ids.size(); ++slot) {
+      if (!needed->needs(slot)) continue;
+      const auto entries = TRY(index_.find_all(frame.ids[slot]));
       bool safe = false;
       for (const IndexEntry& entry : entries) {
         marked_->live.add(entry.place);
@@ -210,7 +211,7 @@ Result<> Collector::tidy_index() {
 Result<> Collector::compact_thin() {
   for (const ListedPack& pack : marked_->packs) {
     const std::uint64_t live = marked_->live.live_bytes(pack.name);
-    const bool is_thin = live > 0 && live * 100 < pack.size_bytes * options_.thin_percent;
+    const bool is_thin = !is_dead(pack) && live * 100 < pack.size_bytes * options_.thin_percent;
     if (is_thin && pack.put_at <= old_ && safe_.contains(pack.name)) thin_.push_back(pack);
   }
   report_.packs_compacted = thin_.size();

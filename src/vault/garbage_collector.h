@@ -42,7 +42,7 @@ struct CollectedVault {  // all outlive the call
 
 // `corrupt`: a tree cannot be read, so that nobody knows what is needed; nothing is deleted. Dying or failing
 // at any instant leaves a vault as good as before; the next pass goes on. Memory: that of LiveFrames and of
-// the index's filters (twice once something was moved): 50 to 135 MiB per TiB of unique content.
+// the index's filters (twice once something was moved): 45 to 195 MiB per TiB of unique content.
 Result<CollectReport> collect_garbage(const CollectedVault& vault, const CollectOptions& options,
                                       std::stop_token stop = {});
 

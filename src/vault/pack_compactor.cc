@@ -34,6 +34,7 @@ class Compactor {
       if (!done.ok()) log::warn("left as it is: {}", done.error().message());
       if (done.ok()) copied.push_back(pack.name);
     }
+    TRY(append_chunks());
     TRY(data_.flush());
     TRY(tree_.flush());
     if (!entries_.empty()) {
@@ -58,14 +59,39 @@ class Compactor {
   }
 
   Result<> copy(const ListedPack& pack) {
-    const auto needed = live_.offsets(pack.name);
+    const auto live = live_.frames(pack.name);
     const auto frames = TRY(vault_.packs.directory(pack.kind, pack.name));
     for (const PackFrame& frame : frames) {
-      if (!std::ranges::binary_search(needed, frame.offset)) continue;
-      const Bytes payload = TRY(vault_.packs.frame(pack.kind, {pack.name, frame.offset, frame.length, 0}));
-      const Bytes encoded = encode_frame(payload, frame.ids.size(), 1);
-      TRY((pack.kind == ObjectKind::data ? data_ : tree_).append(encoded, frame.ids));
+      const LiveFrames::Frame* needed = find_frame(live, frame.offset);
+      if (needed != nullptr) TRY(copy(pack, frame, *needed));
     }
+    return {};
+  }
+
+  // A page is a frame of its own; of chunks, those that are needed, together with those before and after.
+  Result<> copy(const ListedPack& pack, const PackFrame& frame, const LiveFrames::Frame& needed) {
+    const Bytes payload = TRY(vault_.packs.frame(pack.kind, {pack.name, frame.offset, frame.length, 0}));
+    if (pack.kind == ObjectKind::tree) {
+      TRY(tree_.append(encode_frame(payload, frame.ids.size(), 1), frame.ids));
+      return {};
+    }
+    for (std::size_t slot = 0; slot < frame.ids.size(); ++slot) {
+      if (!needed.needs(slot)) continue;
+      if ((slot + 1) * chunk_bytes > payload.size()) {
+        return damaged(pack_object_name(pack.kind, pack.name), "a frame of it is too short");
+      }
+      const ByteView chunk = ByteView(payload).subspan(slot * chunk_bytes, chunk_bytes);
+      chunks_.insert(chunks_.end(), chunk.begin(), chunk.end());
+      ids_.push_back(frame.ids[slot]);
+      if (ids_.size() == frame_chunks) TRY(append_chunks());
+    }
+    return {};
+  }
+
+  Result<> append_chunks() {
+    if (ids_.empty()) return {};
+    TRY(data_.append(encode_frame(chunks_, ids_.size(), 1), std::exchange(ids_, {})));
+    chunks_.clear();
     return {};
   }
 
@@ -74,6 +100,8 @@ class Compactor {
   const std::stop_token stop_;
   std::mutex mutex_;
   std::vector<IndexEntry> entries_;
+  Bytes chunks_;  // of one frame, not yet in a pack
+  std::vector<ContentId> ids_;
   PackWriter data_;
   PackWriter tree_;
 };

@@ -22,9 +22,9 @@ struct Compacted {
   std::uint64_t bytes_copied = 0;
 };
 
-// Seals the live frames of `thin` anew, in new packs, and puts an index segment that names these. Ids stay;
-// trees go on naming the old places, and readers find the new ones through the index once the old packs are
-// gone. A pack that cannot be read is left out, with a warning. Memory: that of a writer's packs.
+// Seals the live chunks and pages of `thin` anew, in new packs, and puts an index segment that names these.
+// Ids stay; trees go on naming the old places, and readers find the new ones through the index once the old
+// packs are gone. A pack that cannot be read is left out, with a warning. Memory: that of a writer's packs.
 Result<Compacted> compact(const CompactedVault& vault, const std::vector<ListedPack>& thin,
                           const LiveFrames& live, std::stop_token stop);
 

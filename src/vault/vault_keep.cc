@@ -39,7 +39,7 @@ Result<KeepReport> keep_what_points_need(ObjectStore& store, const VaultKeys& ke
   TRY(add_names(store, "points/", names));
   const auto marked = TRY(mark_listed(store, keys, stop));
   for (const ListedPack& pack : marked->packs) {
-    if (!marked->live.offsets(pack.name).empty()) names.push_back(pack_object_name(pack.kind, pack.name));
+    if (marked->live.needs(pack.name)) names.push_back(pack_object_name(pack.kind, pack.name));
   }
   TRY(parallel_for(names.size(), asking_threads, stop, [&](std::size_t i) -> Result<> {
     Result<> kept = store.keep_until(names[i], until);

@@ -163,16 +163,25 @@ void Simulation::back_up(const Process& process, SimulatedMachine& machine) {
   }
   NewPoint point{RecoveryPointId(id), MachineId(machine.id), {}, {{DiskId("d"), disk_bytes}}};
   if (!machine.newest.empty() && random.below(4) > 0) point.parent = RecoveryPointId(machine.newest);
-  const WriterOptions options{.threads = 1, .readers = 1, .pack_bytes = 400 * kib};
+  const WriterOptions options{.threads = 1, .readers = 1, .pack_bytes = 400 * kib, .frame_chunks = 2};
   auto writer = vault.begin_point(point, options);
   if (!writer.ok()) {
     if (writer.error().code() == ErrorCode::not_found) machine.newest.clear();
     return;
   }
-  for (std::size_t i = 0; i < used_chunks; ++i) {
-    const std::size_t before = point.parent ? machine.at_newest.at(i) : 0;
-    if (before == machine.disk.at(i)) continue;
-    if (!(*writer)->write(DiskId("d"), offset_of(i), chunk_of(machine.disk.at(i))).ok()) return;
+  const auto changed = [&](std::size_t i) {
+    return machine.disk.at(i) != (point.parent ? machine.at_newest.at(i) : 0);
+  };
+  for (std::size_t i = 0; i < used_chunks;) {
+    const std::size_t begin = i;
+    Bytes neighbours;  // written at once, so that some share a frame
+    for (; i < used_chunks && changed(i) && offset_of(i) == offset_of(begin) + neighbours.size(); ++i) {
+      const Bytes chunk = chunk_of(machine.disk.at(i));
+      neighbours.insert(neighbours.end(), chunk.begin(), chunk.end());
+    }
+    if (i == begin) ++i;
+    if (neighbours.empty()) continue;
+    if (!(*writer)->write(DiskId("d"), offset_of(begin), neighbours).ok()) return;
   }
   const auto committed = (*writer)->commit(clock_.now(), "");
   if (!committed.ok()) {
