@@ -1,5 +1,5 @@
 // The index of a vault that holds TiBs of unique data, without the data: builds it, or opens it and looks ids
-// up. For bench/vault_index.
+// up. For bench/vault_scale/index.
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <fstream>
