@@ -3,6 +3,7 @@ the benchmarks play on. Everything goes through the command line and HTTP, as a 
 
 import json
 import os
+import pathlib
 import shutil
 import subprocess
 import tempfile
@@ -101,8 +102,16 @@ class Scene:
             return
         try:
             rekindle("sandbox", "stop", "--directory", self.directory, check=False)
+            self.tell_what_qemu_said()
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+    def tell_what_qemu_said(self):
+        """A QEMU that does what it should says nothing; one that dies says why."""
+        for log in pathlib.Path(self.directory).rglob("qemu.log"):
+            said = log.read_text(errors="replace").strip()
+            if said:
+                print(f"{log} says: {said[-2000:]}", flush=True)
 
     def source_url(self, path):
         return f"http://127.0.0.1:{self.web['host_port']}{path}"

@@ -2,6 +2,7 @@
 // live-block-operations.rst).
 #include <algorithm>
 #include <cstdlib>
+#include <thread>
 
 #include "sandbox/datacenter/disk_images.h"
 #include "sandbox/datacenter/qemu_machine.h"
@@ -53,10 +54,37 @@ Result<Areas> QemuMachine::take_recording(int unit, int delta, int epoch) {
   return areas;
 }
 
+// Once for the life of the process, whichever server of ours asks first: a client that leaves while QEMU
+// stops its NBD server can take QEMU with it (its CVE-2024-7409 was of that kind).
+Result<> QemuMachine::start_nbd_server(const std::filesystem::path& socket) {
+  const auto started =
+      command("nbd-server-start", {{"addr", {{"type", "unix"}, {"data", {{"path", socket.string()}}}}}});
+  const bool runs = started.ok() || started.error().message().find("already running") != std::string::npos;
+  return runs ? Result<>() : started;
+}
+
+// By force only in the end: QEMU may not have noticed yet that the client, which has ended, is gone.
+Result<> QemuMachine::remove_export(const std::string& id) {
+  const auto deadline = std::chrono::steady_clock::now() + export_patience;
+  while (true) {
+    const Result<> removed = command("block-export-del", {{"id", id}, {"mode", "safe"}});
+    if (removed.ok()) break;
+    if (removed.error().message().find("in use") == std::string::npos) return removed;
+    if (std::chrono::steady_clock::now() > deadline) {
+      TRY(command("block-export-del", {{"id", id}, {"mode", "hard"}}));
+      break;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  TRY(qmp_->wait_event(
+      "BLOCK_EXPORT_DELETED", [&](const json& data) { return data.value("id", "") == id; }, export_patience));
+  return {};
+}
+
 // A bitmap leaves QEMU only through an NBD export.
 Result<Areas> QemuMachine::read_recording(const std::string& node, const std::string& bitmap) {
   const std::filesystem::path socket = places_.state / "nbd";
-  TRY(command("nbd-server-start", {{"addr", {{"type", "unix"}, {"data", {{"path", socket.string()}}}}}}));
+  TRY(start_nbd_server(socket));
   const Result<> exported = command("block-export-add", {{"type", "nbd"},
                                                          {"id", "recording"},
                                                          {"node-name", node},
@@ -64,13 +92,8 @@ Result<Areas> QemuMachine::read_recording(const std::string& node, const std::st
                                                          {"bitmaps", {bitmap}}});
   Result<Areas> areas =
       exported.ok() ? dirty_areas(socket, "recording", bitmap) : Result<Areas>(exported.error());
-  if (exported.ok()) {
-    TRY(command("block-export-del", {{"id", "recording"}, {"mode", "hard"}}));
-    TRY(qmp_->wait_event(
-        "BLOCK_EXPORT_DELETED", [](const json& data) { return data.value("id", "") == "recording"; },
-        export_patience));
-  }
-  TRY(command("nbd-server-stop"));
+  const Result<> removed = exported.ok() ? remove_export("recording") : Result<>();
+  if (areas.ok() && !removed.ok()) return removed.error();
   return areas;
 }
 

@@ -79,6 +79,8 @@ class QemuMachine {
   Result<> add_layer(int unit, int delta);
   Result<> await_merge(const std::string& job, bool is_top);
   Result<> await_memory();
+  Result<> start_nbd_server(const std::filesystem::path& socket);
+  Result<> remove_export(const std::string& id);
   Result<Areas> read_recording(const std::string& node, const std::string& bitmap);
 
   const pid_t pid_;
