@@ -8,8 +8,8 @@
 
 namespace rekindle {
 
-// By default as the second recommended option of RFC 9106, section 4, on one lane: the first needs 2 GiB, more
-// than a small proxy has. Every command that opens a vault pays it.
+// By default as the second recommended option of RFC 9106, section 4, on one lane: the first needs 2 GiB,
+// more than a small proxy has. Every command that opens a vault pays it.
 struct PasswordCost {
   std::uint32_t passes = 3;
   std::uint32_t memory_kib = 64 * 1024;
