@@ -67,7 +67,7 @@ Result<> QemuMachine::start_nbd_server(const std::filesystem::path& socket) {
 Result<> QemuMachine::remove_export(const std::string& id) {
   const auto deadline = std::chrono::steady_clock::now() + export_patience;
   while (true) {
-    const Result<> removed = command("block-export-del", {{"id", id}, {"mode", "safe"}});
+    Result<> removed = command("block-export-del", {{"id", id}, {"mode", "safe"}});
     if (removed.ok()) break;
     if (removed.error().message().find("in use") == std::string::npos) return removed;
     if (std::chrono::steady_clock::now() > deadline) {
