@@ -118,7 +118,8 @@ Result<bool> Collector::has_copies(const ListedPack& pack) {
   bool all = true;
   for (const PackFrame& frame : *frames) {
     const LiveFrames::Frame* needed = find_frame(live, frame.offset);
-    for (std::size_t slot = 0; needed != nullptr && slot < frame.ids.size(); ++slot) {
+    if (needed == nullptr) continue;
+    for (std::size_t slot = 0; slot < frame.ids.size(); ++slot) {
       if (!needed->needs(slot)) continue;
       const auto entries = TRY(index_.find_all(frame.ids[slot]));
       bool safe = false;

@@ -135,9 +135,9 @@ Result<std::uint64_t> fill(BlockSource& source, const fs::path& partial, Extent 
   }
   auto target = TRY(FileDisk::open(partial, File::Mode::read_write));
   target->write_directly();
-  std::vector<Extent> areas;
+  Extents areas;
   for (const Extent& extent : data) areas.push_back({extent.offset - range.offset, extent.length});
-  TRY(target->reserve(normalize(std::move(areas)), stop));
+  TRY(target->reserve(areas, stop));
   const RestoreOptions how{options.threads, true, range.offset};
   const std::uint64_t done = TRY(copy_data(source, *target, data, how, std::move(stop), progress));
   TRY(target->flush());  // an error of the disk may come only now
