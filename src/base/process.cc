@@ -160,6 +160,12 @@ Result<pid_t> start_daemon(const std::vector<std::string>& argv, const DaemonOpt
     return error(ErrorCode::internal, "starting {}: fork failed", argv[0]);
   }
   TRY(await_exec(report.read, argv[0]));
+  // Within exec there is a moment without a command line, in which process_lives() would not know it.
+  for (int i = 0; i < 1000; ++i) {
+    const auto command = read_text_file(fmt::format("/proc/{}/cmdline", daemon));
+    if (!command.ok() || !command->empty()) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   return daemon;
 }
 
