@@ -233,9 +233,10 @@ Result<> Machine::reattach() {
     if (!recording) TRY(change_record([&](MachineRecord& next) { next.disks[i].tracking.begin(random_); }));
   }
   TRY(start_recordings());
+  // A server that died before the guest's first instruction, in a stun, or while it saved the memory.
   const std::string status = TRY(qemu_->status());
-  if (status == "prelaunch" && now.run_cpus) TRY(qemu_->run());
-  return {};
+  const bool stands = status == "prelaunch" || status == "paused" || status == "postmigrate";
+  return stands && now.run_cpus ? qemu_->run() : Result<>();
 }
 
 Result<> Machine::destroy() {

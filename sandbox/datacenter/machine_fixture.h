@@ -1,5 +1,5 @@
-// For tests: a VM with empty disks, whose CPUs stand still; the test writes to its disks in the guest's
-// place.
+// For tests: a VM with empty disks, whose CPUs stand still unless a test wants them to run; the test writes to
+// its disks in the guest's place.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ class MachineFixture : public testing::Test {
     if (machine_) machine_->kill();
   }
 
-  std::unique_ptr<Machine> make(int disks) {
+  std::unique_ptr<Machine> make(int disks, bool run_cpus = false) {
     MachineRecord record;
     record.number = 1;
     record.name = "web";
@@ -26,7 +26,7 @@ class MachineFixture : public testing::Test {
     record.instance_uuid = "52000000-0000-4000-8000-000000000001";
     record.mac = "00:50:56:00:00:01";
     record.memory_mib = 32;
-    record.run_cpus = false;
+    record.run_cpus = run_cpus;
     const MachinePlaces places = this->places();
     EXPECT_TRUE(make_directories(places.home(record)).ok());
     for (int unit = 0; unit < disks; ++unit) {

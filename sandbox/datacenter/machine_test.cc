@@ -25,6 +25,9 @@ class MachineTest : public MachineFixture {
     const auto removed = machine_->remove_snapshot(snapshot, false);
     ASSERT_TRUE(removed.ok()) << removed.error().message();
   }
+  void expect_status(const std::string& status) {
+    EXPECT_EQ(machine_->monitor("info status").value(), "VM status: " + status + "\r\n");
+  }
 };
 
 TEST_F(MachineTest, FreezesWhatWasWrittenBeforeTheSnapshot) {
@@ -203,6 +206,24 @@ TEST_F(MachineTest, LosesNothingWhenTheServerRestarts) {
   remove(first);
   EXPECT_EQ(flat_holds(5), 0x22);
   EXPECT_EQ(changed(snapshot(), since), at({5, 6}));
+}
+
+TEST_F(MachineTest, GoesOnAfterTheStunOfASnapshot) {
+  machine_ = make(1, true);
+  track();
+  expect_status("running");
+  const int frozen = snapshot();
+  expect_status("running");
+  remove(frozen);
+  expect_status("running");
+}
+
+TEST_F(MachineTest, GoesOnWhenAServerDiedDuringAStun) {
+  machine_ = make(1, true);
+  track();
+  ASSERT_TRUE(machine_->monitor("stop").ok());
+  restart_server();
+  expect_status("running");
 }
 
 TEST_F(MachineTest, FindsThatItCrashedWhileNoServerRan) {

@@ -6,6 +6,7 @@
 // guest writes to records what is written in epoch N of the change tracking.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -76,6 +77,8 @@ class QemuMachine {
  private:
   QemuMachine(pid_t pid, MachinePlaces places, std::unique_ptr<Qmp> qmp);
   Result<> command(std::string_view name, nlohmann::json arguments = nlohmann::json::object());
+  // Does it while the guest stands still; one that ran before goes on, also when it failed.
+  Result<> while_stunned(const std::function<Result<>()>& change);
   Result<> add_layer(int unit, int delta);
   Result<> await_merge(const std::string& job, bool is_top);
   Result<> await_memory();
