@@ -33,7 +33,7 @@ std::size_t read_direct(const std::filesystem::path& path, std::uint64_t offset,
     if (done % page_bytes != 0) break;  // the end of the file
   }
   const std::size_t useful = std::min<std::size_t>(bytes.size(), done > skipped ? done - skipped : 0);
-  std::ranges::copy(room.view().subspan(skipped, useful), bytes.begin());
+  copy_bytes(room.view().subspan(skipped, useful), bytes);
   return useful;
 }
 

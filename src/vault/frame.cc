@@ -54,7 +54,7 @@ ByteView encode_frame_into(Bytes& room, ByteView payload, std::size_t contents, 
   room[0] = static_cast<std::byte>(compressed > 0 ? Encoding::zstd : Encoding::plain);
   room[1] = static_cast<std::byte>(contents);
   store_le<std::uint32_t>(room.data() + 4, static_cast<std::uint32_t>(payload.size()));
-  if (compressed == 0) std::ranges::copy(payload, body.begin());
+  if (compressed == 0) copy_bytes(payload, body);
   return ByteView(room).first(frame_header_bytes + (compressed > 0 ? compressed : payload.size()));
 }
 
@@ -78,7 +78,7 @@ Result<> decode_frame(ByteView frame, ByteSpan payload) {
   CHECK(payload.size() == length);
   if (encoding == Encoding::plain) {
     if (length != body.size()) return error(ErrorCode::corrupt, "a frame whose length is not its own");
-    std::ranges::copy(body, payload.begin());
+    copy_bytes(body, payload);
     return {};
   }
   if (encoding != Encoding::zstd) return error(ErrorCode::corrupt, "a frame of unknown encoding");

@@ -29,7 +29,7 @@ bool CachedFrame::copy_chunk(const VaultKeys& keys, const Ref& ref, std::uint64_
   const ByteView chunk = ByteView(**payload_).subspan(slot * chunk_bytes, chunk_bytes);
   if (ids_[slot] == hole_id) ids_[slot] = keys.chunk_id(chunk);
   if (ids_[slot] != ref.id) return false;
-  std::ranges::copy(chunk.subspan(skip, bytes.size()), bytes.begin());
+  copy_bytes(chunk.subspan(skip, bytes.size()), bytes);
   return true;
 }
 

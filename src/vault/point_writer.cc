@@ -92,7 +92,7 @@ Result<> PointWriter::write(const DiskId& id, std::uint64_t offset, ByteView byt
     // Cut at multiples of a frame, so that the same content makes the same frames.
     const std::uint64_t step = std::min<std::uint64_t>(frame_bytes_ - offset % frame_bytes_, bytes.size());
     Job job = new_job(*disk, offset, step);
-    std::ranges::copy(bytes.first(step), job.buffer.span().begin());
+    copy_bytes(bytes.first(step), job.buffer.span());
     TRY(submit(std::move(job)));
     bytes_read_ += step;
     offset += step;

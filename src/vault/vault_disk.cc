@@ -201,7 +201,7 @@ Result<> VaultDisk::decode_into(std::span<const Piece> pieces, ByteView encoded,
   for (const Piece& piece : pieces) {
     const std::size_t at = piece.ref.place.slot * chunk_bytes;
     if (at + chunk_bytes > length) return error(ErrorCode::corrupt, "a frame that ends too soon");
-    std::ranges::copy(payload.subspan(at, chunk_bytes), piece.bytes.begin());
+    copy_bytes(payload.subspan(at, chunk_bytes), piece.bytes);
   }
   return {};
 }

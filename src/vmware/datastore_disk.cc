@@ -104,7 +104,7 @@ Result<> DatastoreDisk::read_part(const Part& part, std::uint64_t offset, ByteSp
   const HttpHeaders headers = {{"Range", fmt::format("bytes={}-{}", first, first + bytes.size() - 1)}};
   const HttpResponse answer = TRY(session_.get(part.url, headers, bytes.size() + slack_bytes));
   TRY(check_range(answer, part.name, first, bytes.size()));
-  std::ranges::copy(answer.body, bytes.begin());
+  copy_bytes(answer.body, bytes);
   return {};
 }
 
