@@ -3,6 +3,7 @@
 
 #include <thread>
 
+#include "base/process.h"
 #include "base/random.h"
 #include "disk/file_disk.h"
 #include "disk/memory_disk.h"
@@ -71,6 +72,20 @@ TEST(FileDisk, WhatIsReservedReadsAsZerosAndTakesRoom) {
   if (status.st_blocks == 0) GTEST_SKIP() << "this file system cannot reserve room: nothing was tested";
   EXPECT_GE(static_cast<std::uint64_t>(status.st_blocks) * 512, 2 * mib + 64 * kib);
   EXPECT_LT(static_cast<std::uint64_t>(status.st_blocks) * 512, 4 * mib);
+}
+
+TEST(FileDisk, SaysThatThereIsNoRoomToReserve) {
+  const TemporaryDirectory folder = TemporaryDirectory::make().value();
+  const auto mounted =
+      run_process({"mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder.path().string()});
+  if (!mounted.ok() || mounted->exit_status != 0) GTEST_SKIP() << "cannot mount a tmpfs here";
+  {
+    const auto disk = FileDisk::create(folder.path() / "disk", 8 * mib).value();
+    EXPECT_TRUE(disk->reserve({{0, 512 * kib}}).ok());
+    EXPECT_EQ(disk->reserve({{mib, 4 * mib}}).error().code(), ErrorCode::exhausted);
+    EXPECT_EQ(disk->size(), 8 * mib);
+  }
+  ASSERT_EQ(run_process({"umount", folder.path().string()}).value().exit_status, 0);
 }
 
 TEST(OverlayDisk, HoldsWhatWasWrittenAndLeavesTheBaseAlone) {

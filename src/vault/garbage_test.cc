@@ -1,9 +1,11 @@
 // What collections take away, what they must not, and when.
 #include <atomic>
+#include <set>
 #include <thread>
 
 #include "store/faulty_store.h"
 #include "vault/live_frames.h"
+#include "vault/pack_list.h"
 #include "vault/vault_fixture.h"
 #include "vault/write_lease.h"
 
@@ -204,6 +206,42 @@ TEST_F(Garbage, PacksOfCompressedFramesAreThinWhenFewOfTheirChunksAreNeeded) {
 
 // The chunks beside those that were copied lie in the old pack alone. Who refers to one of them in the moment
 // of its doom keeps it.
+// Two machines need a chunk each of one doomed pack, and only one of the chunks lies elsewhere, too.
+TEST_F(Garbage, ADoomedPackStaysUntilAllThatIsNeededOfItHasACopy) {
+  const auto data_packs = [&] {
+    std::set<std::string> names;
+    for (const ObjectInfo& object : store.list("data/").value()) names.insert(object.name);
+    return names;
+  };
+  const std::set<std::string> before = data_packs();
+  TestMachine pair("vm-2");
+  pair.disk("d", 2 * chunk_bytes).put(0, sample_bytes(random, 2 * chunk_bytes));
+  ASSERT_TRUE(succeeds(pair.back_up(*vault, "q1")));
+  std::set<std::string> added = data_packs();
+  for (const std::string& name : before) added.erase(name);
+  ASSERT_EQ(added.size(), 1U);
+  const std::string pack_object = *added.begin();
+  ObjectKind kind{};
+  PackName pack{};
+  ASSERT_TRUE(parse_pack_object_name(pack_object, kind, pack));
+  ASSERT_TRUE(put_mark(store, PackMark::doomed, pack).ok());
+  TestMachine twin("vm-3");
+  twin.disk("d", chunk_bytes).put(0, ByteView(pair.disk("d").content).first(chunk_bytes));
+  auto other = Vault::open(store, test_secret()).value();
+  ASSERT_EQ(twin.back_up(*other, "r1").value().stats.chunks_new, 1U) << "not referred to where it is doomed";
+  clock.advance(grace);
+  EXPECT_EQ(collect().packs_deleted, 0U);
+  EXPECT_TRUE(store.size(pack_object).ok());
+  EXPECT_TRUE(succeeds(pair.compare(*Vault::open(store, test_secret()).value(), "q1")));
+  clock.advance(grace);
+  EXPECT_GT(collect().packs_deleted, 0U);
+  EXPECT_FALSE(store.size(pack_object).ok());
+  auto fresh = Vault::open(store, test_secret()).value();
+  EXPECT_TRUE(succeeds(pair.compare(*fresh, "q1")));
+  EXPECT_TRUE(succeeds(twin.compare(*fresh, "r1")));
+  EXPECT_TRUE(fresh->check(CheckLevel::data).value().clean());
+}
+
 TEST_F(Garbage, AChunkThatIsWantedAgainWhileItsFrameIsCopiedIsNotLost) {
   TestMachine thin("vm-2");
   thin.disk("d", 4 * mib).put(0, random.bytes(4 * mib));

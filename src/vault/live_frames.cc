@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "vault/pack_writer.h"
+
 namespace rekindle {
 
 namespace {
@@ -14,8 +16,6 @@ std::uint16_t bit(std::size_t slot) {
   return slot < frame_chunks ? static_cast<std::uint16_t>(1U << slot) : 0xFFFF;
 }
 
-constexpr std::uint64_t described_bytes = 9;  // in the pack's directory, and the ids
-
 // What a copy would take. How many chunks the frame has is not known here: at least up to the last one that
 // is needed.
 std::uint64_t needed_bytes(std::uint16_t slots, std::uint32_t sealed_length) {
@@ -23,7 +23,7 @@ std::uint64_t needed_bytes(std::uint16_t slots, std::uint32_t sealed_length) {
   const auto needed = static_cast<std::uint64_t>(std::popcount(slots));
   const auto known = static_cast<std::uint64_t>(std::bit_width(slots));
   const std::uint64_t sealed = std::min(sealed_length * needed / known, needed * chunk_bytes);
-  return sealed + described_bytes + needed * sizeof(ContentId);
+  return sealed + directory_entry_bytes(needed);
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ Result<std::vector<PackFrame>> parse_directory(const std::string& name, ByteView
   WireReader in(bytes);
   const auto count = in.number<std::uint32_t>();
   std::vector<PackFrame> frames;
-  if (in.fits(count, 9)) frames.reserve(count);
+  if (in.fits(count, directory_entry_bytes(0))) frames.reserve(count);
   for (std::uint32_t i = 0; i < count && in.ok(); ++i) {
     PackFrame frame{in.number<std::uint32_t>(), in.number<std::uint32_t>(), {}};
     const auto ids = in.number<std::uint8_t>();

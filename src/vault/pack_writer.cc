@@ -8,7 +8,6 @@ namespace rekindle {
 
 namespace {
 
-constexpr std::size_t directory_entry_bytes = 9;  // and the ids
 constexpr std::size_t pack_end_bytes = aead_tag_bytes + pack_trailer_bytes;
 
 }  // namespace
@@ -29,14 +28,14 @@ PackWriter::PackPointer PackWriter::new_pack() {
   auto cipher = ObjectCipher::make(keys_, options_.kind, pack_object_name(options_.kind, name), random_);
   auto pack = std::make_shared<Pack>(name, std::move(cipher));
   pack->content = buffers_.take();
-  std::ranges::copy(pack->cipher.header(), pack->content.span().begin());
+  copy_bytes(pack->cipher.header(), pack->content.span());
   pack->used = header_bytes;
   return pack;
 }
 
 Result<Place> PackWriter::append(ByteView frame, std::vector<ContentId> ids) {
   const std::size_t length = frame.size() + aead_tag_bytes;
-  const std::size_t described = directory_entry_bytes + ids.size() * sizeof(ContentId);
+  const std::size_t described = directory_entry_bytes(ids.size());
   CHECK(header_bytes + length + described + pack_end_bytes <= options_.pack_bytes);
   PackPointer pack;
   PackPointer full;
@@ -122,8 +121,8 @@ Result<> PackWriter::finish_and_put(Pack& pack) {
   trailer.bytes(as_bytes("RKPACKED"));
   const Bytes end = trailer.take();
   const ByteSpan room = pack.content.span().subspan(pack.used);
-  std::ranges::copy(sealed, room.begin());
-  std::ranges::copy(end, room.subspan(sealed.size()).begin());
+  copy_bytes(sealed, room);
+  copy_bytes(end, room.subspan(sealed.size()));
   const std::size_t size = pack.used + sealed.size() + end.size();
   TRY(store_.put(pack.cipher.name(), pack.content.view().first(size)));
   buffers_.give_back(std::move(pack.content));

@@ -20,6 +20,10 @@ struct PackFrame {
   std::uint32_t length = 0;  // sealed
   std::vector<ContentId> ids;
 };
+// What a frame takes in the directory of its pack.
+constexpr std::size_t directory_entry_bytes(std::size_t ids) {
+  return 9 + ids * sizeof(ContentId);
+}
 
 struct PackWriterOptions {
   ObjectKind kind = ObjectKind::data;
