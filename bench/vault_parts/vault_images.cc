@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/vault_parts/stage_speeds.h"
+#include "bench/vault_parts/undecoded_disk.h"
 #include "disk/file_disk.h"
 #include "store/local_store.h"
 #include "vault/restore.h"
@@ -31,6 +32,7 @@ struct Input {
   std::size_t threads = 0;  // of a restore; 0: its default
   bool weak_password = false;
   bool data = false;
+  bool undecoded = false;
 };
 
 VaultSecret secret(PasswordCost cost = {}) {
@@ -89,8 +91,11 @@ Result<nlohmann::json> restore(const Input& input) {
   const double opening = seconds_since(begin);
   begin = std::chrono::steady_clock::now();
   const auto disk = TRY(vault->open_disk(RecoveryPointId(input.point), DiskId("disk")));
+  std::unique_ptr<BlockSource> undecoded;
+  if (input.undecoded) undecoded = TRY(UndecodedDisk::open(*store, *disk));
+  BlockSource& source = undecoded ? *undecoded : *disk;
   const std::uint64_t bytes =
-      TRY(restore_to_file(*disk, input.image, {.range = {}, .threads = input.threads}));
+      TRY(restore_to_file(source, input.image, {.range = {}, .threads = input.threads}));
   return nlohmann::json{
       {"open_seconds", opening}, {"copy_seconds", seconds_since(begin)}, {"bytes_restored", bytes}};
 }
@@ -175,6 +180,7 @@ int run(int argc, char** argv) {
   restoring->add_option("point", input.point)->required();
   restoring->add_option("image", input.image)->required();
   restoring->add_option("--threads", input.threads);
+  restoring->add_flag("--undecoded", input.undecoded, "The same reads and writes, and nothing between: junk");
   measuring->add_option("image", input.image)->required();
   measuring->add_option("--level", input.level);
   CLI11_PARSE(root, argc, argv);
