@@ -1,5 +1,5 @@
-// For tests: a VM with empty disks, whose CPUs stand still unless a test wants them to run; the test writes to
-// its disks in the guest's place.
+// For tests: a VM with empty disks, whose CPUs stand still unless a test wants them to run; the test writes
+// to its disks in the guest's place.
 #pragma once
 
 #include <gtest/gtest.h>

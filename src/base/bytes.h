@@ -35,8 +35,8 @@ inline Bytes to_bytes(ByteView view) {
 
 bool all_zero(ByteView bytes);
 
-// To the start of `to`, which has room for all; not overlapping. For what is large: std::ranges::copy() of spans
-// becomes a loop over single bytes with GCC 12.
+// To the start of `to`, which has room for all; not overlapping. For what is large: std::ranges::copy() of
+// spans becomes a loop over single bytes with GCC 12.
 inline void copy_bytes(ByteView from, ByteSpan to) {
   if (!from.empty()) std::memcpy(to.data(), from.data(), from.size());
 }
