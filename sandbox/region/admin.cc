@@ -55,6 +55,11 @@ Result<json> Admin::perform(const HttpRequest& request) {
     return json::object();
   }
   if (what == "POST faults") return change_faults(request);
+  if (what == "POST roles") {
+    const json body = json::parse(request.body_text(), nullptr, false);
+    TRY(roles_.put(TRY(role_from_json(body))));
+    return json::object();
+  }
   if (what == "POST proxies") {
     const json body = json::parse(request.body_text(), nullptr, false);
     const bool named = body.is_object() && body.contains("name") && body["name"].is_string();

@@ -1,4 +1,4 @@
-// What AWS does not have: faults, counts, inventory, proxies. Unsigned; see region.h for the paths.
+// What AWS does not have: faults, counts, inventory, proxies, roles. Unsigned; see region.h for the paths.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -8,6 +8,7 @@
 #include "net/http.h"
 #include "sandbox/region/cloud.h"
 #include "sandbox/region/region.h"
+#include "sandbox/region/roles.h"
 
 namespace rekindle::sandbox {
 
@@ -16,8 +17,9 @@ class Admin {
  public:
   static constexpr std::string_view prefix = "/rekindle-sandbox/";
 
-  // Both outlive this.
-  Admin(Cloud& cloud, AccessLog& access_log) : cloud_(cloud), access_log_(access_log) {}
+  // All outlive this.
+  Admin(Cloud& cloud, AccessLog& access_log, Roles& roles)
+      : cloud_(cloud), access_log_(access_log), roles_(roles) {}
 
   HttpResponse answer(const HttpRequest& request);
   nlohmann::json inventory();
@@ -32,6 +34,7 @@ class Admin {
 
   Cloud& cloud_;
   AccessLog& access_log_;
+  Roles& roles_;
 };
 
 }  // namespace rekindle::sandbox

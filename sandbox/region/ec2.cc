@@ -9,7 +9,6 @@ namespace {
 
 constexpr const char* ec2_namespace = "http://ec2.amazonaws.com/doc/2016-11-15/";
 constexpr const char* ec2_version = "2016-11-15";
-constexpr const char* sts_namespace = "https://sts.amazonaws.com/doc/2011-06-15/";
 
 Parameters parameters_of(const HttpRequest& request) {
   return Parameters::parse(request.body.empty() ? std::string_view(request.query) : request.body_text());
@@ -24,10 +23,6 @@ const Ec2Action* find_action(std::string_view name) {
     }
   }
   return nullptr;
-}
-
-HttpResponse xml_answer(int status, const pugi::xml_document& document) {
-  return HttpResponse::text(status, "text/xml;charset=UTF-8", to_text(document));
 }
 
 std::string new_request_id() {
@@ -81,25 +76,6 @@ HttpResponse answer_ec2(Cloud& cloud, const HttpRequest& request, const Faults::
   return xml_answer(200, document);
 }
 
-HttpResponse answer_sts(const RegionOptions& options, const HttpRequest& request) {
-  const std::string name = query_action(request);
-  const std::string request_id = new_request_id();
-  if (name != "GetCallerIdentity") {
-    return sts_refusal(refuse("InvalidAction", "Could not find operation {} in the local region", name),
-                       request_id);
-  }
-  pugi::xml_document document;
-  pugi::xml_node root = document.append_child("GetCallerIdentityResponse");
-  root.append_attribute("xmlns").set_value(sts_namespace);
-  Xml out(root);
-  Xml result = out.child("GetCallerIdentityResult");
-  result.add("Arn", fmt::format("arn:aws:iam::{}:user/sandbox", options.account_id));
-  result.add("UserId", options.access_key);
-  result.add("Account", options.account_id);
-  out.child("ResponseMetadata").add("RequestId", request_id);
-  return xml_answer(200, document);
-}
-
 HttpResponse ec2_refusal(const Refusal& refusal, const std::string& request_id) {
   pugi::xml_document document;
   Xml out(document.append_child("Response"));
@@ -107,19 +83,6 @@ HttpResponse ec2_refusal(const Refusal& refusal, const std::string& request_id) 
   error.add("Code", refusal.code);
   error.add("Message", refusal.message);
   out.add("RequestID", request_id);
-  return xml_answer(refusal.status, document);
-}
-
-HttpResponse sts_refusal(const Refusal& refusal, const std::string& request_id) {
-  pugi::xml_document document;
-  pugi::xml_node root = document.append_child("ErrorResponse");
-  root.append_attribute("xmlns").set_value(sts_namespace);
-  Xml out(root);
-  Xml error = out.child("Error");
-  error.add("Type", refusal.status < 500 ? "Sender" : "Receiver");
-  error.add("Code", refusal.code);
-  error.add("Message", refusal.message);
-  out.add("RequestId", request_id);
   return xml_answer(refusal.status, document);
 }
 

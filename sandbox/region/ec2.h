@@ -1,4 +1,4 @@
-// The EC2 Query API, version 2016-11-15, and STS GetCallerIdentity: form in, XML out.
+// The EC2 Query API, version 2016-11-15: form in, XML out.
 #pragma once
 
 #include <string>
@@ -13,9 +13,7 @@ namespace rekindle::sandbox {
 std::string query_action(const HttpRequest& request);
 
 HttpResponse answer_ec2(Cloud& cloud, const HttpRequest& request, const Faults::Verdict& verdict);
-HttpResponse answer_sts(const RegionOptions& options, const HttpRequest& request);
 
 HttpResponse ec2_refusal(const Refusal& refusal, const std::string& request_id);
-HttpResponse sts_refusal(const Refusal& refusal, const std::string& request_id);
 
 }  // namespace rekindle::sandbox

@@ -9,7 +9,10 @@
 #include "sandbox/region/cloud.h"
 #include "sandbox/region/ebs_direct.h"
 #include "sandbox/region/ec2.h"
+#include "sandbox/region/metadata.h"
+#include "sandbox/region/roles.h"
 #include "sandbox/region/signature.h"
+#include "sandbox/region/sts.h"
 
 namespace rekindle::sandbox {
 
@@ -19,8 +22,11 @@ constexpr auto tick_pause = std::chrono::milliseconds(20);
 
 class LocalRegion final : public Region {
  public:
-  explicit LocalRegion(std::unique_ptr<Cloud> cloud)
-      : cloud_(std::move(cloud)), ebs_(*cloud_), admin_(*cloud_, access_log_) {}
+  LocalRegion(std::unique_ptr<Cloud> cloud, std::unique_ptr<Roles> roles)
+      : cloud_(std::move(cloud)),
+        roles_(std::move(roles)),
+        ebs_(*cloud_),
+        admin_(*cloud_, access_log_, *roles_) {}
 
   ~LocalRegion() override { server_.reset(); }
 
@@ -70,7 +76,7 @@ class LocalRegion final : public Region {
                        const Faults::Verdict& verdict) {
     if (service == "ec2") return answer_ec2(*cloud_, request, verdict);
     if (service == "ebs") return ebs_.answer(request, ebs_route(request));
-    if (service == "sts") return answer_sts(cloud_->options(), request);
+    if (service == "sts") return answer_sts(cloud_->options(), *roles_, request, cloud_->now_ms());
     return refusal_for(
         service,
         {"NotImplemented",
@@ -81,7 +87,8 @@ class LocalRegion final : public Region {
                              const std::string& action) {
     const RegionOptions& options = cloud_->options();
     const Time now{std::chrono::milliseconds(cloud_->now_ms())};
-    auto verified = verify_signature(request, {options.access_key, options.secret_key}, options.name, now);
+    auto verified =
+        verify_signature(request, {options.access_key, options.secret_key}, *roles_, options.name, now);
     if (!verified.ok())
       return refusal_for(service.empty() && request.raw_path != "/" ? "ebs" : service,
                          std::move(verified).error());
@@ -101,6 +108,8 @@ class LocalRegion final : public Region {
 
   HttpResponse handle(const HttpRequest& request) {
     if (request.raw_path.starts_with(Admin::prefix)) return admin_.answer(request);
+    if (request.raw_path.starts_with(metadata_prefix))
+      return answer_metadata(cloud_->options(), *roles_, request, cloud_->now_ms());
     const std::string service = claimed_service(request);
     const std::string action = action_of(service, request);
     HttpResponse response = handle_signed(request, service, action);
@@ -115,6 +124,7 @@ class LocalRegion final : public Region {
   }
 
   std::unique_ptr<Cloud> cloud_;
+  std::unique_ptr<Roles> roles_;
   AccessLog access_log_;
   EbsDirect ebs_;
   Admin admin_;
@@ -127,7 +137,8 @@ class LocalRegion final : public Region {
 
 Result<std::unique_ptr<Region>> Region::start(RegionOptions options) {
   auto cloud = TRY(Cloud::open(std::move(options)));
-  auto region = std::make_unique<LocalRegion>(std::move(cloud));
+  auto roles = TRY(Roles::open(cloud->options().directory, cloud->options().secret_key));
+  auto region = std::make_unique<LocalRegion>(std::move(cloud), std::move(roles));
   TRY(region->listen());
   return std::unique_ptr<Region>(std::move(region));
 }

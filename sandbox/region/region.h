@@ -4,6 +4,7 @@
 //
 // Everything lives under one directory:
 //   region.db              what exists (SQLite)
+//   roles.json             IAM roles
 //   layers/                the bytes of volumes and snapshots, copy-on-write (qcow2_layer.h)
 //   instances/<id>/        console.log, qemu.log, qmp.sock of each instance
 //   attached/<id>/<device> a volume attached to a proxy, as a file of the volume's size
@@ -23,6 +24,10 @@
 //   GET    /rekindle-sandbox/calls      counts of calls and bytes by action; DELETE: from zero again
 //   GET    /rekindle-sandbox/inventory  all that exists
 //   POST   /rekindle-sandbox/proxies    {"name": "proxy-1"} -> {"instance_id": ..., "attached": directory}
+//   POST   /rekindle-sandbox/roles      {"name": "rekindle", "external_id": "...", "life_seconds": 0}: an IAM
+//   role,
+//                                       for AssumeRole and for the instances (roles.h)
+//   PUT, GET /latest/...                the instance metadata service, version 2 (metadata.h)
 #pragma once
 
 #include <chrono>

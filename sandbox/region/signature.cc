@@ -69,7 +69,7 @@ std::optional<Authorization> parse_authorization(std::string_view header) {
 
 // The code and status a service uses for each way to fail.
 struct Dialect {
-  const char *missing, *unknown_key, *mismatch, *expired;
+  const char *missing, *unknown_key, *mismatch, *expired, *session_ended;
   int key_status, mismatch_status, expired_status;
 };
 
@@ -79,17 +79,19 @@ Dialect dialect_of(std::string_view service) {
             "UnrecognizedClientException",
             "InvalidSignatureException",
             "InvalidSignatureException",
+            "ExpiredTokenException",
             403,
             403,
             403};
   }
   if (service == "ec2") {
-    return {"AuthFailure", "AuthFailure", "AuthFailure", "RequestExpired", 401, 401, 400};
+    return {"AuthFailure", "AuthFailure", "AuthFailure", "RequestExpired", "RequestExpired", 401, 401, 400};
   }
   return {"MissingAuthenticationToken",
           "InvalidClientTokenId",
           "SignatureDoesNotMatch",
           "SignatureDoesNotMatch",
+          "ExpiredToken",
           403,
           403,
           403};
@@ -236,14 +238,38 @@ Outcome<> check_time(const Authorization& authorization, const std::string& time
   return Refusal{dialect.expired, message, dialect.expired_status};
 }
 
+Refusal unknown_key(const Dialect& dialect, std::string_view service) {
+  const char* message = service == "ec2" ? "AWS was not able to validate the provided access credentials"
+                                         : "The security token included in the request is invalid.";
+  return {dialect.unknown_key, message, dialect.key_status};
+}
+
+// The secret of the key that the request names.
+Outcome<std::string> secret_for(const HttpRequest& request, const Authorization& authorization,
+                                const Dialect& dialect, const Credentials& credentials, const Roles& roles,
+                                Time now) {
+  if (authorization.access_key == credentials.access_key) return credentials.secret_key;
+  const auto session = roles.session_of(authorization.access_key, request.headers.get("x-amz-security-token"),
+                                        now.time_since_epoch().count());
+  if (!session) return unknown_key(dialect, authorization.service);
+  if (!session->expired) return session->secret_key;
+  return Refusal{dialect.session_ended, "The security token included in the request is expired",
+                 dialect.expired_status};
+}
+
 }  // namespace
+
+std::string claimed_access_key(const HttpRequest& request) {
+  const auto authorization = parse_authorization(request.headers.get("Authorization"));
+  return authorization ? authorization->access_key : "";
+}
 
 std::string claimed_service(const HttpRequest& request) {
   const auto authorization = parse_authorization(request.headers.get("Authorization"));
   return authorization ? authorization->service : "";
 }
 
-Outcome<> verify_signature(const HttpRequest& request, const Credentials& credentials,
+Outcome<> verify_signature(const HttpRequest& request, const Credentials& credentials, const Roles& roles,
                            const std::string& region, Time now) {
   const auto authorization = parse_authorization(request.headers.get("Authorization"));
   if (!authorization) {
@@ -252,12 +278,7 @@ Outcome<> verify_signature(const HttpRequest& request, const Credentials& creden
                    "Missing Authentication Token: sign the request with AWS Signature Version 4", 403};
   }
   const Dialect dialect = dialect_of(authorization->service);
-  if (authorization->access_key != credentials.access_key) {
-    const char* message = authorization->service == "ec2"
-                              ? "AWS was not able to validate the provided access credentials"
-                              : "The security token included in the request is invalid.";
-    return Refusal{dialect.unknown_key, message, dialect.key_status};
-  }
+  const std::string secret = TRY(secret_for(request, *authorization, dialect, credentials, roles, now));
   if (authorization->region != region || authorization->terminator != "aws4_request") {
     return mismatch(
         dialect, authorization->service,
@@ -267,8 +288,8 @@ Outcome<> verify_signature(const HttpRequest& request, const Credentials& creden
   TRY(check_time(*authorization, timestamp, dialect, now));
   TRY(check_signed_headers(request, *authorization, dialect));
   const std::string hash = TRY(payload_hash(request, *authorization, dialect));
-  const std::string expected = sign(*authorization, credentials.secret_key, timestamp,
-                                    canonical_request(request, *authorization, hash));
+  const std::string expected =
+      sign(*authorization, secret, timestamp, canonical_request(request, *authorization, hash));
   if (!equal_secrets(as_bytes(expected), as_bytes(authorization->signature))) {
     return mismatch(dialect, authorization->service, "the signature differs");
   }

@@ -30,4 +30,8 @@ std::string to_text(const pugi::xml_document& document) {
   return out.str();
 }
 
+HttpResponse xml_answer(int status, const pugi::xml_document& document) {
+  return HttpResponse::text(status, "text/xml;charset=UTF-8", to_text(document));
+}
+
 }  // namespace rekindle::sandbox

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "net/http.h"
 #include "sandbox/region/model.h"
 
 namespace rekindle::sandbox {
@@ -42,5 +43,6 @@ class Xml {
 };
 
 std::string to_text(const pugi::xml_document& document);
+HttpResponse xml_answer(int status, const pugi::xml_document& document);
 
 }  // namespace rekindle::sandbox

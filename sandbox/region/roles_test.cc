@@ -1,0 +1,109 @@
+// Temporary credentials as boto3 gets and uses them.
+#include "net/curl_transport.h"
+#include "sandbox/region/region_fixture.h"
+
+namespace rekindle::sandbox {
+namespace {
+
+using nlohmann::json;
+
+class RolesTest : public RegionTest {
+ protected:
+  void make_role(const json& role) {
+    HttpRequest request;
+    request.method = "POST";
+    request.url = region->endpoint() + "/rekindle-sandbox/roles";
+    request.body = to_bytes(as_bytes(role.dump()));
+    const auto answer = CurlTransport().send(request);
+    ASSERT_TRUE(answer.ok()) << answer.error().message();
+    ASSERT_EQ(answer->status, 200) << answer->body_text();
+  }
+  static constexpr const char* prelude = R"(
+def assume(name='dr', **more): return sts.assume_role(RoleArn='arn:aws:iam::123456789012:role/' + name, RoleSessionName='me', **more)
+def with_keys(service, keys, **changed):
+    words = dict(aws_access_key_id=keys['AccessKeyId'], aws_secret_access_key=keys['SecretAccessKey'], aws_session_token=keys['SessionToken'])
+    words.update(changed)
+    return client(service, **words)
+)";
+  json role_script(const std::string& script) { return boto(prelude + script); }
+};
+
+TEST_F(RolesTest, AnAssumedRoleMayCallEveryService) {
+  make_role({{"name", "dr"}});
+  const json seen = role_script(R"(
+keys = assume()['Credentials']
+who = with_keys('sts', keys).get_caller_identity()
+done(arn=who['Arn'], account=who['Account'], vpcs=len(with_keys('ec2', keys).describe_vpcs()['Vpcs']),
+     snapshot=with_keys('ebs', keys).start_snapshot(VolumeSize=1)['Status'])
+)");
+  EXPECT_EQ(seen["arn"], "arn:aws:sts::123456789012:assumed-role/dr/me");
+  EXPECT_EQ(seen["account"], "123456789012");
+  EXPECT_EQ(seen["vpcs"], 0);
+  EXPECT_EQ(seen["snapshot"], "pending");
+}
+
+TEST_F(RolesTest, ARoleAsksForItsExternalId) {
+  make_role({{"name", "dr"}, {"external_id", "x1"}});
+  const json seen = role_script(R"(
+arn = 'arn:aws:iam::123456789012:role/'
+def tried(**more): return refused(sts.assume_role, RoleSessionName='me', **more)
+done(none=tried(RoleArn=arn + 'dr'), wrong=tried(RoleArn=arn + 'dr', ExternalId='other'), unknown=tried(RoleArn=arn + 'other'),
+     short=tried(RoleArn=arn + 'dr', ExternalId='x1', DurationSeconds=900), right=assume(ExternalId='x1')['AssumedRoleUser']['Arn'])
+)");
+  for (const char* wrong : {"none", "wrong", "unknown"}) EXPECT_EQ(seen[wrong], refusal("AccessDenied", 403));
+  EXPECT_EQ(seen["short"], nullptr);
+  EXPECT_EQ(seen["right"], "arn:aws:sts::123456789012:assumed-role/dr/me");
+}
+
+TEST_F(RolesTest, SessionsEndAndTheirTokensAreNotInterchangeable) {
+  make_role({{"name", "dr"}});
+  make_role({{"name", "short"}, {"life_seconds", 1}});
+  const json seen = role_script(R"(
+keys, other, short = assume()['Credentials'], assume()['Credentials'], assume('short')['Credentials']
+time.sleep(1.1)
+done(foreign=refused(with_keys('ec2', keys, aws_session_token=other['SessionToken']).describe_vpcs),
+     none=refused(with_keys('ec2', keys, aws_session_token=None).describe_vpcs),
+     secret=refused(with_keys('ec2', keys, aws_secret_access_key='x').describe_vpcs),
+     ec2=refused(with_keys('ec2', short).describe_vpcs), sts=refused(with_keys('sts', short).get_caller_identity),
+     ebs=refused(with_keys('ebs', short).start_snapshot, VolumeSize=1))
+)");
+  for (const char* wrong : {"foreign", "none", "secret"}) EXPECT_EQ(seen[wrong], refusal("AuthFailure", 401));
+  EXPECT_EQ(seen["ec2"], refusal("RequestExpired", 400));
+  EXPECT_EQ(seen["sts"], refusal("ExpiredToken", 403));
+  EXPECT_EQ(seen["ebs"], refusal("ExpiredTokenException", 403));
+}
+
+TEST_F(RolesTest, TheMetadataServiceGivesOutTheRoleToWhoShowsAToken) {
+  const std::string script = R"(
+import urllib.request, urllib.error
+def ask(path, method='GET', **headers):
+    request = urllib.request.Request(endpoint + path, method=method, headers={k.replace('_', '-'): v for k, v in headers.items()})
+    try:
+        with urllib.request.urlopen(request) as answer: return [answer.status, answer.read().decode()]
+    except urllib.error.HTTPError as error: return [error.code, '']
+roles = '/latest/meta-data/iam/security-credentials/'
+status, token = ask('/latest/api/token', 'PUT', X_aws_ec2_metadata_token_ttl_seconds='60')
+seen = dict(token=status, bare=ask(roles)[0], get=ask('/latest/api/token')[0], endless=ask('/latest/api/token', 'PUT')[0],
+            role=ask(roles, X_aws_ec2_metadata_token=token), region=ask('/latest/meta-data/placement/region', X_aws_ec2_metadata_token=token))
+)";
+  EXPECT_EQ(boto(script + "done(**seen)")["role"][0], 404) << "no role yet";
+  make_role({{"name", "proxy"}});
+  start();  // roles outlive the server
+  const json seen = boto(script + R"(
+os.environ.pop('AWS_EC2_METADATA_DISABLED')
+from botocore.utils import InstanceMetadataFetcher
+keys = InstanceMetadataFetcher(base_url=endpoint).retrieve_iam_role_credentials()
+who = client('sts', aws_access_key_id=keys['access_key'], aws_secret_access_key=keys['secret_key'], aws_session_token=keys['token']).get_caller_identity()
+done(arn=who['Arn'], **seen)
+)");
+  EXPECT_EQ(seen["token"], 200);
+  EXPECT_EQ(seen["bare"], 401);
+  EXPECT_EQ(seen["get"], 405);
+  EXPECT_EQ(seen["endless"], 400);
+  EXPECT_EQ(seen["role"], (json::array({200, "proxy"})));
+  EXPECT_EQ(seen["region"], (json::array({200, "us-east-1"})));
+  EXPECT_EQ(seen["arn"], "arn:aws:sts::123456789012:assumed-role/proxy/instance");
+}
+
+}  // namespace
+}  // namespace rekindle::sandbox
