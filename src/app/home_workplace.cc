@@ -8,6 +8,7 @@
 #include "app/secret_box.h"
 #include "app/vault_store.h"
 #include "aws/aws_site.h"
+#include "aws/credential_sources.h"
 #include "aws/s3_store.h"
 #include "base/file.h"
 #include "net/curl_transport.h"
@@ -70,7 +71,8 @@ class HomeWorkplace final : public Workplace, public Sites, public Vaults {
  private:
   Result<VsphereOptions> options_of(const Datacenter& datacenter);
   Result<std::unique_ptr<AwsSite>> make_site(const Account& account);
-  Result<AwsCredentials> credentials_of(const Account& account);
+  Result<Credentials> own_credentials_of(const Account& account, const CredentialContext& context);
+  Result<Credentials> credentials_of(const Account& account);
   Result<std::unique_ptr<VaultStore>> open_store(const VaultSettings& settings);
   Result<OpenVault> open_vault(const VaultSettings& settings, bool make);
 
@@ -110,10 +112,30 @@ Result<SnapshotSource*> HomeWorkplace::datacenter(const std::string& name) {
   return site.get();
 }
 
-Result<AwsCredentials> HomeWorkplace::credentials_of(const Account& account) {
-  const std::string secret =
-      TRY(secrets_.unseal(account.sealed_secret_access_key), "account {}", account.name);
-  return AwsCredentials{account.access_key_id, secret, ""};
+Result<Credentials> HomeWorkplace::own_credentials_of(const Account& account,
+                                                      const CredentialContext& context) {
+  switch (account.credentials) {
+    case CredentialKind::access_key:
+      return Credentials(account.access_key_id, TRY(secrets_.unseal(account.sealed_secret_access_key)));
+    case CredentialKind::environment:
+      return environment_credentials(context);
+    case CredentialKind::profile:
+      return profile_credentials(context, account.profile);
+    case CredentialKind::instance_role:
+      return instance_role_credentials(context);
+  }
+  return error(ErrorCode::corrupt, "its kind of credentials is not known to this version");
+}
+
+Result<Credentials> HomeWorkplace::credentials_of(const Account& account) {
+  const CredentialContext context{http_, clock_, random_, account.region, account.endpoint};
+  const Credentials own = TRY(own_credentials_of(account, context), "account {}", account.name);
+  if (account.role_arn.empty()) return own;
+  RoleToAssume role{account.role_arn, ""};
+  if (!account.sealed_external_id.empty()) {
+    role.external_id = TRY(secrets_.unseal(account.sealed_external_id), "account {}", account.name);
+  }
+  return assumed_role_credentials(context, own, role);
 }
 
 Result<std::unique_ptr<AwsSite>> HomeWorkplace::make_site(const Account& account) {
@@ -135,7 +157,7 @@ Result<RecoveryTarget*> HomeWorkplace::account(const std::string& name) {
 }
 
 Result<std::unique_ptr<VaultStore>> HomeWorkplace::open_store(const VaultSettings& settings) {
-  AwsCredentials credentials;
+  Credentials credentials;
   if (!settings.account.empty()) {
     const auto account = TRY(TRY(catalog())->get<Account>(settings.account));
     credentials = TRY(credentials_of(account));

@@ -13,7 +13,7 @@ namespace {
 // Around those of the S3 client, which take a minute: a line that is down for some minutes ends no backup.
 constexpr RetryPolicy store_retries{6, std::chrono::milliseconds(1000), std::chrono::milliseconds(30000)};
 
-Result<S3StoreOptions> s3_options(const VaultSettings& settings, const AwsCredentials& credentials) {
+Result<S3StoreOptions> s3_options(const VaultSettings& settings, const Credentials& credentials) {
   constexpr std::string_view scheme = "s3://";
   if (!settings.s3.starts_with(scheme)) {
     return error(ErrorCode::invalid_argument, "'{}' is not a place on S3 like s3://bucket/prefix",
@@ -41,7 +41,7 @@ Result<S3StoreOptions> s3_options(const VaultSettings& settings, const AwsCreden
 
 }  // namespace
 
-Result<VaultStore> VaultStore::open(const VaultSettings& settings, const AwsCredentials& credentials,
+Result<VaultStore> VaultStore::open(const VaultSettings& settings, const Credentials& credentials,
                                     HttpTransport& transport, Clock& clock, Random& random) {
   VaultStore opened;
   auto& layers = opened.layers_;

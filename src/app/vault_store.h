@@ -19,7 +19,7 @@ class VaultStore {
  public:
   // `credentials` are for S3 only. The references outlive this; `random` allows any thread. Errors of
   // LocalStore::open and S3Store::open.
-  static Result<VaultStore> open(const VaultSettings& settings, const AwsCredentials& credentials,
+  static Result<VaultStore> open(const VaultSettings& settings, const Credentials& credentials,
                                  HttpTransport& transport, Clock& clock, Random& random);
 
   ObjectStore& store() { return *layers_.back(); }

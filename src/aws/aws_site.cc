@@ -80,11 +80,7 @@ Result<std::unique_ptr<AwsSite>> AwsSite::make(const AwsSiteOptions& options, Ht
   if (options.region.empty()) {
     return error(ErrorCode::invalid_argument, "the AWS account names no region; give one, like eu-central-1");
   }
-  if (options.credentials.access_key_id.empty() || options.credentials.secret_access_key.empty()) {
-    return error(ErrorCode::invalid_argument,
-                 "the AWS account has no access key or no secret; set them with `rekindle "
-                 "account`");
-  }
+  TRY(options.credentials.check());
   auto service = [&](const char* name) {
     return ServiceClient::make({name, options.region, options.endpoint, options.credentials, options.retries},
                                transport, clock, random);

@@ -18,7 +18,7 @@ struct AwsSiteOptions {
   std::string region;  // "eu-central-1"
   std::string
       endpoint;  // of all services, "http://127.0.0.1:5555"; empty: each service's real one in the region
-  AwsCredentials credentials;
+  Credentials credentials;
   EbsQuotas ebs_quotas;
   RetryPolicy retries{8, std::chrono::milliseconds(200), std::chrono::milliseconds(20000)};
   // For how long AWS may deny what it has just made. The EBS team names two minutes for PutSnapshotBlock.

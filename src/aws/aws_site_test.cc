@@ -75,7 +75,7 @@ TEST_F(AwsSiteTest, NeedsARegionAndAKey) {
   wrong.region.clear();
   EXPECT_EQ(AwsSite::make(wrong, transport, clock, random).error().code(), ErrorCode::invalid_argument);
   wrong = options();
-  wrong.credentials.secret_access_key.clear();
+  wrong.credentials = {"AKIDEXAMPLE", ""};
   EXPECT_EQ(AwsSite::make(wrong, transport, clock, random).error().code(), ErrorCode::invalid_argument);
 }
 

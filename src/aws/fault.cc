@@ -168,6 +168,10 @@ bool may_be_clock_skew(const AwsFault& fault) {
   return says_unknown_caller(fault.code) || says_wrong_secret(fault.code) || says_expired(fault.code);
 }
 
+bool may_be_expired_credentials(const AwsFault& fault) {
+  return says_expired(fault.code);
+}
+
 Error to_error(const AwsFault& fault, const FaultContext& context) {
   const std::string said = readable(fault);
   if (says_unknown_caller(fault.code)) {

@@ -35,6 +35,8 @@ FaultClass classify(const AwsFault& fault);
 bool says_not_found(const AwsFault& fault);
 // It may be a matter of our clock being wrong (checked against the server's Date by the caller).
 bool may_be_clock_skew(const AwsFault& fault);
+// The session token has ended (or our clock is wrong, which the caller looks at first).
+bool may_be_expired_credentials(const AwsFault& fault);
 
 struct FaultContext {
   std::string service;  // "ec2"

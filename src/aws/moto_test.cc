@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "aws/aws_site.h"
+#include "aws/credential_sources.h"
 #include "aws/moto_server_for_tests.h"
 #include "net/curl_transport.h"
 
@@ -62,6 +63,16 @@ class MotoTest : public testing::Test {
   std::unique_ptr<MotoServer> moto;
   std::unique_ptr<AwsSite> site;
 };
+
+TEST_F(MotoTest, AssumesARole) {
+  const CredentialContext context{transport, clock, random, "eu-central-1", moto->url()};
+  const auto role = assumed_role_credentials(context, {"AKIDEXAMPLE", "secret"},
+                                             {"arn:aws:iam::123456789012:role/rekindle", "external"});
+  const auto keys = role.get();
+  ASSERT_TRUE(keys.ok()) << keys.error().message();
+  EXPECT_THAT(keys->access_key_id, testing::StartsWith("ASIA"));
+  EXPECT_FALSE(keys->session_token.empty());
+}
 
 TEST_F(MotoTest, KnowsWhoWeAreAndKeepsAnImageBlockForBlock) {
   const auto identity = site->identity();

@@ -21,7 +21,7 @@ struct S3BucketOptions {
   // https://endpoint/bucket/key instead of https://bucket.endpoint/key. Not given: by path at an endpoint of
   // one's own, and where a dot in the bucket's name would not fit the TLS certificate.
   std::optional<bool> by_path;
-  AwsCredentials credentials;
+  Credentials credentials;
   RetryPolicy retries{8, std::chrono::milliseconds(200), std::chrono::milliseconds(20000)};
 };
 

@@ -146,7 +146,7 @@ TEST_F(S3StoreOnServer, DoesNotListWhatOthersKeepInTheBucket) {
 TEST_F(S3StoreOnServer, SaysThatTheSecretIsWrong) {
   Bucket bucket;
   S3StoreOptions options = bucket.options();
-  options.bucket.credentials.secret_access_key = "another";
+  options.bucket.credentials = {S3Server::credentials.access_key_id, "another"};
   const auto opened = bucket.open(options);
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().code(), ErrorCode::unauthenticated);
@@ -156,7 +156,7 @@ TEST_F(S3StoreOnServer, SaysThatTheSecretIsWrong) {
 TEST_F(S3StoreOnServer, SaysThatTheKeyIsUnknown) {
   Bucket bucket;
   S3StoreOptions options = bucket.options();
-  options.bucket.credentials.access_key_id = "AKIDNOBODY";
+  options.bucket.credentials = {"AKIDNOBODY", S3Server::credentials.secret_access_key};
   const auto opened = bucket.open(options);
   ASSERT_FALSE(opened.ok());
   EXPECT_EQ(opened.error().code(), ErrorCode::unauthenticated);

@@ -79,12 +79,24 @@ Result<std::unique_ptr<ServiceClient>> ServiceClient::make(ServiceOptions option
 }
 
 Result<ServiceReply> ServiceClient::send_once(ServiceCall& call) {
+  const AwsCredentials credentials = TRY(options_.credentials.get());
+  {
+    const std::lock_guard lock(used_mutex_);
+    used_ = credentials;
+  }
   const Time now = clock_.now() + milliseconds(clock_offset_ms_.load());
-  TRY(sign(call.request, options_.credentials, {options_.region, options_.service}, now, call.payload));
+  TRY(sign(call.request, credentials, {options_.region, options_.service}, now, call.payload));
   ServiceReply reply;
   reply.response = TRY(transport_.send(call.request));
   if (reply.response.status < 200 || reply.response.status > 299) reply.fault = read_fault(reply.response);
   return reply;
+}
+
+// Temporary credentials can end before they said they would: the role's sessions were revoked.
+bool ServiceClient::renew_credentials(const ServiceReply& reply) {
+  if (!reply.fault || !may_be_expired_credentials(*reply.fault)) return false;
+  const std::lock_guard lock(used_mutex_);
+  return options_.credentials.expired(used_);
 }
 
 // EC2 answers a wrong clock with AuthFailure, as it does a wrong key: only the Date header tells them apart.
@@ -129,6 +141,7 @@ Result<ServiceReply> ServiceClient::send(ServiceCall call) {
   call.request.url = options_.endpoint + call.path;
   const auto started = clock_.ticks();
   bool clock_followed = false;
+  bool renewed = false;
   for (int attempt = 1;; ++attempt) {
     auto reply = send_once(call);
     if (reply.ok() && !reply->fault) {
@@ -137,6 +150,10 @@ Result<ServiceReply> ServiceClient::send(ServiceCall call) {
     }
     if (reply.ok() && !clock_followed && follow_server_clock(*reply)) {
       clock_followed = true;
+      continue;
+    }
+    if (reply.ok() && !renewed && renew_credentials(*reply)) {
+      renewed = true;
       continue;
     }
     const auto pause = pause_before_retry(call, reply, attempt, clock_.ticks() - started);
@@ -149,7 +166,12 @@ Result<ServiceReply> ServiceClient::send(ServiceCall call) {
 }
 
 Error ServiceClient::error_of(const AwsFault& fault, std::string_view action) const {
-  return to_error(fault, {options_.service, std::string(action), options_.credentials.access_key_id});
+  return to_error(fault, {options_.service, std::string(action), access_key_id()});
+}
+
+std::string ServiceClient::access_key_id() const {
+  const std::lock_guard lock(used_mutex_);
+  return used_.access_key_id;
 }
 
 Result<HttpResponse> ServiceClient::call(ServiceCall call) {

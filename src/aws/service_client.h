@@ -21,7 +21,7 @@ struct ServiceOptions {
   std::string service;   // "ec2": in the signature, and in the address of the real AWS
   std::string region;    // "eu-central-1"
   std::string endpoint;  // "http://127.0.0.1:5555"; empty: the real AWS
-  AwsCredentials credentials;
+  Credentials credentials;
   RetryPolicy retries{8, std::chrono::milliseconds(200), std::chrono::milliseconds(20000)};
 };
 
@@ -69,11 +69,14 @@ class ServiceClient {
   Result<HttpResponse> call(ServiceCall call);
 
   Error error_of(const AwsFault& fault, std::string_view action) const;
+  // Of the last call; "" before the first.
+  std::string access_key_id() const;
   const ServiceOptions& options() const { return options_; }
 
  private:
   ServiceClient(ServiceOptions options, HttpTransport& transport, Clock& clock, Random& random);
   Result<ServiceReply> send_once(ServiceCall& call);
+  bool renew_credentials(const ServiceReply& reply);
   bool follow_server_clock(const ServiceReply& reply);
   std::optional<std::chrono::milliseconds> pause_before_retry(const ServiceCall& call,
                                                               const Result<ServiceReply>& reply, int attempt,
@@ -84,6 +87,8 @@ class ServiceClient {
   Clock& clock_;
   Random& random_;
   RetryBudget budget_;
+  mutable std::mutex used_mutex_;
+  AwsCredentials used_;                           // of the last call
   std::atomic<std::int64_t> clock_offset_ms_{0};  // the server's time minus ours
 };
 

@@ -160,5 +160,46 @@ TEST(HttpDate, ReadsTheFixedFormat) {
   EXPECT_FALSE(parse_http_date("Sun, 06 Foo 1994 08:49:37 GMT").has_value());
 }
 
+// A source whose keys are ASIA1, ASIA2, ...
+class CountingSource final : public CredentialSource {
+ public:
+  Result<AwsCredentials> get() override {
+    return AwsCredentials{"ASIA" + std::to_string(number), "secret", "token"};
+  }
+  void expired(const AwsCredentials& refused) override {
+    EXPECT_EQ(refused.access_key_id, "ASIA" + std::to_string(number));
+    ++number;
+  }
+  int number = 1;
+};
+
+constexpr std::string_view expired =
+    "<Response><Errors><Error><Code>RequestExpired</Code><Message>Request has "
+    "expired.</Message></Error></Errors></Response>";
+
+TEST_F(ServiceClientTest, CallsAgainWithNewCredentialsWhenThoseHaveEnded) {
+  options.credentials = Credentials(std::make_shared<CountingSource>());
+  client = *ServiceClient::make(options, transport, clock, random);
+  transport.answer(400, expired);
+  transport.answer(200, "fine");
+  ServiceCall once = call();
+  once.repeatable = false;  // it was refused: nothing was done
+  ASSERT_TRUE(client->call(once).ok());
+  EXPECT_THAT(std::string(transport.requests()[1].headers.get("Authorization")),
+              HasSubstr("Credential=ASIA2/"));
+  transport.answer(400, expired);
+  transport.answer(400, expired);
+  const auto refused = client->call(once);
+  ASSERT_FALSE(refused.ok()) << "once, not for ever";
+  EXPECT_EQ(refused.error().code(), ErrorCode::unauthenticated);
+  EXPECT_THAT(refused.error().message(), HasSubstr("ASIA3"));
+}
+
+TEST_F(ServiceClientTest, AKeyThatStaysTheSameIsNotTriedAgain) {
+  transport.answer(400, expired);
+  EXPECT_EQ(client->call(call()).error().code(), ErrorCode::unauthenticated);
+  EXPECT_EQ(transport.requests().size(), 1U);
+}
+
 }  // namespace
 }  // namespace rekindle

@@ -14,7 +14,8 @@ namespace rekindle {
 template <typename T>
 nlohmann::json shown(const T& record) {
   nlohmann::json body = record;
-  for (const char* secret : {"sealed_password", "sealed_secret_access_key", "sealed_passphrase"})
+  for (const char* secret :
+       {"sealed_password", "sealed_secret_access_key", "sealed_passphrase", "sealed_external_id"})
     body.erase(secret);
   return body;
 }

@@ -40,28 +40,64 @@ void add_datacenter_add(CLI::App& noun, Session& session) {
                    "SHA-256 of its TLS certificate; without it, the one it shows now is pinned");
 }
 
+struct AccountInput {
+  Account settings;
+  std::string secret_file;
+  std::string external_id;
+  bool environment = false;
+  bool instance_role = false;
+};
+
+// The account with its secrets sealed; asks for the secret access key if there is one.
+Result<Account> account_of(const AccountInput& input, Workplace& workplace) {
+  Account account = input.settings;
+  const int kinds = int{!account.access_key_id.empty()} + int{input.environment} +
+                    int{!account.profile.empty()} + int{input.instance_role};
+  if (kinds != 1) {
+    return error(ErrorCode::invalid_argument,
+                 "say where the credentials come from: one of --access-key-id, --environment, --profile and "
+                 "--instance-role");
+  }
+  if (input.environment) account.credentials = CredentialKind::environment;
+  if (input.instance_role) account.credentials = CredentialKind::instance_role;
+  if (!account.profile.empty()) account.credentials = CredentialKind::profile;
+  if (account.credentials == CredentialKind::access_key) {
+    const std::string secret = TRY(read_secret(input.secret_file, "REKINDLE_SECRET_ACCESS_KEY",
+                                               "Secret access key of " + account.access_key_id));
+    account.sealed_secret_access_key = TRY(workplace.seal(secret));
+  }
+  if (!input.external_id.empty()) account.sealed_external_id = TRY(workplace.seal(input.external_id));
+  return account;
+}
+
 void add_account_add(CLI::App& noun, Session& session) {
-  auto input = std::make_shared<Registration<Account>>();
-  CLI::App* verb = add_verb(
-      noun, "add", "Register an AWS account and region", session,
-      [&session, input](Workplace& workplace) -> Result<> {
-        Account account = input->settings;
-        const std::string secret = TRY(read_secret(input->secret_file, "REKINDLE_SECRET_ACCESS_KEY",
-                                                   "Secret access key of " + account.access_key_id));
-        account.sealed_secret_access_key = TRY(workplace.seal(secret));
-        const std::string identity = TRY(workplace.probe_account(account), "registering {}", account.name);
-        Catalog* catalog = TRY(workplace.catalog());
-        TRY(catalog->put(account));
-        session.output.say(
-            fmt::format("Registered {}: account {} in {}.", account.name, identity, account.region));
-        if (session.output.json) session.output.record(shown(account));
-        return {};
-      });
+  auto input = std::make_shared<AccountInput>();
+  CLI::App* verb = add_verb(noun, "add", "Register an AWS account and region", session,
+                            [&session, input](Workplace& workplace) -> Result<> {
+                              const Account account = TRY(account_of(*input, workplace));
+                              const std::string identity =
+                                  TRY(workplace.probe_account(account), "registering {}", account.name);
+                              Catalog* catalog = TRY(workplace.catalog());
+                              TRY(catalog->put(account));
+                              session.output.say(fmt::format("Registered {}: account {} in {}.", account.name,
+                                                             identity, account.region));
+                              if (session.output.json) session.output.record(shown(account));
+                              return {};
+                            });
   verb->add_option("name", input->settings.name, "How you call it")->required();
   verb->add_option("--region", input->settings.region, "us-east-1, ...")->required();
-  verb->add_option("--access-key-id", input->settings.access_key_id, "AKIA...")->required();
+  CLI::Option_group* who = verb->add_option_group("Credentials", "One of:");
+  who->add_option("--access-key-id", input->settings.access_key_id, "AKIA..., with its secret");
+  who->add_flag("--environment", input->environment,
+                "AWS_ACCESS_KEY_ID and its companions, of each command's environment");
+  who->add_option("--profile", input->settings.profile,
+                  "A profile of the AWS command line, of whoever runs this");
+  who->add_flag("--instance-role", input->instance_role, "The role of the EC2 instance that this runs on");
   verb->add_option("--secret-file", input->secret_file,
                    "File with the secret access key (else REKINDLE_SECRET_ACCESS_KEY, else a prompt)");
+  CLI::Option* role = verb->add_option("--assume-role", input->settings.role_arn,
+                                       "Act in this role: arn:aws:iam::...:role/...");
+  verb->add_option("--external-id", input->external_id, "What the role's trust policy asks for")->needs(role);
   verb->add_option("--endpoint", input->settings.endpoint, "Another endpoint than AWS's own");
 }
 
@@ -83,9 +119,12 @@ void add_datacenter_commands(CLI::App& root, Session& session) {
 void add_account_commands(CLI::App& root, Session& session) {
   CLI::App* noun = root.add_subcommand("account", "AWS accounts");
   add_account_add(*noun, session);
-  add_list_verb<Account>(
-      *noun, session, "List them",
-      {{"name", "NAME"}, {"region", "REGION"}, {"access_key_id", "ACCESS KEY"}, {"endpoint", "ENDPOINT"}});
+  add_list_verb<Account>(*noun, session, "List them",
+                         {{"name", "NAME"},
+                          {"region", "REGION"},
+                          {"credentials", "CREDENTIALS"},
+                          {"role_arn", "ROLE"},
+                          {"endpoint", "ENDPOINT"}});
   add_show_verb<Account>(*noun, session, "Show one");
   add_remove_verb<Account>(*noun, session, "Forget one",
                            [](Catalog& catalog, const std::string& name) -> Result<> {

@@ -37,7 +37,8 @@ JSON_FIELDS(RecoveryPointDisk, disk_id, size_bytes, change_id)
 JSON_FIELDS(RecoveryPoint, id, vault, datacenter, machine, time, disks, full, bytes_read, bytes_stored,
             bytes_changed, legal_hold)
 JSON_FIELDS(Datacenter, name, url, user, sealed_password, thumbprint)
-JSON_FIELDS(Account, name, region, endpoint, access_key_id, sealed_secret_access_key)
+JSON_FIELDS(Account, name, region, endpoint, credentials, access_key_id, sealed_secret_access_key, profile,
+            role_arn, sealed_external_id)
 JSON_FIELDS(VaultSettings, name, directory, s3, region, endpoint, account, access_key_id,
             sealed_secret_access_key, lock_days, lock_mode, limit_upload, limit_download, sealed_passphrase)
 JSON_FIELDS(RetentionRules, last, hourly, daily, weekly, monthly, yearly)

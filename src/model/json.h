@@ -37,6 +37,10 @@ NLOHMANN_JSON_SERIALIZE_ENUM(Firmware, {{Firmware::bios, "bios"}, {Firmware::uef
 NLOHMANN_JSON_SERIALIZE_ENUM(PowerState, {{PowerState::off, "off"},
                                           {PowerState::on, "on"},
                                           {PowerState::suspended, "suspended"}})
+NLOHMANN_JSON_SERIALIZE_ENUM(CredentialKind, {{CredentialKind::access_key, "access_key"},
+                                              {CredentialKind::environment, "environment"},
+                                              {CredentialKind::profile, "profile"},
+                                              {CredentialKind::instance_role, "instance_role"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(RunsAt, {{RunsAt::datacenter, "datacenter"}, {RunsAt::account, "account"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(DrCopyState, {{DrCopyState::pending, "pending"},
                                            {DrCopyState::current, "current"},

@@ -18,12 +18,18 @@ struct Datacenter {
   std::string thumbprint;  // SHA-256 of the server's certificate; empty: the system's authorities decide
 };
 
+enum class CredentialKind { access_key, environment, profile, instance_role };
+
 struct Account {
   std::string name;
   std::string region;
   std::string endpoint;  // empty: AWS's own
-  std::string access_key_id;
-  std::string sealed_secret_access_key;
+  CredentialKind credentials = CredentialKind::access_key;
+  std::string access_key_id;             // if they are one
+  std::string sealed_secret_access_key;  // likewise
+  std::string profile;                   // of the AWS command line, if they are one
+  std::string role_arn;                  // a role that is assumed with them; empty: none
+  std::string sealed_external_id;
 };
 
 struct VaultSettings {

@@ -1,0 +1,88 @@
+"""Where an account's credentials come from: a key, the environment, a profile, the instance's role, and a role that is
+assumed with any of these."""
+
+import json
+import os
+import unittest
+
+from scene import Scene
+
+
+class AccountCredentials(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scene = cls.enterClassContext(ServersOnly("bios"))
+        cls.region = cls.scene.sandbox["region"]
+        cls.scene.region_request("POST", "/rekindle-sandbox/roles", {"name": "dr", "external_id": "x1"})
+        cls.scene.region_request("POST", "/rekindle-sandbox/roles", {"name": "proxy"})
+
+    def add(self, name, *options, env=None, check=True):
+        return self.scene.run("account", "add", name, "--region", self.region["name"], "--endpoint",
+                              self.region["endpoint"], *options, env=env, check=check)
+
+    def role(self, name):
+        return f"arn:aws:iam::{self.account_id()}:role/{name}"
+
+    def account_id(self):
+        self.add("who", "--access-key-id", self.region["access_key_id"])
+        return self.add("who", "--access-key-id", self.region["access_key_id"])[1].split("account ")[1].split(" ")[0]
+
+    def keys(self):
+        return {"AWS_ACCESS_KEY_ID": self.region["access_key_id"],
+                "AWS_SECRET_ACCESS_KEY": self.region["secret_access_key"]}
+
+    def test_the_environment(self):
+        self.assertIn("Registered env", self.add("env", "--environment", env=self.keys())[1])
+        status, _, err = self.add("env2", "--environment", env={"AWS_ACCESS_KEY_ID": ""}, check=False)
+        self.assertNotEqual(status, 0)
+        self.assertIn("set AWS_ACCESS_KEY_ID", err)
+
+    def test_a_profile_with_a_role(self):
+        config = os.path.join(self.scene.directory, "config")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(f"[profile base]\naws_access_key_id = {self.region['access_key_id']}\n"
+                       f"aws_secret_access_key = {self.region['secret_access_key']}\n"
+                       f"[profile dr]\nrole_arn = {self.role('dr')}\nsource_profile = base\nexternal_id = x1\n")
+        files = {"AWS_CONFIG_FILE": config, "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+        self.assertIn("Registered ops", self.add("ops", "--profile", "dr", env=files)[1])
+        err = self.add("ops2", "--profile", "nobody", env=files, check=False)[2]
+        self.assertIn("there is no AWS profile 'nobody'", err)
+
+    def test_the_instances_role(self):
+        metadata = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": self.region["endpoint"]}
+        self.assertIn("Registered ec2", self.add("ec2", "--instance-role", env=metadata)[1])
+        nowhere = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:9"}
+        self.assertIn("only on an EC2 instance", self.add("ec3", "--instance-role", env=nowhere, check=False)[2])
+
+    def test_an_assumed_role(self):
+        key = ("--access-key-id", self.region["access_key_id"])
+        role = ("--assume-role", self.role("dr"))
+        self.add("assumed", *key, *role, "--external-id", "x1")
+        shown = self.scene.json("account", "show", "assumed")
+        self.assertEqual((shown["credentials"], shown["role_arn"]), ("access_key", self.role("dr")))
+        self.assertNotIn("x1", json.dumps(shown))
+        with open(os.path.join(self.scene.home, "catalog.db"), "rb") as catalog:
+            self.assertNotIn(b'"x1"', catalog.read())
+        err = self.add("assumed2", *key, *role, "--external-id", "wrong", check=False)[2]
+        self.assertIn("assuming " + self.role("dr"), err)
+        self.assertIn("may not call sts:AssumeRole", err)
+
+    def test_a_session_that_ends_at_once_is_renewed(self):
+        self.scene.region_request("POST", "/rekindle-sandbox/roles", {"name": "brief", "life_seconds": 1})
+        self.add("brief", "--access-key-id", self.region["access_key_id"], "--assume-role", self.role("brief"))
+
+    def test_one_kind_of_credentials_is_asked_for(self):
+        for options in ((), ("--environment", "--instance-role"), ("--external-id", "x", "--environment")):
+            status, _, err = self.add("none", *options, check=False)
+            self.assertNotEqual(status, 0, options)
+            self.assertRegex(err, "one of --access-key-id|--assume-role", options)
+        self.assertNotIn("none", [one["name"] for one in self.scene.json("account", "list")])
+
+
+class ServersOnly(Scene):
+    def start(self):
+        self.start_servers()
+
+
+if __name__ == "__main__":
+    unittest.main()
