@@ -236,7 +236,7 @@ Result<> Machine::reattach() {
   // A server that died before the guest's first instruction, in a stun, or while it saved the memory.
   const std::string status = TRY(qemu_->status());
   const bool stands = status == "prelaunch" || status == "paused" || status == "postmigrate";
-  return stands && now.run_cpus ? qemu_->run() : Result<>();
+  return stands && now.run_cpus ? qemu_->go_on() : Result<>();
 }
 
 Result<> Machine::destroy() {

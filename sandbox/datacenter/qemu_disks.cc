@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "base/log.h"
 #include "sandbox/datacenter/disk_images.h"
 #include "sandbox/datacenter/qemu_machine.h"
 
@@ -49,10 +50,16 @@ const json* find_node(const json& nodes, const std::string& name) {
 Result<> QemuMachine::while_stunned(const std::function<Result<>()>& change) {
   const std::string before = TRY(status());
   if (before != "running") return change();
-  TRY(pause());
-  const Result<> changed = change();
+  Result<> paused = pause();
+  if (!paused.ok()) {
+    static_cast<void>(run());  // it may have been done all the same
+    return paused;
+  }
+  Result<> changed = change();
+  // What was changed is changed, whatever becomes of the guest: callers undo what they are told has failed.
   const Result<> goes_on = run();
-  return changed.ok() ? goes_on : changed;
+  if (!goes_on.ok()) log::error("a machine does not go on after a stun: {}", goes_on.error().message());
+  return changed;
 }
 
 Result<> QemuMachine::start_recording(int unit, int delta, int epoch) {

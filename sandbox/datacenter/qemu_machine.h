@@ -33,6 +33,11 @@ class QemuMachine {
   pid_t pid() const { return pid_; }
   bool lives() const;
   Result<> run() { return command("cont"); }
+  // The same after whatever a dead server left it in: a stun, or memory that was being saved.
+  Result<> go_on() {
+    static_cast<void>(command("migrate_cancel"));
+    return run();
+  }
   Result<> pause() { return command("stop"); }
   Result<> press_power_button() { return command("system_powerdown"); }
   // QEMU's word: "running", "paused", "shutdown", ...
