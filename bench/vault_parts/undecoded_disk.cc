@@ -13,8 +13,9 @@ Result<std::unique_ptr<UndecodedDisk>> UndecodedDisk::open(ObjectStore& store, B
 }
 
 // Every part of the packs once, however large the reads are.
-Result<> UndecodedDisk::read_at(std::uint64_t /*offset*/, ByteSpan bytes) {
-  auto left = static_cast<std::uint64_t>(static_cast<double>(bytes.size()) * stored_per_byte_);
+Result<> UndecodedDisk::read_at(std::uint64_t offset, ByteSpan bytes) {
+  const Extents data = TRY(like_.data_extents({offset, bytes.size()}));
+  auto left = static_cast<std::uint64_t>(static_cast<double>(total_length(data)) * stored_per_byte_);
   Bytes part;
   while (left > 0) {
     const ObjectInfo* pack = nullptr;
