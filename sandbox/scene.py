@@ -211,6 +211,13 @@ class Scene:
         return total
 
 
+class ServersOnly(Scene):
+    """The same without a machine."""
+
+    def start(self):
+        self.start_servers()
+
+
 def ledger_lines(text):
     """The numbered lines of the guest's ledger: [(number, unix seconds, boot id)]."""
     lines = []

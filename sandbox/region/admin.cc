@@ -57,7 +57,8 @@ Result<json> Admin::perform(const HttpRequest& request) {
   if (what == "POST faults") return change_faults(request);
   if (what == "POST roles") {
     const json body = json::parse(request.body_text(), nullptr, false);
-    TRY(roles_.put(TRY(role_from_json(body))));
+    const Role role = TRY(role_from_json(body));
+    TRY(roles_.put(role));
     return json::object();
   }
   if (what == "POST proxies") {

@@ -12,7 +12,10 @@ namespace {
 constexpr std::int64_t for_ever_ms = INT64_MAX;
 
 json to_json(const Role& role) {
-  return {{"name", role.name}, {"external_id", role.external_id}, {"life_seconds", role.life_seconds}};
+  return {{"name", role.name},
+          {"external_id", role.external_id},
+          {"life_seconds", role.life_seconds},
+          {"of_instances", role.of_instances}};
 }
 
 }  // namespace
@@ -20,7 +23,10 @@ json to_json(const Role& role) {
 Result<Role> role_from_json(const json& body) {
   const bool named = body.is_object() && body.contains("name") && body["name"].is_string();
   try {
-    if (named) return Role{body["name"], body.value("external_id", ""), body.value("life_seconds", 0LL)};
+    if (named) {
+      return Role{body["name"], body.value("external_id", ""), body.value("life_seconds", 0LL),
+                  body.value("of_instances", false)};
+    }
   } catch (const json::exception&) {
     // said below
   }
@@ -60,7 +66,10 @@ std::optional<Role> Roles::find(const std::string& name) const {
 
 std::optional<Role> Roles::of_instances() const {
   const std::lock_guard lock(mutex_);
-  return roles_.empty() ? std::nullopt : std::optional<Role>(roles_.begin()->second);
+  for (const auto& [name, role] : roles_) {
+    if (role.of_instances) return role;
+  }
+  return std::nullopt;
 }
 
 std::string Roles::secret_of(const std::string& access_key) const {

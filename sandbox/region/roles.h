@@ -20,6 +20,7 @@ struct Role {
   std::string name;
   std::string external_id;        // that a caller must give; empty: none is asked for
   std::int64_t life_seconds = 0;  // of its sessions, whatever is asked for; 0: as asked for
+  bool of_instances = false;      // they and the proxies have it
 };
 
 struct TemporaryKey {
@@ -38,7 +39,7 @@ class Roles {
   // Makes or replaces it.
   Result<> put(const Role& role);
   std::optional<Role> find(const std::string& name) const;
-  // That of the instances and proxies: the first by name.
+  // The first by name that is for them.
   std::optional<Role> of_instances() const;
 
   // `session` is "ROLE/NAME OF THE SESSION".

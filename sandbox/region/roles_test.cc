@@ -87,7 +87,8 @@ seen = dict(token=status, bare=ask(roles)[0], get=ask('/latest/api/token')[0], e
             role=ask(roles, X_aws_ec2_metadata_token=token), region=ask('/latest/meta-data/placement/region', X_aws_ec2_metadata_token=token))
 )";
   EXPECT_EQ(boto(script + "done(**seen)")["role"][0], 404) << "no role yet";
-  make_role({{"name", "proxy"}});
+  make_role({{"name", "another"}});
+  make_role({{"name", "proxy"}, {"of_instances", true}});
   start();  // roles outlive the server
   const json seen = boto(script + R"(
 os.environ.pop('AWS_EC2_METADATA_DISABLED')
