@@ -115,8 +115,10 @@ Result<SnapshotSource*> HomeWorkplace::datacenter(const std::string& name) {
 Result<Credentials> HomeWorkplace::own_credentials_of(const Account& account,
                                                       const CredentialContext& context) {
   switch (account.credentials) {
-    case CredentialKind::access_key:
-      return Credentials(account.access_key_id, TRY(secrets_.unseal(account.sealed_secret_access_key)));
+    case CredentialKind::access_key: {
+      const std::string secret = TRY(secrets_.unseal(account.sealed_secret_access_key));
+      return Credentials(account.access_key_id, secret);
+    }
     case CredentialKind::environment:
       return environment_credentials(context);
     case CredentialKind::profile:
@@ -162,7 +164,8 @@ Result<std::unique_ptr<VaultStore>> HomeWorkplace::open_store(const VaultSetting
     const auto account = TRY(TRY(catalog())->get<Account>(settings.account));
     credentials = TRY(credentials_of(account));
   } else if (!settings.s3.empty()) {
-    credentials = {settings.access_key_id, TRY(secrets_.unseal(settings.sealed_secret_access_key)), ""};
+    const std::string secret = TRY(secrets_.unseal(settings.sealed_secret_access_key));
+    credentials = {settings.access_key_id, secret};
   }
   VaultStore store = TRY(VaultStore::open(settings, credentials, http_, clock_, random_));
   return std::make_unique<VaultStore>(std::move(store));

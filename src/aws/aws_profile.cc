@@ -1,5 +1,8 @@
 #include "aws/aws_profile.h"
 
+#include <pwd.h>
+#include <unistd.h>
+
 #include <cstdlib>
 
 #include "base/file.h"
@@ -14,11 +17,23 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
 }
 
+// Without HOME, as in a timer or a unit: that of the user.
+std::filesystem::path home_of(const EnvironmentVariables& variables) {
+  const std::string home = variables("HOME");
+  if (!home.empty()) return home;
+  const passwd* user = ::getpwuid(::getuid());  // NOLINT(concurrency-mt-unsafe): the text is copied at once
+  return user != nullptr ? user->pw_dir : "/";
+}
+
 std::filesystem::path file_of(const EnvironmentVariables& variables, const char* variable,
                               const char* usual_name) {
   const std::string named = variables(variable);
-  return named.empty() ? std::filesystem::path(variables("HOME")) / ".aws" / usual_name
-                       : std::filesystem::path(named);
+  return named.empty() ? home_of(variables) / ".aws" / usual_name : std::filesystem::path(named);
+}
+
+std::string_view without_comment(std::string_view value) {
+  for (const char* mark : {" #", " ;", "\t#", "\t;"}) value = value.substr(0, value.find(mark));
+  return trimmed(value);
 }
 
 }  // namespace
@@ -44,7 +59,7 @@ std::map<std::string, AwsProfile> parse_aws_profiles(std::string_view text) {
     const auto equals = line.find('=');
     const bool nested = whole.front() == ' ' || whole.front() == '\t';
     if (section == nullptr || nested || equals == std::string_view::npos) continue;
-    (*section)[std::string(trimmed(line.substr(0, equals)))] = trimmed(line.substr(equals + 1));
+    (*section)[std::string(trimmed(line.substr(0, equals)))] = without_comment(line.substr(equals + 1));
   }
   return sections;
 }
@@ -52,10 +67,11 @@ std::map<std::string, AwsProfile> parse_aws_profiles(std::string_view text) {
 Result<AwsProfile> read_aws_profile(const std::string& name, const EnvironmentVariables& variables) {
   const auto credentials = file_of(variables, "AWS_SHARED_CREDENTIALS_FILE", "credentials");
   const auto config = file_of(variables, "AWS_CONFIG_FILE", "config");
+  const std::string in_config = "profile " + name;
   AwsProfile profile;
   bool found = false;
-  for (const auto& [file, section] :
-       {std::pair(credentials, name), std::pair(config, name == "default" ? name : "profile " + name)}) {
+  for (const auto& [file, section] : {std::pair(credentials, name), std::pair(config, in_config),
+                                      std::pair(config, name == "default" ? name : in_config)}) {
     const auto text = read_text_file(file);
     if (!text.ok() && text.error().code() != ErrorCode::not_found) return text.error();
     if (!text.ok()) continue;
@@ -66,8 +82,8 @@ Result<AwsProfile> read_aws_profile(const std::string& name, const EnvironmentVa
     profile.merge(at->second);
   }
   if (found) return profile;
-  return error(ErrorCode::not_found, "there is no AWS profile '{}' in {} or {}", name, credentials.string(),
-               config.string());
+  return error(ErrorCode::unauthenticated, "there is no AWS profile '{}' in {} or {}", name,
+               credentials.string(), config.string());
 }
 
 }  // namespace rekindle

@@ -18,11 +18,11 @@ std::string environment_variable(const char* name);
 using AwsProfile = std::map<std::string, std::string>;  // "aws_access_key_id" -> "AKIA..."
 
 // The sections of one such file: "[default]", "[name]", "[profile name]" (in the config file). Lines that are
-// no "key = value", and nested ones, are passed over.
+// no "key = value", and nested ones, are passed over. A comment begins a line, or a word of it (" # ...").
 std::map<std::string, AwsProfile> parse_aws_profiles(std::string_view text);
 
 // What AWS_SHARED_CREDENTIALS_FILE (~/.aws/credentials) and AWS_CONFIG_FILE (~/.aws/config) say of the
-// profile; the former goes before. `not_found` names the files.
+// profile; the former goes before. `unauthenticated` names the files.
 Result<AwsProfile> read_aws_profile(const std::string& name, const EnvironmentVariables& variables);
 
 }  // namespace rekindle

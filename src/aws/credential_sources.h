@@ -23,12 +23,13 @@ struct CredentialContext {
   EnvironmentVariables variables = environment_variable;
 };
 
-// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN.
-Credentials environment_credentials(const CredentialContext& context);
+// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, as they are now. `unauthenticated`.
+Result<Credentials> environment_credentials(const CredentialContext& context);
 
 // Keys, or a role (role_arn with source_profile or credential_source; external_id, role_session_name,
-// duration_seconds). The files are read again every few minutes. Profiles of single sign-on and those that
-// run a program are refused with what to do.
+// duration_seconds). The files are read again every five minutes, and when AWS refuses the key; while they
+// cannot be read, what they said is gone on with. What needs a person or a program (single sign-on, MFA,
+// credential_process, web identity) is refused with what to do.
 Credentials profile_credentials(const CredentialContext& context, const std::string& profile);
 
 // By the instance metadata service, version 2 (a session token first); AWS_EC2_METADATA_SERVICE_ENDPOINT

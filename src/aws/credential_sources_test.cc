@@ -58,13 +58,15 @@ TEST_F(CredentialSourcesTest, FixedKeysMustBeComplete) {
 }
 
 TEST_F(CredentialSourcesTest, TheEnvironmentIsReadAndMayLackThem) {
-  const Credentials credentials = environment_credentials(context);
-  EXPECT_THAT(failure(credentials), HasSubstr("set AWS_ACCESS_KEY_ID"));
+  const auto none = environment_credentials(context);
+  EXPECT_EQ(none.error().code(), ErrorCode::unauthenticated);
+  EXPECT_THAT(none.error().message(), HasSubstr("set AWS_ACCESS_KEY_ID"));
   variables["AWS_ACCESS_KEY_ID"] = "AKIAENV";
   variables["AWS_SECRET_ACCESS_KEY"] = "s";
   variables["AWS_SESSION_TOKEN"] = "t";
-  EXPECT_EQ(credentials.get()->session_token, "t");
-  EXPECT_EQ(key(credentials), "AKIAENV");
+  const AwsCredentials keys = environment_credentials(context)->get().value();
+  EXPECT_EQ(keys.access_key_id, "AKIAENV");
+  EXPECT_EQ(keys.session_token, "t");
 }
 
 TEST_F(CredentialSourcesTest, AProfileIsOfBothFilesAndIsReadAgain) {
@@ -75,8 +77,27 @@ TEST_F(CredentialSourcesTest, AProfileIsOfBothFilesAndIsReadAgain) {
   EXPECT_EQ(credentials.get()->secret_access_key, "a=b");
   write("credentials", "[ops]\naws_access_key_id = AKIATWO\naws_secret_access_key = s\n");
   EXPECT_EQ(key(credentials), "AKIAONE");
-  clock.advance(std::chrono::minutes(11));
+  clock.advance(std::chrono::minutes(5));
   EXPECT_EQ(key(credentials), "AKIATWO");
+  write("credentials", "[ops]\naws_access_key_id = AKIATHREE\naws_secret_access_key = s\n");
+  credentials.expired("AKIATWO");  // AWS does not know it any more
+  EXPECT_EQ(key(credentials), "AKIATHREE");
+  std::filesystem::remove(folder.path() / "credentials");
+  std::filesystem::remove(folder.path() / "config");
+  clock.advance(std::chrono::minutes(60));
+  EXPECT_EQ(key(credentials), "AKIATHREE") << "what worked is gone on with";
+}
+
+TEST_F(CredentialSourcesTest, ASessionOfAProfileGoesOnWhenTheFilesAreReadAgain) {
+  write("config",
+        "[default]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\nrole_arn = arn:unused\n"
+        "[profile dr]\nrole_arn = arn:r\nsource_profile = default\n");
+  answer_role("ASIADR");
+  const Credentials credentials = profile_credentials(context, "dr");
+  EXPECT_EQ(key(credentials), "ASIADR");
+  clock.advance(std::chrono::minutes(50));
+  EXPECT_EQ(key(credentials), "ASIADR");
+  EXPECT_EQ(transport.requests().size(), 1U) << "a source that has keys needs no role of its own";
 }
 
 TEST_F(CredentialSourcesTest, AProfileThatCannotBeUsedSaysWhy) {
@@ -86,11 +107,16 @@ TEST_F(CredentialSourcesTest, AProfileThatCannotBeUsedSaysWhy) {
         "[profile loop]\nrole_arn = arn:a\nsource_profile = pool\n"
         "[profile pool]\nrole_arn = arn:b\nsource_profile = loop\n"
         "[profile run]\nrole_arn = arn:c\ncredential_source = EcsContainer\n"
-        "[profile odd]\nrole_arn = arn:c\nduration_seconds = 1h\ncredential_source = Environment\n");
+        "[profile mfa]\nrole_arn = arn:c\nmfa_serial = arn:m\ncredential_source = Ec2InstanceMetadata\n"
+        "[profile tool]\ncredential_process = /bin/x\n"
+        "[profile odd]\nrole_arn = arn:c\nduration_seconds = 1h\ncredential_source = Ec2InstanceMetadata\n");
   EXPECT_THAT(failure(profile_credentials(context, "empty")), HasSubstr("give it aws_access_key_id"));
-  EXPECT_THAT(failure(profile_credentials(context, "sso")), HasSubstr("single sign-on"));
+  EXPECT_THAT(failure(profile_credentials(context, "sso")),
+              HasSubstr("it has sso_session, which cannot be used"));
+  EXPECT_THAT(failure(profile_credentials(context, "tool")), HasSubstr("it has credential_process"));
+  EXPECT_THAT(failure(profile_credentials(context, "mfa")), HasSubstr("without MFA"));
   EXPECT_THAT(failure(profile_credentials(context, "loop")), HasSubstr("reached by its own source_profile"));
-  EXPECT_THAT(failure(profile_credentials(context, "run")), HasSubstr("EcsContainer"));
+  EXPECT_THAT(failure(profile_credentials(context, "run")), HasSubstr("holds no access key"));
   EXPECT_THAT(failure(profile_credentials(context, "odd")), HasSubstr("no number: 1h"));
   EXPECT_TRUE(transport.requests().empty());
 }
@@ -129,8 +155,13 @@ TEST_F(CredentialSourcesTest, ARoleThatMayNotBeAssumedSaysWhich) {
                    "sts:AssumeRole</Message></Error></ErrorResponse>");
   const std::string said =
       failure(assumed_role_credentials(context, {"AKIA", "s"}, {"arn:aws:iam::1:role/r"}));
-  EXPECT_THAT(said, HasSubstr("assuming arn:aws:iam::1:role/r"));
-  EXPECT_THAT(said, HasSubstr("access key AKIA may not call sts:AssumeRole"));
+  EXPECT_THAT(said, HasSubstr("arn:aws:iam::1:role/r may not be assumed: its trust policy"));
+  transport.answer(
+      200,
+      "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId>"
+      "<SecretAccessKey>s</SecretAccessKey></Credentials></AssumeRoleResult></AssumeRoleResponse>");
+  EXPECT_THAT(failure(assumed_role_credentials(context, {"AKIA", "s"}, {"arn:r"})),
+              HasSubstr("SessionToken"));
 }
 
 constexpr std::string_view role_keys =

@@ -18,10 +18,11 @@ struct AwsCredentials {
 class CredentialSource {
  public:
   virtual ~CredentialSource() = default;
-  // They work for some minutes at least. `unauthenticated` with what to set up; errors of the transport.
+  // An error says what to set up, or is that of the transport.
   virtual Result<AwsCredentials> get() = 0;
-  // AWS calls these expired, whatever we were told: the next get() gives others, if there are others.
-  virtual void expired(const AwsCredentials& refused) = 0;
+  // AWS does not take these any more, whatever we were told: the next get() gives others, if there are
+  // others.
+  virtual void expired(const std::string& access_key_id) = 0;
 };
 
 // A key that stays the same, or a source of keys. A value: copies share the source.
@@ -38,7 +39,7 @@ class Credentials {
   // As CredentialSource::get().
   Result<AwsCredentials> get() const;
   // True if the next get() may give others.
-  bool expired(const AwsCredentials& refused) const;
+  bool expired(const std::string& access_key_id) const;
 
  private:
   AwsCredentials fixed_;

@@ -168,8 +168,9 @@ bool may_be_clock_skew(const AwsFault& fault) {
   return says_unknown_caller(fault.code) || says_wrong_secret(fault.code) || says_expired(fault.code);
 }
 
-bool may_be_expired_credentials(const AwsFault& fault) {
-  return says_expired(fault.code);
+bool wants_other_credentials(const AwsFault& fault) {
+  return says_unknown_caller(fault.code) ||
+         one_of(fault.code, {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidToken"});
 }
 
 Error to_error(const AwsFault& fault, const FaultContext& context) {

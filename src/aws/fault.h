@@ -10,9 +10,10 @@ namespace rekindle {
 
 struct AwsFault {
   int status = 0;
-  std::string code;     // "InvalidSnapshot.NotFound"; "HTTP 502" when the answer names none
-  std::string message;  // AWS's sentence
-  std::string reason;   // EBS: "INVALID_BLOCK_TOKEN"
+  std::string code;                // "InvalidSnapshot.NotFound"; "HTTP 502" when the answer names none
+  std::string message;             // AWS's sentence
+  std::string reason;              // EBS: "INVALID_BLOCK_TOKEN"
+  std::string access_key_id = {};  // with which the call was signed; read_fault() does not know it
 };
 
 // Reads the four forms: EC2's <Response><Errors><Error>, STS's <ErrorResponse><Error>, S3's <Error>, and the
@@ -35,8 +36,8 @@ FaultClass classify(const AwsFault& fault);
 bool says_not_found(const AwsFault& fault);
 // It may be a matter of our clock being wrong (checked against the server's Date by the caller).
 bool may_be_clock_skew(const AwsFault& fault);
-// The session token has ended (or our clock is wrong, which the caller looks at first).
-bool may_be_expired_credentials(const AwsFault& fault);
+// Others may be taken: the session has ended, or the key is not known (any more).
+bool wants_other_credentials(const AwsFault& fault);
 
 struct FaultContext {
   std::string service;  // "ec2"

@@ -27,7 +27,9 @@ Result<std::string> ask(const CredentialContext& context, HttpRequest request) {
           answer.error().message());
     }
     if (answer->status == 200) return std::string(answer->body_text());
-    const auto code = answer->status >= 500 ? ErrorCode::unavailable : ErrorCode::unauthenticated;
+    const auto code = answer->status >= 500   ? ErrorCode::unavailable
+                      : answer->status == 404 ? ErrorCode::not_found
+                                              : ErrorCode::unauthenticated;
     return error(code, "the instance metadata service answers {} with status {}", request.url,
                  answer->status);
   });
@@ -40,15 +42,16 @@ Result<IssuedCredentials> parse_role_credentials(const std::string& role, const 
     return told.is_object() && told.contains(name) && told[name].is_string() ? told[name].get<std::string>()
                                                                              : std::string();
   };
-  if (member("Code") != "Success") {
+  const bool complete = !member("AccessKeyId").empty() && !member("SecretAccessKey").empty();
+  if (member("Code") != "Success" || !complete) {
     return error(
         ErrorCode::unauthenticated,
         "the instance has the role {}, and no credentials for it ({}): check the role's trust policy "
         "(ec2.amazonaws.com) and its instance profile",
         role, member("Code"));
   }
-  return IssuedCredentials{{member("AccessKeyId"), member("SecretAccessKey"), member("Token")},
-                           TRY(from_iso8601(member("Expiration")))};
+  const Time expires = TRY(from_iso8601(member("Expiration")), "the end of the role's credentials");
+  return IssuedCredentials{{member("AccessKeyId"), member("SecretAccessKey"), member("Token")}, expires};
 }
 
 Result<IssuedCredentials> issue_for_instance(const CredentialContext& context) {
@@ -64,15 +67,15 @@ Result<IssuedCredentials> issue_for_instance(const CredentialContext& context) {
   request.headers.add("X-aws-ec2-metadata-token", token);
   request.url = endpoint + std::string(roles_path);
   const auto roles = ask(context, request);
-  if (!roles.ok() && roles.error().code() == ErrorCode::unauthenticated) {
+  if (!roles.ok() && roles.error().code() != ErrorCode::not_found) return roles.error();
+  const std::string role = roles.ok() ? roles->substr(0, roles->find_first_of("\r\n")) : "";
+  if (role.empty()) {
     return error(ErrorCode::unauthenticated,
-                 "this EC2 instance has no role: attach an instance profile to it ({})",
-                 roles.error().message());
+                 "this EC2 instance has no role: attach an instance profile to it");
   }
-  if (!roles.ok()) return roles.error();
-  const std::string role = roles->substr(0, roles->find_first_of("\r\n"));
   request.url += role;
-  return parse_role_credentials(role, TRY(ask(context, request)));
+  const std::string keys = TRY(ask(context, request));
+  return parse_role_credentials(role, keys);
 }
 
 }  // namespace

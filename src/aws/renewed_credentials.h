@@ -1,6 +1,7 @@
 // Credentials that end, asked for anew before they do.
 #pragma once
 
+#include <condition_variable>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -16,8 +17,9 @@ struct IssuedCredentials {
   Time expires;
 };
 
-// Asks `issue` when there are none yet, or those there are work for less than five minutes. While they still
-// work, a failed renewal is a warning in the log, and is tried again half a minute later.
+// Asks `issue` when there are none yet, or those there are work for less than five minutes; one thread at a
+// time asks, while others go on with those that still work, or wait for the same answer. While they work, a
+// failed renewal is a warning in the log, and is tried again half a minute later.
 class RenewedCredentials final : public CredentialSource {
  public:
   using Issue = std::function<Result<IssuedCredentials>()>;
@@ -26,15 +28,20 @@ class RenewedCredentials final : public CredentialSource {
       : name_(std::move(name)), issue_(std::move(issue)), clock_(clock) {}
 
   Result<AwsCredentials> get() override;
-  void expired(const AwsCredentials& refused) override;
+  void expired(const std::string& access_key_id) override;
 
  private:
+  Result<AwsCredentials> take(const Result<IssuedCredentials>& answer);
+
   const std::string name_;
   const Issue issue_;
   Clock& clock_;
-  std::mutex mutex_;  // held while asking: who comes meanwhile waits for the same answer
+  std::mutex mutex_;
+  std::condition_variable answered_;
+  bool asking_ = false;
   std::optional<IssuedCredentials> issued_;
   Time ask_again_;
+  std::optional<Error> failure_;  // of the last answer, if there is nothing to go on with
 };
 
 }  // namespace rekindle

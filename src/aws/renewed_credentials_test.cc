@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 namespace rekindle {
 namespace {
 
@@ -51,9 +55,9 @@ TEST_F(RenewedCredentialsTest, GoesOnWithTheOldOnesWhileTheyWork) {
 
 TEST_F(RenewedCredentialsTest, AsksAtOnceWhenAwsCallsThemExpired) {
   const AwsCredentials first = credentials.get().value();
-  credentials.expired(first);
+  credentials.expired(first.access_key_id);
   EXPECT_EQ(key(), "ASIA2");
-  credentials.expired(first);  // a late answer to a call that was made with the first
+  credentials.expired(first.access_key_id);  // a late answer to a call that was made with the first
   EXPECT_EQ(key(), "ASIA2");
 }
 
@@ -64,6 +68,38 @@ TEST_F(RenewedCredentialsTest, DoesNotAskForEveryCallWhenTheyLiveShortly) {
   EXPECT_EQ(key(), "ASIA1");
   clock.advance(seconds(1));
   EXPECT_EQ(key(), "ASIA2");
+}
+
+// What the threads of a replication do when the answer of STS takes its time.
+TEST(RenewedCredentials, OneThreadAsksForAll) {
+  SystemClock clock;
+  std::atomic<int> asked = 0;
+  std::atomic<bool> fails = true;
+  const auto issue = [&]() -> Result<IssuedCredentials> {
+    ++asked;
+    clock.sleep(std::chrono::milliseconds(300));
+    if (fails) return error(ErrorCode::unauthenticated, "no");
+    return IssuedCredentials{{"ASIA", "s", "t"}, clock.now() + minutes(60)};
+  };
+  RenewedCredentials shared("a role", issue, clock);
+  std::atomic<int> failed = 0;
+  const auto all_get = [&] {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 8; ++i) {
+      threads.emplace_back([&] {
+        if (!shared.get().ok()) ++failed;
+      });
+    }
+  };
+  all_get();
+  EXPECT_EQ(failed, 8);
+  const int asked_in_vain = asked;
+  EXPECT_LT(asked_in_vain, 8) << "those who wait take the same answer";
+  fails = false;
+  failed = 0;
+  all_get();
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(asked, asked_in_vain + 1);
 }
 
 }  // namespace

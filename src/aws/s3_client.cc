@@ -110,7 +110,7 @@ ServiceCall S3Client::call_of(std::string action, std::string method, const std:
 Result<HttpResponse> S3Client::response_of(ServiceReply reply, const std::string& action) const {
   if (!reply.fault) return std::move(reply.response);
   return s3_error(*reply.fault, reply.response,
-                  {action, options_.bucket, options_.region, service_->access_key_id()});
+                  {action, options_.bucket, options_.region, reply.fault->access_key_id});
 }
 
 Result<HttpResponse> S3Client::send(ServiceCall call) {

@@ -24,6 +24,12 @@ std::string default_endpoint(const ServiceOptions& options) {
   return fmt::format("https://{}.{}.{}", options.service, options.region, suffix);
 }
 
+// Never `not_found` or the like, which would be read as AWS's word about the thing that was asked for.
+Error no_credentials(const Error& why) {
+  if (why.transient() || why.code() == ErrorCode::cancelled) return why;
+  return error(ErrorCode::unauthenticated, "{}", why.message());
+}
+
 }  // namespace
 
 std::optional<Time> parse_http_date(std::string_view text) {
@@ -78,25 +84,27 @@ Result<std::unique_ptr<ServiceClient>> ServiceClient::make(ServiceOptions option
   return std::unique_ptr<ServiceClient>(new ServiceClient(std::move(options), transport, clock, random));
 }
 
-Result<ServiceReply> ServiceClient::send_once(ServiceCall& call) {
-  const AwsCredentials credentials = TRY(options_.credentials.get());
-  {
-    const std::lock_guard lock(used_mutex_);
-    used_ = credentials;
-  }
+Result<ServiceReply> ServiceClient::send_once(ServiceCall& call, const AwsCredentials& credentials) {
   const Time now = clock_.now() + milliseconds(clock_offset_ms_.load());
   TRY(sign(call.request, credentials, {options_.region, options_.service}, now, call.payload));
   ServiceReply reply;
   reply.response = TRY(transport_.send(call.request));
-  if (reply.response.status < 200 || reply.response.status > 299) reply.fault = read_fault(reply.response);
+  if (reply.response.status < 200 || reply.response.status > 299) {
+    reply.fault = read_fault(reply.response);
+    reply.fault->access_key_id = credentials.access_key_id;
+  }
   return reply;
 }
 
-// Temporary credentials can end before they said they would: the role's sessions were revoked.
-bool ServiceClient::renew_credentials(const ServiceReply& reply) {
-  if (!reply.fault || !may_be_expired_credentials(*reply.fault)) return false;
-  const std::lock_guard lock(used_mutex_);
-  return options_.credentials.expired(used_);
+// Keys are replaced, and sessions can end before they said they would. S3 answers a HEAD without a body, so
+// that nothing but the status tells.
+bool ServiceClient::renew_credentials(const ServiceCall& call, const ServiceReply& reply,
+                                      const AwsCredentials& credentials) {
+  if (!reply.fault) return false;
+  const bool unexplained = call.request.method == "HEAD" && reply.fault->status == 400;
+  const bool renew =
+      wants_other_credentials(*reply.fault) || (unexplained && !credentials.session_token.empty());
+  return renew && options_.credentials.expired(credentials.access_key_id);
 }
 
 // EC2 answers a wrong clock with AuthFailure, as it does a wrong key: only the Date header tells them apart.
@@ -143,7 +151,9 @@ Result<ServiceReply> ServiceClient::send(ServiceCall call) {
   bool clock_followed = false;
   bool renewed = false;
   for (int attempt = 1;; ++attempt) {
-    auto reply = send_once(call);
+    const Result<AwsCredentials> credentials = options_.credentials.get();
+    if (!credentials.ok()) return no_credentials(credentials.error());
+    auto reply = send_once(call, *credentials);
     if (reply.ok() && !reply->fault) {
       budget_.earn();
       return reply;
@@ -152,7 +162,7 @@ Result<ServiceReply> ServiceClient::send(ServiceCall call) {
       clock_followed = true;
       continue;
     }
-    if (reply.ok() && !renewed && renew_credentials(*reply)) {
+    if (reply.ok() && !renewed && renew_credentials(call, *reply, *credentials)) {
       renewed = true;
       continue;
     }
@@ -166,12 +176,7 @@ Result<ServiceReply> ServiceClient::send(ServiceCall call) {
 }
 
 Error ServiceClient::error_of(const AwsFault& fault, std::string_view action) const {
-  return to_error(fault, {options_.service, std::string(action), access_key_id()});
-}
-
-std::string ServiceClient::access_key_id() const {
-  const std::lock_guard lock(used_mutex_);
-  return used_.access_key_id;
+  return to_error(fault, {options_.service, std::string(action), fault.access_key_id});
 }
 
 Result<HttpResponse> ServiceClient::call(ServiceCall call) {

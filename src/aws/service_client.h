@@ -69,14 +69,13 @@ class ServiceClient {
   Result<HttpResponse> call(ServiceCall call);
 
   Error error_of(const AwsFault& fault, std::string_view action) const;
-  // Of the last call; "" before the first.
-  std::string access_key_id() const;
   const ServiceOptions& options() const { return options_; }
 
  private:
   ServiceClient(ServiceOptions options, HttpTransport& transport, Clock& clock, Random& random);
-  Result<ServiceReply> send_once(ServiceCall& call);
-  bool renew_credentials(const ServiceReply& reply);
+  Result<ServiceReply> send_once(ServiceCall& call, const AwsCredentials& credentials);
+  bool renew_credentials(const ServiceCall& call, const ServiceReply& reply,
+                         const AwsCredentials& credentials);
   bool follow_server_clock(const ServiceReply& reply);
   std::optional<std::chrono::milliseconds> pause_before_retry(const ServiceCall& call,
                                                               const Result<ServiceReply>& reply, int attempt,
@@ -87,8 +86,6 @@ class ServiceClient {
   Clock& clock_;
   Random& random_;
   RetryBudget budget_;
-  mutable std::mutex used_mutex_;
-  AwsCredentials used_;                           // of the last call
   std::atomic<std::int64_t> clock_offset_ms_{0};  // the server's time minus ours
 };
 

@@ -166,9 +166,8 @@ class CountingSource final : public CredentialSource {
   Result<AwsCredentials> get() override {
     return AwsCredentials{"ASIA" + std::to_string(number), "secret", "token"};
   }
-  void expired(const AwsCredentials& refused) override {
-    EXPECT_EQ(refused.access_key_id, "ASIA" + std::to_string(number));
-    ++number;
+  void expired(const std::string& access_key_id) override {
+    if (access_key_id == "ASIA" + std::to_string(number)) ++number;
   }
   int number = 1;
 };
@@ -199,6 +198,33 @@ TEST_F(ServiceClientTest, AKeyThatStaysTheSameIsNotTriedAgain) {
   transport.answer(400, expired);
   EXPECT_EQ(client->call(call()).error().code(), ErrorCode::unauthenticated);
   EXPECT_EQ(transport.requests().size(), 1U);
+}
+
+TEST_F(ServiceClientTest, TakesAHeadWithoutABodyForAnEndedSession) {
+  options.credentials = Credentials(std::make_shared<CountingSource>());
+  client = *ServiceClient::make(options, transport, clock, random);
+  transport.answer(400, "");
+  transport.answer(200, "");
+  ServiceCall head = call();
+  head.request.method = "HEAD";
+  EXPECT_TRUE(client->call(head).ok());
+}
+
+// Says of its credentials what could be taken for a word about the thing that is asked for.
+class MissingSource final : public CredentialSource {
+ public:
+  Result<AwsCredentials> get() override { return error(ErrorCode::not_found, "there is no file"); }
+  void expired(const std::string& /*access_key_id*/) override {}
+};
+
+TEST_F(ServiceClientTest, WithoutCredentialsNothingIsTakenForGone) {
+  options.credentials = Credentials(std::make_shared<MissingSource>());
+  client = *ServiceClient::make(options, transport, clock, random);
+  const auto refused = client->call(call());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::unauthenticated);
+  EXPECT_THAT(refused.error().message(), HasSubstr("there is no file"));
+  EXPECT_TRUE(transport.requests().empty());
 }
 
 }  // namespace

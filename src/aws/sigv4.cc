@@ -126,8 +126,14 @@ Result<> sign(HttpRequest& request, const AwsCredentials& credentials, const Sig
       payload == Payload::unsigned_body ? std::string(unsigned_payload) : to_hex(sha256(request.body));
   const std::string time = basic_time(now);
   request.headers.set("X-Amz-Date", time);
+  // It may have been signed before, with other credentials.
+  HttpHeaders kept;
+  for (const auto& [name, value] : request.headers) {
+    if (!equal_ignoring_case(name, "X-Amz-Security-Token")) kept.add(name, value);
+  }
+  request.headers = std::move(kept);
   if (!credentials.session_token.empty())
-    request.headers.set("X-Amz-Security-Token", credentials.session_token);
+    request.headers.add("X-Amz-Security-Token", credentials.session_token);
   if (payload == Payload::unsigned_body || scope.service == "s3") {
     request.headers.set("X-Amz-Content-Sha256", payload_hash);
   }

@@ -125,6 +125,8 @@ TEST(SigV4, SignsTheSessionToken) {
   ASSERT_TRUE(sign(request, temporary, suite_scope, suite_time()).ok());
   EXPECT_EQ(request.headers.get("X-Amz-Security-Token"), "token");
   EXPECT_THAT(std::string(request.headers.get("Authorization")), HasSubstr("x-amz-security-token"));
+  ASSERT_TRUE(sign(request, suite_credentials, suite_scope, suite_time()).ok());
+  EXPECT_FALSE(request.headers.has("X-Amz-Security-Token")) << "that of the credentials before";
 }
 
 TEST(SigV4, SigningAgainGivesWhatSigningOnceGives) {

@@ -123,6 +123,7 @@ void add_account_commands(CLI::App& root, Session& session) {
                          {{"name", "NAME"},
                           {"region", "REGION"},
                           {"credentials", "CREDENTIALS"},
+                          {"access_key_id", "ACCESS KEY"},
                           {"role_arn", "ROLE"},
                           {"endpoint", "ENDPOINT"}});
   add_show_verb<Account>(*noun, session, "Show one");

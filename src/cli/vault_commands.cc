@@ -67,7 +67,7 @@ void add_s3_options(CLI::App& verb, VaultInput& input) {
   verb.add_option("--s3", vault.s3, "Or the bucket: s3://bucket/prefix; docs/s3.md says what it needs");
   verb.add_option("--region", vault.region, "Region of the bucket (else the account's)");
   verb.add_option("--endpoint", vault.endpoint, "An S3 server other than AWS's own: https://host[:port]");
-  verb.add_option("--account", vault.account, "The registered AWS account whose access key is used");
+  verb.add_option("--account", vault.account, "The registered AWS account whose credentials are used");
   verb.add_option("--access-key-id", vault.access_key_id, "Or an access key of its own");
   verb.add_option("--secret-file", input.secret_file,
                   "File with its secret (else REKINDLE_SECRET_ACCESS_KEY, else a prompt)");

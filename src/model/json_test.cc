@@ -33,6 +33,15 @@ TEST(ModelJson, AJobComesBackWhole) {
   EXPECT_EQ(nlohmann::json(back), nlohmann::json(job));
 }
 
+TEST(ModelJson, AnAccountOfAnEarlierVersionHasAnAccessKey) {
+  const auto account =
+      parse_json<Account>(
+          R"({"name":"a","region":"r","access_key_id":"AKIA","sealed_secret_access_key":"x"})")
+          .value();
+  EXPECT_EQ(account.credentials, CredentialKind::access_key);
+  EXPECT_TRUE(account.role_arn.empty());
+}
+
 TEST(ModelJson, AbsentFieldsAreDefaultsAndWrongOnesAreErrors) {
   EXPECT_EQ(parse_json<DrPlan>(R"({"name":"p"})").value().health_check_seconds, 300);
   EXPECT_EQ(parse_json<DrPlan>(R"({"name":3})").error().code(), ErrorCode::corrupt);

@@ -42,11 +42,13 @@ CURLcode pin_certificate(CURL*, void* ssl_context, void* argument) {
   return CURLE_OK;
 }
 
-// Never through a proxy: this computer (all of 127/8), and what the environment names.
+// Never through a proxy: this computer (all of 127/8), the metadata service of an EC2 instance (a proxy would
+// answer for its own), and what the environment names.
 const std::string& direct_hosts() {
   static const std::string hosts = [] {
     const char* named = std::getenv("no_proxy");  // NOLINT(concurrency-mt-unsafe): read once
-    return std::string("localhost,127.0.0.0/8,::1") + (named != nullptr ? std::string(",") + named : "");
+    return std::string("localhost,127.0.0.0/8,::1,169.254.169.254,fd00:ec2::254") +
+           (named != nullptr ? std::string(",") + named : "");
   }();
   return hosts;
 }

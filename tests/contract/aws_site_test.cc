@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "aws/aws_site.h"
+#include "aws/credential_sources.h"
 #include "base/file.h"
 #include "crypto/hash.h"
 #include "net/curl_transport.h"
@@ -84,6 +85,32 @@ TEST_F(AwsSiteContract, AChildImageHoldsItsOwnBlocksAndThoseOfItsParent) {
   EXPECT_EQ(site->ebs().changed_blocks(child, parent).value(), (std::vector<std::uint64_t>{5, 9}));
   ASSERT_TRUE(site->remove_image(parent).ok());
   EXPECT_EQ(block(child, 0), pattern(1)) << "a child outlives its parent";
+}
+
+TEST_F(AwsSiteContract, ASessionThatEndsWhileAnImageIsWrittenIsRenewed) {
+  HttpRequest role;
+  role.method = "POST";
+  role.url = region->endpoint() + "/rekindle-sandbox/roles";
+  role.body = to_bytes(as_bytes(R"({"name": "dr", "external_id": "x1", "life_seconds": 1})"));
+  ASSERT_EQ(transport.send(role).value().status, 200);
+  const CredentialContext context{transport, clock, random, "us-east-1", region->endpoint()};
+  AwsSiteOptions options;
+  options.region = "us-east-1";
+  options.endpoint = region->endpoint();
+  options.credentials = assumed_role_credentials(context, {"AKIDEXAMPLE", "secret"},
+                                                 {"arn:aws:iam::123456789012:role/dr", "x1"});
+  site = AwsSite::make(options, transport, clock, random).value();
+  const ImageId id = site->start_image({1 * gib, {}, "", "token", {}}).value();
+  const auto writer = site->open_writer(id).value();
+  ASSERT_TRUE(writer->put_block(0, pattern(1)).ok());
+  clock.sleep(std::chrono::milliseconds(1100));
+  const auto put = writer->put_block(1, pattern(2));
+  ASSERT_TRUE(put.ok()) << put.error().message();
+  clock.sleep(std::chrono::milliseconds(1100));
+  const auto completed = writer->complete();
+  ASSERT_TRUE(completed.ok()) << completed.error().message();
+  EXPECT_EQ(block(id, 1), pattern(2));
+  EXPECT_GE(region->calls().at("AssumeRole").calls, 3U);
 }
 
 TEST_F(AwsSiteContract, TheSameTokenIsTheSameImage) {
