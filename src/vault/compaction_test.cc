@@ -14,13 +14,7 @@ namespace {
 TEST_F(Garbage, ThinPacksAreCopiedTogetherAndPointsReadOn) {
   // One chunk in every frame and pack stays.
   TestMachine thin("vm-2");
-  thin.disk("d", 8 * mib).put(0, sample_bytes(random, 8 * mib));
-  ASSERT_TRUE(succeeds(thin.back_up(*vault, "q1")));
-  for (std::uint64_t at = 0; at < 8 * mib; at += 32 * chunk_bytes) {
-    thin.disk("d").put(at + 4 * chunk_bytes, sample_bytes(random, 28 * chunk_bytes));
-  }
-  ASSERT_TRUE(succeeds(thin.back_up(*vault, "q2", "q1")));
-  ASSERT_TRUE(vault->remove_point(RecoveryPointId("q1")).ok());
+  ASSERT_NO_FATAL_FAILURE(make_thin(thin, 4));
   clock.advance(grace);
   const std::uint64_t before = stored_bytes(store);
   const CollectReport first = collect(compacting);
@@ -183,13 +177,7 @@ TEST(LiveFrames, KnowWhichChunksOfAFrameAreNeeded) {
 
 TEST_F(Garbage, ThreadsThatFindAPackGoneAtTheSameTimeAllFindWhereItsContentWent) {
   TestMachine thin("vm-2");
-  thin.disk("d", 8 * mib).put(0, sample_bytes(random, 8 * mib));
-  ASSERT_TRUE(succeeds(thin.back_up(*vault, "q1")));
-  for (std::uint64_t at = 0; at < 8 * mib; at += 32 * chunk_bytes) {
-    thin.disk("d").put(at + 8 * chunk_bytes, sample_bytes(random, 24 * chunk_bytes));
-  }
-  ASSERT_TRUE(succeeds(thin.back_up(*vault, "q2", "q1")));
-  ASSERT_TRUE(vault->remove_point(RecoveryPointId("q1")).ok());
+  ASSERT_NO_FATAL_FAILURE(make_thin(thin, 8));
   for (int pass = 0; pass < 2; ++pass) {
     clock.advance(grace);
     collect({.grace = grace, .thin_percent = 60});

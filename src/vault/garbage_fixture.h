@@ -19,6 +19,16 @@ class Garbage : public testing::Test {
   }
   CollectReport collect(CollectOptions options = collecting) { return vault->collect(options).value(); }
   std::size_t count(std::string_view prefix) { return store.list(prefix).value().size(); }
+  // Point q1 of `thin`, removed, and q2, for which of every 32 chunks only the first `kept` are still q1's.
+  void make_thin(TestMachine& thin, std::uint64_t kept) {
+    thin.disk("d", 8 * mib).put(0, sample_bytes(random, 8 * mib));
+    ASSERT_TRUE(succeeds(thin.back_up(*vault, "q1")));
+    for (std::uint64_t at = 0; at < 8 * mib; at += 32 * chunk_bytes) {
+      thin.disk("d").put(at + kept * chunk_bytes, sample_bytes(random, (32 - kept) * chunk_bytes));
+    }
+    ASSERT_TRUE(succeeds(thin.back_up(*vault, "q2", "q1")));
+    remove("q1");
+  }
   void remove(const char* point) { ASSERT_TRUE(vault->remove_point(RecoveryPointId(point)).ok()); }
 
   SeededRandom random{5};
