@@ -10,10 +10,6 @@ namespace {
 constexpr const char* ec2_namespace = "http://ec2.amazonaws.com/doc/2016-11-15/";
 constexpr const char* ec2_version = "2016-11-15";
 
-Parameters parameters_of(const HttpRequest& request) {
-  return Parameters::parse(request.body.empty() ? std::string_view(request.query) : request.body_text());
-}
-
 const Ec2Action* find_action(std::string_view name) {
   for (const auto actions : {vpc_actions(), security_group_actions(), volume_actions(), attachment_actions(),
                              snapshot_actions(), image_actions(), run_actions(), power_actions(),
@@ -57,6 +53,10 @@ Outcome<> perform(Ec2Call& call, const std::string& name) {
 }
 
 }  // namespace
+
+Parameters parameters_of(const HttpRequest& request) {
+  return Parameters::parse(request.body.empty() ? std::string_view(request.query) : request.body_text());
+}
 
 std::string query_action(const HttpRequest& request) {
   return parameters_of(request).text("Action");

@@ -6,9 +6,12 @@
 #include "net/http.h"
 #include "sandbox/region/cloud.h"
 #include "sandbox/region/outcome.h"
+#include "sandbox/region/query.h"
 
 namespace rekindle::sandbox {
 
+// Of the form body or the query; STS is called in the same way.
+Parameters parameters_of(const HttpRequest& request);
 // The Action parameter, of the form body or the query.
 std::string query_action(const HttpRequest& request);
 

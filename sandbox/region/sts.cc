@@ -1,7 +1,7 @@
 #include "sandbox/region/sts.h"
 
 #include "base/random.h"
-#include "sandbox/region/query.h"
+#include "sandbox/region/ec2.h"
 #include "sandbox/region/signature.h"
 #include "sandbox/region/xml.h"
 
@@ -75,8 +75,7 @@ Outcome<> assume_role(StsCall& call) {
 
 HttpResponse answer_sts(const RegionOptions& options, const Roles& roles, const HttpRequest& request,
                         std::int64_t now_ms) {
-  const Parameters parameters =
-      Parameters::parse(request.body.empty() ? std::string_view(request.query) : request.body_text());
+  const Parameters parameters = parameters_of(request);
   const std::string name = parameters.text("Action");
   SystemRandom random;
   const std::string request_id = random.uuid();
