@@ -52,10 +52,11 @@ REKINDLE_RECORD(DrPlan, "plan", record.name, record.account)
 REKINDLE_RECORD(RecoveryPoint, "recovery_point", record.id.str(), record.machine.name)
 REKINDLE_RECORD(DrCopy, "dr_copy", record.id, record.machine)
 REKINDLE_RECORD(Failover, "failover", record.id, record.machine)
+REKINDLE_RECORD(Approval, "approval", record.id, record.id)
 #undef REKINDLE_RECORD
 
 // backup works at the datacenter; replicate, failover and its cleanup at the account: one unfinished job
-// each.
+// each. plan_failover only starts others.
 std::string_view side_of(JobKind kind);
 
 class Catalog {
@@ -81,6 +82,8 @@ class Catalog {
   Result<Job> job(const JobId& id);
   Result<std::vector<Job>> jobs();
   Result<std::vector<Job>> unfinished_jobs();
+  Result<std::vector<Job>> jobs_of(const std::string& subject);                         // oldest first
+  Result<std::vector<Job>> newest_jobs(const std::string& subject, std::size_t count);  // newest first
   // Takes the lease: raises the fencing number. `unavailable` while the present owner lives.
   Result<Job> claim_job(const JobId& id, const std::string& owner);
   // `failed_precondition` when the lease was lost (job.fencing is old). Sets job.updated.

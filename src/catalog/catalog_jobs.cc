@@ -22,6 +22,7 @@ constexpr const char* columns = "body, owner, fencing, cancel_requested, bytes_d
 }  // namespace
 
 std::string_view side_of(JobKind kind) {
+  if (kind == JobKind::plan_failover) return "plan";
   return kind == JobKind::backup ? "datacenter" : "account";
 }
 
@@ -69,6 +70,26 @@ Result<Job> Catalog::job(const JobId& id) {
 Result<std::vector<Job>> Catalog::jobs() {
   const std::lock_guard lock(mutex_);
   auto statement = TRY(database_.prepare(fmt::format("SELECT {} FROM jobs ORDER BY sequence", columns)));
+  std::vector<Job> found;
+  while (TRY(statement.step())) found.push_back(TRY(job_of(statement)));
+  return found;
+}
+
+Result<std::vector<Job>> Catalog::jobs_of(const std::string& subject) {
+  const std::lock_guard lock(mutex_);
+  auto statement = TRY(
+      database_.prepare(fmt::format("SELECT {} FROM jobs WHERE subject = ?1 ORDER BY sequence", columns)));
+  statement.bind(1, subject);
+  std::vector<Job> found;
+  while (TRY(statement.step())) found.push_back(TRY(job_of(statement)));
+  return found;
+}
+
+Result<std::vector<Job>> Catalog::newest_jobs(const std::string& subject, std::size_t count) {
+  const std::lock_guard lock(mutex_);
+  auto statement = TRY(database_.prepare(
+      fmt::format("SELECT {} FROM jobs WHERE subject = ?1 ORDER BY sequence DESC LIMIT ?2", columns)));
+  statement.bind(1, subject).bind(2, static_cast<std::int64_t>(count));
   std::vector<Job> found;
   while (TRY(statement.step())) found.push_back(TRY(job_of(statement)));
   return found;

@@ -3,36 +3,93 @@
 
 #include <cstdint>
 #include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/result.h"
 #include "model/ids.h"
 #include "model/machine.h"
+#include "model/schedule.h"
 
 namespace rekindle {
 
-// How one machine starts at the recovery site.
+// How the volumes of a machine are made. Absent fields are those of the account: gp3, its own speed, as its
+// images are encrypted.
+struct VolumeSettings {
+  std::string type;  // "gp3", "io2", ...
+  int iops = 0;
+  int throughput = 0;  // MiB/s; of gp3
+  std::optional<bool> encrypted;
+  std::string kms_key;  // id, alias or ARN; with `encrypted`
+
+  friend bool operator==(const VolumeSettings&, const VolumeSettings&) = default;
+};
+
+// How one machine starts at the recovery site. A field that is absent (empty) is inherited, see
+// settings_of().
 struct FailoverSettings {
-  std::string instance_type;
+  std::string instance_type;  // "t3.small"; "auto": the smallest that has the machine's vCPUs and memory
+  std::vector<std::string> other_instance_types;  // tried in turn where AWS has no capacity for it
   std::string subnet_id;
   std::vector<std::string> security_group_ids;
-  std::string private_ip;    // empty: any free one
-  std::string health_check;  // URL with {private_ip} or {public_ip}; empty: running is enough
+  // An address; "auto": any free one; "same-host": the host part of `same_host_as`, or, in a test, of the
+  // production's address, in this subnet's range.
+  std::string private_ip;
+  std::string same_host_as;  // "192.168.7.20": the machine's address in the datacenter
+  // "subnet": as the subnet does it; "yes"; "no"; "eipalloc-...": this Elastic IP.
+  std::string public_ip;
+  std::string instance_profile;  // name or ARN
+  std::string user_data;         // as text
+  std::optional<bool> source_dest_check;
+  std::optional<bool> leave_stopped;  // launched, its service not waited for, then stopped
+  std::string health_check;           // URL with {private_ip} or {public_ip}; empty: running is enough
+  VolumeSettings volumes;
   std::map<std::string, std::string> tags;
+
+  friend bool operator==(const FailoverSettings&, const FailoverSettings&) = default;
 };
 
 struct PlanMachine {
   std::string machine;  // name of a protected machine
-  FailoverSettings settings;
+  FailoverSettings production;
+  FailoverSettings test;
 };
+
+// What a failed machine or script means for the steps that follow.
+enum class OnFailure { abort, go_on };
+
+// A step of the recovery workflow: its machines are started at once, side by side.
+struct PlanStep {
+  std::string name;
+  std::vector<std::string> machines;
+  int delay_seconds = 0;  // to wait before
+  bool approval = false;  // to be asked before: 'rekindle failover approve'
+  std::string script;     // run by /bin/sh on the AWS proxy after its machines answer; see recover/script.h
+  int script_seconds = 300;
+  OnFailure on_failure = OnFailure::abort;
+};
+
+// What a DR copy is: images, or beside them a template that is ready to launch.
+enum class DrWorkflow { snapshots, ami };
+enum class ConvertWhen { ahead, at_failover };
+enum class ImageWriting { direct, volume };  // by the EBS direct APIs, or through a volume at the AWS proxy
 
 struct DrPlan {
   std::string name;
   std::string account;
-  int replicate_every_minutes = 0;  // 0: after every backup
-  int health_check_seconds = 300;   // how long a service may take to answer
+  Schedule replicate{ScheduleKind::after_backup};
+  DrWorkflow workflow = DrWorkflow::snapshots;
+  ConvertWhen convert = ConvertWhen::ahead;
+  ImageWriting write = ImageWriting::direct;
+  bool verify_all = false;         // read back every block, not only what was written and a sample
+  int health_check_seconds = 300;  // how long a service may take to answer
+  FailoverSettings production;     // of all machines, unless they say otherwise
+  FailoverSettings test;
   std::vector<PlanMachine> machines;
+  std::vector<PlanStep> steps;  // none: all machines at once
 };
 
 struct DrCopyDisk {
@@ -41,8 +98,35 @@ struct DrCopyDisk {
   std::uint64_t size_bytes = 0;
 };
 
-// pending: being written. current: complete, verified, the one that failover uses. retired: replaced.
-enum class DrCopyState { pending, current, retired };
+// A block of the boot disk that conversion changed: the copy holds what EC2 needs, the recovery point what
+// the machine had.
+struct ConvertedBlock {
+  std::uint64_t index = 0;  // of 512 KiB
+  std::string sha256;       // hex, of the converted content
+
+  friend bool operator==(const ConvertedBlock&, const ConvertedBlock&) = default;
+};
+
+struct CertificateCheck {
+  std::string name;  // "initrd"
+  bool passed = false;
+  std::string detail;
+};
+
+// Whether the copy would boot on EC2, by looking at every part that has to be right.
+struct BootCertificate {
+  bool would_boot = false;
+  std::string reason;  // why not
+  std::vector<CertificateCheck> checks;
+  std::vector<std::string> warnings;
+  RecoveryPointId recovery_point_id;
+  std::vector<std::string> content_ids;  // hex, of each disk: the roots of the recovery point's hash trees
+  std::string signature;                 // hex, by the vault's key, of all of the above
+};
+
+// pending: being written. current: complete, verified, the one that failover uses. retired: replaced. aside:
+// of an earlier recovery point, complete and verified, for one failover.
+enum class DrCopyState { pending, current, retired, aside };
 
 struct DrCopy {
   std::string id;
@@ -53,8 +137,17 @@ struct DrCopy {
   RecoveryPointId recovery_point_id;
   Time recovery_point_time{};
   Firmware firmware = Firmware::bios;
+  int vcpus = 0;
+  std::uint64_t memory_mib = 0;
   DrCopyState state = DrCopyState::pending;
   std::vector<DrCopyDisk> disks;  // the first is the boot disk
+  // Converted ahead: these blocks of the boot disk are not those of the recovery point. None: the copy is the
+  // recovery point, bit for bit.
+  std::vector<ConvertedBlock> overlay;
+  bool converted = false;     // ready to launch as it is
+  nlohmann::json conversion;  // what was changed, for people
+  std::optional<BootCertificate> certificate;
+  TemplateId template_id;  // the AMI that is kept ready; empty: registered at failover
 };
 
 enum class FailoverKind { test, production };
@@ -76,5 +169,28 @@ struct Failover {
   Time started{};
   Time finished{};
 };
+
+// A person's yes to a step of a running failover of a plan.
+struct Approval {
+  std::string id;  // job and step: approval_id()
+  Time time{};
+};
+
+// `not_found` names the machines that the plan holds.
+Result<const PlanMachine*> find_machine(const DrPlan& plan, const std::string& machine);
+
+// What holds for this machine: the plan's production settings, over them the machine's; in a test over both
+// the plan's test settings, and the machine's test settings last, so that what isolates a test wins. Tags are
+// joined.
+FailoverSettings settings_of(const DrPlan& plan, const PlanMachine& machine, FailoverKind kind);
+
+// The steps as they will be done: the plan's, and, before the first, the machines that no step names.
+std::vector<PlanStep> steps_of(const DrPlan& plan);
+
+// Whether the plan makes sense by itself: names, steps, schedules, values. `invalid_argument` says which
+// field is wrong.
+Result<> check_plan(const DrPlan& plan);
+
+std::string approval_id(const JobId& job, const std::string& step);
 
 }  // namespace rekindle

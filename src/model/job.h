@@ -14,7 +14,8 @@
 
 namespace rekindle {
 
-enum class JobKind { backup, replicate, failover, failover_cleanup };
+// plan_failover: of all machines of a plan, each by a failover of its own.
+enum class JobKind { backup, replicate, failover, failover_cleanup, plan_failover };
 
 // running:   steps are being performed, or wait for a process to go on after a crash
 // cleaning:  a step failed for good or the user cancelled; what was made is being removed
@@ -34,7 +35,7 @@ struct StepTiming {
 struct Job {
   JobId id;
   JobKind kind = JobKind::backup;
-  std::string subject;  // the machine it is about: at most one unfinished job a machine
+  std::string subject;  // the machine (or plan) it is about: see Catalog::create_job
   JobState state = JobState::running;
   std::string step;  // the next to perform, by its name in the kind's table
   nlohmann::json parameters = nlohmann::json::object();  // what was asked; never changes

@@ -1,6 +1,7 @@
 #include "model/json.h"
 
 #include <stdexcept>
+#include <type_traits>
 
 namespace nlohmann {
 
@@ -38,18 +39,17 @@ JSON_FIELDS(RecoveryPoint, id, vault, datacenter, machine, time, disks, full, by
             bytes_changed, legal_hold)
 JSON_FIELDS(Datacenter, name, url, user, sealed_password, thumbprint)
 JSON_FIELDS(Account, name, region, endpoint, credentials, access_key_id, sealed_secret_access_key, profile,
-            role_arn, sealed_external_id)
+            role_arn, sealed_external_id, proxy_instance_id, proxy_device_path, image_puts_per_second)
 JSON_FIELDS(VaultSettings, name, directory, s3, region, endpoint, account, access_key_id,
             sealed_secret_access_key, lock_days, lock_mode, limit_upload, limit_download, sealed_passphrase)
 JSON_FIELDS(RetentionRules, last, hourly, daily, weekly, monthly, yearly)
-JSON_FIELDS(BackupPolicy, name, datacenter, vault, machines, retention)
+JSON_FIELDS(BackupPolicy, name, datacenter, vault, machines, schedule, retention)
 JSON_FIELDS(ProtectedMachine, name, id, datacenter, vault, runs_at)
-JSON_FIELDS(FailoverSettings, instance_type, subnet_id, security_group_ids, private_ip, health_check, tags)
-JSON_FIELDS(PlanMachine, machine, settings)
-JSON_FIELDS(DrPlan, name, account, replicate_every_minutes, health_check_seconds, machines)
 JSON_FIELDS(DrCopyDisk, disk_id, image_id, size_bytes)
-JSON_FIELDS(DrCopy, id, job_id, plan, machine, account, recovery_point_id, recovery_point_time, firmware,
-            state, disks)
+JSON_FIELDS(ConvertedBlock, index, sha256)
+JSON_FIELDS(CertificateCheck, name, passed, detail)
+JSON_FIELDS(BootCertificate, would_boot, reason, checks, warnings, recovery_point_id, content_ids, signature)
+JSON_FIELDS(Approval, id, time)
 JSON_FIELDS(Failover, id, job_id, plan, machine, account, kind, state, instance_id, private_ip, public_ip,
             recovery_point_id, recovery_point_time, started, finished)
 JSON_FIELDS(StepTiming, step, started, milliseconds)

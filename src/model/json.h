@@ -44,7 +44,14 @@ NLOHMANN_JSON_SERIALIZE_ENUM(CredentialKind, {{CredentialKind::access_key, "acce
 NLOHMANN_JSON_SERIALIZE_ENUM(RunsAt, {{RunsAt::datacenter, "datacenter"}, {RunsAt::account, "account"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(DrCopyState, {{DrCopyState::pending, "pending"},
                                            {DrCopyState::current, "current"},
-                                           {DrCopyState::retired, "retired"}})
+                                           {DrCopyState::retired, "retired"},
+                                           {DrCopyState::aside, "aside"}})
+NLOHMANN_JSON_SERIALIZE_ENUM(OnFailure, {{OnFailure::abort, "abort"}, {OnFailure::go_on, "go-on"}})
+NLOHMANN_JSON_SERIALIZE_ENUM(DrWorkflow, {{DrWorkflow::snapshots, "ebs-snapshot"}, {DrWorkflow::ami, "ami"}})
+NLOHMANN_JSON_SERIALIZE_ENUM(ConvertWhen,
+                             {{ConvertWhen::ahead, "ahead"}, {ConvertWhen::at_failover, "at-failover"}})
+NLOHMANN_JSON_SERIALIZE_ENUM(ImageWriting,
+                             {{ImageWriting::direct, "direct"}, {ImageWriting::volume, "volume"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(FailoverKind,
                              {{FailoverKind::production, "production"}, {FailoverKind::test, "test"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(FailoverState,
@@ -52,7 +59,8 @@ NLOHMANN_JSON_SERIALIZE_ENUM(FailoverState,
 NLOHMANN_JSON_SERIALIZE_ENUM(JobKind, {{JobKind::backup, "backup"},
                                        {JobKind::replicate, "replicate"},
                                        {JobKind::failover, "failover"},
-                                       {JobKind::failover_cleanup, "failover_cleanup"}})
+                                       {JobKind::failover_cleanup, "failover_cleanup"},
+                                       {JobKind::plan_failover, "plan_failover"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(JobState, {{JobState::failed, "failed"},
                                         {JobState::running, "running"},
                                         {JobState::cleaning, "cleaning"},
@@ -61,7 +69,8 @@ NLOHMANN_JSON_SERIALIZE_ENUM(JobState, {{JobState::failed, "failed"},
 NLOHMANN_JSON_SERIALIZE_ENUM(ResourceKind, {{ResourceKind::machine_snapshot, "machine_snapshot"},
                                             {ResourceKind::image, "image"},
                                             {ResourceKind::machine_template, "machine_template"},
-                                            {ResourceKind::instance, "instance"}})
+                                            {ResourceKind::instance, "instance"},
+                                            {ResourceKind::volume, "volume"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(ResourceState, {{ResourceState::intended, "intended"},
                                              {ResourceState::exists, "exists"},
                                              {ResourceState::released, "released"}})
@@ -72,8 +81,9 @@ std::string word(Enum value) {
   return nlohmann::json(value).get<std::string>();
 }
 
-// Structs below: to_json writes every field; from_json takes absent fields as their defaults and throws
-// nlohmann's exception on a wrong type, which parse_json() turns into an Error.
+// Structs below: to_json writes every field, of settings that may be inherited only those that are set;
+// from_json takes absent fields as their defaults and throws nlohmann's exception on a wrong type, which
+// parse_json() turns into an Error.
 void to_json(nlohmann::json& j, const DiskSpec& value);
 void from_json(const nlohmann::json& j, DiskSpec& value);
 void to_json(nlohmann::json& j, const NicSpec& value);
@@ -96,18 +106,32 @@ void to_json(nlohmann::json& j, const BackupPolicy& value);
 void from_json(const nlohmann::json& j, BackupPolicy& value);
 void to_json(nlohmann::json& j, const ProtectedMachine& value);
 void from_json(const nlohmann::json& j, ProtectedMachine& value);
+void to_json(nlohmann::json& j, const Schedule& value);  // as users write it: "every 15m"
+void from_json(const nlohmann::json& j, Schedule& value);
+void to_json(nlohmann::json& j, const VolumeSettings& value);
+void from_json(const nlohmann::json& j, VolumeSettings& value);
 void to_json(nlohmann::json& j, const FailoverSettings& value);
 void from_json(const nlohmann::json& j, FailoverSettings& value);
 void to_json(nlohmann::json& j, const PlanMachine& value);
 void from_json(const nlohmann::json& j, PlanMachine& value);
+void to_json(nlohmann::json& j, const PlanStep& value);
+void from_json(const nlohmann::json& j, PlanStep& value);
 void to_json(nlohmann::json& j, const DrPlan& value);
 void from_json(const nlohmann::json& j, DrPlan& value);
 void to_json(nlohmann::json& j, const DrCopyDisk& value);
 void from_json(const nlohmann::json& j, DrCopyDisk& value);
+void to_json(nlohmann::json& j, const ConvertedBlock& value);
+void from_json(const nlohmann::json& j, ConvertedBlock& value);
+void to_json(nlohmann::json& j, const CertificateCheck& value);
+void from_json(const nlohmann::json& j, CertificateCheck& value);
+void to_json(nlohmann::json& j, const BootCertificate& value);
+void from_json(const nlohmann::json& j, BootCertificate& value);
 void to_json(nlohmann::json& j, const DrCopy& value);
 void from_json(const nlohmann::json& j, DrCopy& value);
 void to_json(nlohmann::json& j, const Failover& value);
 void from_json(const nlohmann::json& j, Failover& value);
+void to_json(nlohmann::json& j, const Approval& value);
+void from_json(const nlohmann::json& j, Approval& value);
 void to_json(nlohmann::json& j, const StepTiming& value);
 void from_json(const nlohmann::json& j, StepTiming& value);
 void to_json(nlohmann::json& j, const Job& value);

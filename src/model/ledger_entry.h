@@ -8,7 +8,7 @@
 
 namespace rekindle {
 
-enum class ResourceKind { machine_snapshot, image, machine_template, instance };
+enum class ResourceKind { machine_snapshot, image, machine_template, instance, volume };
 
 // intended: the call that makes it may or may not have happened
 // exists:   it was made; `object_id` names it

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/machine.h"
+#include "model/schedule.h"
 
 namespace rekindle {
 
@@ -30,6 +31,11 @@ struct Account {
   std::string profile;                   // of the AWS command line, if they are one
   std::string role_arn;                  // a role that is assumed with them; empty: none
   std::string sealed_external_id;
+  // The EC2 instance that rekindle runs on there, and where a volume that is attached to it appears
+  // (AwsSiteOptions::Proxy). Empty: none, and EC2's own place.
+  std::string proxy_instance_id;
+  std::string proxy_device_path;
+  int image_puts_per_second = 0;  // what Service Quotas grants (L-AFAE1BE8); 0: AWS's default, 1000
 };
 
 struct VaultSettings {
@@ -66,6 +72,7 @@ struct BackupPolicy {
   std::string datacenter;
   std::string vault;
   std::vector<std::string> machines;  // names or ids
+  Schedule schedule;                  // kept by 'rekindle serve'
   RetentionRules retention;
 };
 

@@ -1,0 +1,174 @@
+#include "model/dr_plan.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+
+namespace rekindle {
+
+namespace {
+
+void inherit(std::string& value, const std::string& over) {
+  if (!over.empty()) value = over;
+}
+
+void inherit(std::optional<bool>& value, const std::optional<bool>& over) {
+  if (over) value = over;
+}
+
+void inherit(int& value, int over) {
+  if (over != 0) value = over;
+}
+
+void inherit(FailoverSettings& value, const FailoverSettings& over) {
+  inherit(value.instance_type, over.instance_type);
+  // Those of another type say nothing about this one.
+  if (!over.instance_type.empty() || !over.other_instance_types.empty())
+    value.other_instance_types = over.other_instance_types;
+  inherit(value.subnet_id, over.subnet_id);
+  if (!over.security_group_ids.empty()) value.security_group_ids = over.security_group_ids;
+  inherit(value.private_ip, over.private_ip);
+  inherit(value.same_host_as, over.same_host_as);
+  inherit(value.public_ip, over.public_ip);
+  inherit(value.instance_profile, over.instance_profile);
+  inherit(value.user_data, over.user_data);
+  inherit(value.source_dest_check, over.source_dest_check);
+  inherit(value.leave_stopped, over.leave_stopped);
+  inherit(value.health_check, over.health_check);
+  inherit(value.volumes.type, over.volumes.type);
+  inherit(value.volumes.iops, over.volumes.iops);
+  inherit(value.volumes.throughput, over.volumes.throughput);
+  inherit(value.volumes.encrypted, over.volumes.encrypted);
+  inherit(value.volumes.kms_key, over.volumes.kms_key);
+  for (const auto& [name, text] : over.tags) value.tags[name] = text;
+}
+
+std::string names_of(const DrPlan& plan) {
+  std::vector<std::string> names;
+  for (const PlanMachine& machine : plan.machines) names.push_back(machine.machine);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+Result<> check_settings(const FailoverSettings& settings, const std::string& where) {
+  const auto wrong = [&](const char* field, const std::string& value, const char* right) {
+    return error(ErrorCode::invalid_argument, "{}: {} is '{}'; write {}", where, field, value, right);
+  };
+  const std::string& address = settings.public_ip;
+  if (!address.empty() && address != "subnet" && address != "yes" && address != "no" &&
+      !address.starts_with("eipalloc-")) {
+    return wrong("public_ip", address, "subnet, yes, no, or the id of an Elastic IP (eipalloc-...)");
+  }
+  if (settings.volumes.iops < 0) {
+    return wrong("volumes.iops", std::to_string(settings.volumes.iops), "a positive number, or nothing");
+  }
+  if (settings.volumes.throughput < 0) {
+    return wrong("volumes.throughput", std::to_string(settings.volumes.throughput), "MiB/s, or nothing");
+  }
+  if (!settings.volumes.kms_key.empty() && settings.volumes.encrypted == false) {
+    return wrong("volumes.encrypted", "false", "true where there is a kms_key");
+  }
+  constexpr std::size_t longest_user_data = 16384;  // of EC2, before base64
+  if (settings.user_data.size() > longest_user_data) {
+    return error(ErrorCode::invalid_argument, "{}: user_data has {} bytes; EC2 takes {} at most", where,
+                 settings.user_data.size(), longest_user_data);
+  }
+  return {};
+}
+
+Result<> check_machines(const DrPlan& plan) {
+  std::set<std::string> seen;
+  for (const PlanMachine& machine : plan.machines) {
+    if (machine.machine.empty())
+      return error(ErrorCode::invalid_argument, "a machine of the plan has no name");
+    if (!seen.insert(machine.machine).second) {
+      return error(ErrorCode::invalid_argument, "the plan names the machine {} twice", machine.machine);
+    }
+    TRY(check_settings(machine.production, machine.machine + ".production"));
+    TRY(check_settings(machine.test, machine.machine + ".test"));
+  }
+  return {};
+}
+
+Result<> check_steps(const DrPlan& plan) {
+  std::set<std::string> names;
+  std::set<std::string> placed;
+  for (const PlanStep& step : plan.steps) {
+    if (step.name.empty()) return error(ErrorCode::invalid_argument, "a step of the plan has no name");
+    if (!names.insert(step.name).second)
+      return error(ErrorCode::invalid_argument, "two steps of the plan are named '{}'", step.name);
+    if (step.delay_seconds < 0 || step.script_seconds <= 0) {
+      return error(ErrorCode::invalid_argument,
+                   "step {}: delay_seconds must not be negative, script_seconds must be positive", step.name);
+    }
+    for (const std::string& machine : step.machines) {
+      TRY(find_machine(plan, machine), "step {}", step.name);
+      if (!placed.insert(machine).second)
+        return error(ErrorCode::invalid_argument, "{} is in two steps of the plan", machine);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<const PlanMachine*> find_machine(const DrPlan& plan, const std::string& machine) {
+  for (const PlanMachine& candidate : plan.machines) {
+    if (candidate.machine == machine) return &candidate;
+  }
+  return error(ErrorCode::not_found, "the plan {} does not hold the machine '{}'; it holds: {}", plan.name,
+               machine, names_of(plan));
+}
+
+FailoverSettings settings_of(const DrPlan& plan, const PlanMachine& machine, FailoverKind kind) {
+  FailoverSettings settings = plan.production;
+  inherit(settings, machine.production);
+  if (kind == FailoverKind::production) return settings;
+  const std::string production_address = settings.private_ip;
+  // An Elastic IP is one: a test must not take production's.
+  if (settings.public_ip.starts_with("eipalloc-")) settings.public_ip.clear();
+  inherit(settings, plan.test);
+  inherit(settings, machine.test);
+  // "The same host" of a test is that of the production, if it has an address.
+  const bool has_address = !production_address.empty() && production_address.find('.') != std::string::npos;
+  if (settings.private_ip == "same-host" && has_address && machine.test.same_host_as.empty())
+    settings.same_host_as = production_address;
+  return settings;
+}
+
+std::vector<PlanStep> steps_of(const DrPlan& plan) {
+  std::set<std::string> placed;
+  for (const PlanStep& step : plan.steps) placed.insert(step.machines.begin(), step.machines.end());
+  PlanStep rest;
+  rest.name = "machines";
+  rest.on_failure = OnFailure::go_on;
+  for (const PlanMachine& machine : plan.machines) {
+    if (!placed.contains(machine.machine)) rest.machines.push_back(machine.machine);
+  }
+  std::vector<PlanStep> steps;
+  if (!rest.machines.empty()) steps.push_back(std::move(rest));
+  steps.insert(steps.end(), plan.steps.begin(), plan.steps.end());
+  return steps;
+}
+
+Result<> check_plan(const DrPlan& plan) {
+  if (plan.name.empty()) return error(ErrorCode::invalid_argument, "the plan has no name");
+  if (plan.machines.empty())
+    return error(ErrorCode::invalid_argument, "the plan {} holds no machine", plan.name);
+  if (plan.health_check_seconds <= 0)
+    return error(ErrorCode::invalid_argument, "health_check_seconds must be positive");
+  if (plan.workflow == DrWorkflow::ami && plan.convert != ConvertWhen::ahead) {
+    return error(ErrorCode::invalid_argument,
+                 "workflow ami keeps an AMI that is ready to launch: that needs convert: ahead");
+  }
+  TRY(check_settings(plan.production, "production"));
+  TRY(check_settings(plan.test, "test"));
+  TRY(check_machines(plan));
+  return check_steps(plan);
+}
+
+std::string approval_id(const JobId& job, const std::string& step) {
+  return job.str() + "/" + step;
+}
+
+}  // namespace rekindle
