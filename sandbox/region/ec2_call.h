@@ -46,6 +46,8 @@ std::span<const Ec2Action> power_actions();
 std::span<const Ec2Action> instance_view_actions();
 std::span<const Ec2Action> tag_actions();
 std::span<const Ec2Action> place_actions();
+std::span<const Ec2Action> elastic_address_actions();
+std::span<const Ec2Action> instance_attribute_actions();
 
 // The values that a filter of that name looks at, for one kind of resource.
 template <typename T>
@@ -117,6 +119,8 @@ void write_volume(Xml out, const Volume& volume);
 void write_reservation(Ec2Call& call, Xml out, const std::string& reservation_id,
                        const std::vector<Instance>& instances);
 void write_state(Xml out, const char* name, const std::string& state);
+// The one that an instance has of itself: a loopback address made of its id.
+std::string first_public_address(const std::string& instance_id);
 // The network of the subnet has this many addresses left.
 std::int64_t free_addresses(Cloud& cloud, const Subnet& subnet);
 

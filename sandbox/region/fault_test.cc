@@ -74,5 +74,19 @@ done(first=first, every=every, puts=calls['PutSnapshotBlock'], refused=calls['Cr
   EXPECT_EQ(seen["bad"], (json::array({400, 400, 400, 404})));
 }
 
+TEST_F(FaultTest, AQuotaRefusesWhatIsBeyondIt) {
+  region->faults().add(
+      {.action = "DescribeVpcs", .kind = FaultRule::Kind::quota, .times = -1, .per_second = 20});
+  const auto seen = boto(R"(
+told = [refused(ec2.describe_vpcs) for _ in range(30)]
+time.sleep(1)
+done(refused=[one for one in told if one], went=told.count(None), later=refused(ec2.describe_vpcs))
+)");
+  ASSERT_FALSE(seen["refused"].empty());
+  EXPECT_EQ(seen["refused"][0], refusal("ThrottlingException", 400));
+  EXPECT_GE(seen["went"], 2);
+  EXPECT_EQ(seen["later"], nullptr);
+}
+
 }  // namespace
 }  // namespace rekindle::sandbox

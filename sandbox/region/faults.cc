@@ -13,6 +13,7 @@ const std::map<std::string, FaultRule::Kind>& kinds() {
       {"lose_response", FaultRule::Kind::lose_response},
       {"latency", FaultRule::Kind::latency},
       {"instance_dies", FaultRule::Kind::instance_dies},
+      {"quota", FaultRule::Kind::quota},
   };
   return names;
 }
@@ -64,6 +65,18 @@ std::string usual_reason(const std::string& code) {
   return "";
 }
 
+// Takes one call from the quota; false when it is used up.
+bool take_one(FaultRule& rule) {
+  const auto now = std::chrono::steady_clock::now();
+  const double burst = std::max(1.0, rule.per_second / 10);
+  const double seconds = std::chrono::duration<double>(now - rule.filled).count();
+  rule.tokens = std::min(burst, rule.tokens + seconds * rule.per_second);
+  rule.filled = now;
+  if (rule.tokens < 1) return false;
+  rule.tokens -= 1;
+  return true;
+}
+
 }  // namespace
 
 Result<FaultRule> fault_rule_from_json(const nlohmann::json& json) {
@@ -78,6 +91,9 @@ Result<FaultRule> fault_rule_from_json(const nlohmann::json& json) {
     rule.skip = json.value("skip", rule.skip);
     rule.times = json.value("times", rule.times);
     rule.delay_ms = json.value("delay_ms", rule.delay_ms);
+    rule.per_second = json.value("per_second", rule.per_second);
+    if (rule.kind == FaultRule::Kind::quota && rule.per_second <= 0)
+      return error(ErrorCode::invalid_argument, "a quota needs \"per_second\"");
     const bool needs_code =
         rule.kind == FaultRule::Kind::error || rule.kind == FaultRule::Kind::instance_dies;
     if (needs_code && rule.code.empty())
@@ -136,6 +152,11 @@ Faults::Verdict Faults::judge(const std::string& action) {
         break;
       case FaultRule::Kind::instance_dies:
         verdict.instances_die_of = rule.code;
+        break;
+      case FaultRule::Kind::quota:
+        if (take_one(rule)) break;
+        verdict.refusal = Refusal{"ThrottlingException", "The account has used up its quota of " + action,
+                                  400, "ACCOUNT_THROTTLED"};
         break;
     }
   }

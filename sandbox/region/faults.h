@@ -22,6 +22,7 @@ struct FaultRule {
     lose_response,  // all is done, the connection closes without an answer
     latency,        // answered `delay_ms` later
     instance_dies,  // RunInstances: the instances end while pending, with `code` as their StateReason
+    quota,  // refused with ThrottlingException beyond `per_second` calls, and a tenth of a second's at once
   };
   std::string action = "*";  // EC2, EBS or STS action; "*": any
   Kind kind = Kind::error;
@@ -31,6 +32,10 @@ struct FaultRule {
   std::int64_t skip = 0;   // so many calls go well first
   std::int64_t times = 1;  // then so many are hit; -1: all
   std::int64_t delay_ms = 0;
+  double per_second = 0;
+  // Of a quota: what is left at an instant.
+  double tokens = 0;
+  std::chrono::steady_clock::time_point filled = {};
 };
 
 // {"action": "CreateVolume", "kind": "error", "code": "RequestLimitExceeded", "times": 2}

@@ -167,5 +167,63 @@ TEST_F(InstanceTest, TheServersDirectoryHasOneServer) {
   EXPECT_EQ(second.error().code(), ErrorCode::unavailable);
 }
 
+TEST_F(InstanceTest, AnElasticAddressIsGivenMovedAndReleased) {
+  const auto seen = script(R"(
+image = boot_image()
+a, b = run(image)['InstanceId'], run(image)['InstanceId']
+instance_state(a, 'running'), instance_state(b, 'running')
+address = ec2.allocate_address(Domain='vpc')
+def of(id): return instance(id).get('PublicIpAddress')
+first = of(a)
+ec2.associate_address(AllocationId=address['AllocationId'], InstanceId=a)
+given = of(a)
+ec2.associate_address(AllocationId=address['AllocationId'], InstanceId=a)
+busy = refused(ec2.release_address, AllocationId=address['AllocationId'])
+ec2.associate_address(AllocationId=address['AllocationId'], InstanceId=b, AllowReassociation=True)
+moved = [of(a), of(b)]
+listed = ec2.describe_addresses(AllocationIds=[address['AllocationId']])['Addresses'][0]
+ec2.disassociate_address(AssociationId=listed['AssociationId'])
+free = of(b)
+ec2.release_address(AllocationId=address['AllocationId'])
+done(ip=address['PublicIp'], first=first, given=given, busy=busy, moved=moved, holder=listed['InstanceId'] == b, free=free,
+     gone=refused(ec2.describe_addresses, AllocationIds=[address['AllocationId']]))
+)");
+  EXPECT_EQ(seen["given"], seen["ip"]);
+  EXPECT_EQ(seen["busy"], refusal("InvalidIPAddress.InUse", 400));
+  EXPECT_EQ(seen["moved"][0], seen["first"]);
+  EXPECT_EQ(seen["moved"][1], seen["ip"]);
+  EXPECT_TRUE(seen["holder"]);
+  EXPECT_NE(seen["free"], seen["ip"]);
+  EXPECT_EQ(seen["gone"], refusal("InvalidAllocationID.NotFound", 400));
+}
+
+TEST_F(InstanceTest, IsLaunchedAsTheNetworkInterfaceAndTheDevicesSay) {
+  const auto seen = script(R"(
+image = boot_image()
+arguments = dict(ImageId=image, InstanceType='t3.micro', MinCount=1, MaxCount=1, UserData='#!/bin/sh',
+    NetworkInterfaces=[{'DeviceIndex': 0, 'SubnetId': subnet, 'Groups': [group], 'PrivateIpAddress': '10.0.5.40', 'AssociatePublicIpAddress': False}],
+    BlockDeviceMappings=[{'DeviceName': '/dev/sda1', 'Ebs': {'VolumeType': 'io2', 'Iops': 4000, 'Encrypted': True, 'KmsKeyId': 'alias/dr'}}])
+both = refused(ec2.run_instances, SubnetId=subnet, **arguments)
+id = ec2.run_instances(**arguments)['Instances'][0]['InstanceId']
+running = instance_state(id, 'running')
+volume = ec2.describe_volumes(Filters=[{'Name': 'attachment.instance-id', 'Values': [id]}])['Volumes'][0]
+ec2.modify_instance_attribute(InstanceId=id, SourceDestCheck={'Value': False})
+def attribute(name): return ec2.describe_instance_attribute(InstanceId=id, Attribute=name)
+done(both=both, private=running['PrivateIpAddress'], public=running.get('PublicIpAddress'), type=volume['VolumeType'], iops=volume['Iops'],
+     encrypted=volume['Encrypted'], key=volume['KmsKeyId'], data=base64.b64decode(attribute('userData')['UserData']['Value']).decode(),
+     check=attribute('sourceDestCheck')['SourceDestCheck']['Value'], wrong=refused(ec2.describe_instance_attribute, InstanceId=id, Attribute='kernel'))
+)");
+  EXPECT_EQ(seen["both"], refusal("InvalidParameterCombination", 400));
+  EXPECT_EQ(seen["private"], "10.0.5.40");
+  EXPECT_EQ(seen["public"], nullptr);
+  EXPECT_EQ(seen["type"], "io2");
+  EXPECT_EQ(seen["iops"], 4000);
+  EXPECT_EQ(seen["encrypted"], true);
+  EXPECT_EQ(seen["key"], "alias/dr");
+  EXPECT_EQ(seen["data"], "#!/bin/sh");
+  EXPECT_EQ(seen["check"], false);
+  EXPECT_EQ(seen["wrong"], refusal("InvalidParameterValue", 400));
+}
+
 }  // namespace
 }  // namespace rekindle::sandbox

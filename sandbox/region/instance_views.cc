@@ -40,7 +40,7 @@ void write_network_interface(Ec2Call& call, Xml interface, const Instance& insta
   interface.add("status", "in-use");
   interface.add("macAddress", instance.mac);
   interface.add("privateIpAddress", instance.private_ip);
-  interface.add("sourceDestCheck", true);
+  interface.add("sourceDestCheck", instance.source_dest_check);
   write_groups(interface.child("groupSet"), groups_of(call.cloud, instance));
   Xml attachment = interface.child("attachment");
   attachment.add("attachmentId", "eni-attach-" + instance.id.substr(2));
@@ -83,6 +83,7 @@ void write_addresses(Xml out, const Instance& instance) {
   out.add("subnetId", instance.subnet_id);
   out.add("vpcId", instance.vpc_id);
   if (instance.state != "running") return;  // as AWS: no public address before and after
+  if (instance.public_ip.empty()) return;
   out.add("dnsName", instance.public_ip);
   out.add("ipAddress", instance.public_ip);
 }
@@ -116,6 +117,7 @@ void write_instance(Ec2Call& call, Xml out, const Instance& instance) {
   }
   out.add("ebsOptimized", false);
   out.add("enaSupport", true);
+  out.add("sourceDestCheck", instance.source_dest_check);
   write_groups(out.child("groupSet"), groups_of(call.cloud, instance));
   write_network(call, out, instance);
   out.add_tags(instance.tags);

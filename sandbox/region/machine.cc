@@ -43,13 +43,14 @@ Result<> add_firmware(std::vector<std::string>& arguments, const MachineSpec& sp
 // The network of the subnet, with AWS's places for router (.1) and DNS (.2); the guest gets its private
 // address. There is no ENA in QEMU: virtio-net stands in for it.
 void add_network(std::vector<std::string>& arguments, const MachineSpec& spec) {
+  const std::string forwarding =
+      spec.public_ip.empty() ? "" : fmt::format(",hostfwd=tcp:{}:80-{}:80", spec.public_ip, spec.private_ip);
   append(
       arguments,
       {"-netdev",
-       fmt::format(
-           "user,id=net0,restrict=on,ipv6=off,net={},host={},dns={},dhcpstart={},hostfwd=tcp:{}:80-{}:80",
-           spec.network.text(), address_text(spec.network.base + 1), address_text(spec.network.base + 2),
-           spec.private_ip, spec.public_ip, spec.private_ip),
+       fmt::format("user,id=net0,restrict=on,ipv6=off,net={},host={},dns={},dhcpstart={}{}",
+                   spec.network.text(), address_text(spec.network.base + 1),
+                   address_text(spec.network.base + 2), spec.private_ip, forwarding),
        "-device", fmt::format("virtio-net-pci,netdev=net0,mac={},addr={:#x},romfile=", spec.mac, nic_slot)});
 }
 
@@ -122,6 +123,17 @@ Result<> press_power_button(const fs::path& directory) {
 
 Result<> reset_machine(const fs::path& directory) {
   return with_qmp(directory, "system_reset");
+}
+
+Result<> forward_from(const fs::path& directory, const std::string& from, const std::string& to,
+                      const std::string& private_ip) {
+  const auto qmp = TRY(Qmp::connect(machine_socket(directory), std::chrono::seconds(2)));
+  const auto monitor = [&](const std::string& command) {
+    return qmp->execute("human-monitor-command", {{"command-line", command}});
+  };
+  if (!to.empty()) TRY(monitor(fmt::format("hostfwd_add net0 tcp:{}:80-{}:80", to, private_ip)));
+  if (!from.empty()) TRY(monitor(fmt::format("hostfwd_remove net0 tcp:{}:80", from)));
+  return {};
 }
 
 Result<> plug_disk(const fs::path& directory, const MachineDisk& disk) {

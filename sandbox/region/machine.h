@@ -55,6 +55,9 @@ std::string last_words(const std::filesystem::path& directory);
 
 Result<> press_power_button(const std::filesystem::path& directory);
 Result<> reset_machine(const std::filesystem::path& directory);
+// Port 80 of the address `to` of this computer is the guest's from now on, that of `from` is not any more.
+Result<> forward_from(const std::filesystem::path& directory, const std::string& from, const std::string& to,
+                      const std::string& private_ip);
 Result<> plug_disk(const std::filesystem::path& directory, const MachineDisk& disk);
 // The guest must let go of the disk; `unavailable` when it has not after `patience`.
 Result<> unplug_disk(const std::filesystem::path& directory, const MachineDisk& disk,

@@ -136,13 +136,26 @@ struct Instance : Resource {
   std::string dies_of;                      // fault: goes from pending to terminated with this StateReason
   bool ever_ran = false;
   bool proxy = false;  // no QEMU: its volumes are files (see region.h)
+  bool source_dest_check = true;
+  std::string user_data;  // base64, as given
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Instance, REGION_RESOURCE_FIELDS, image_id, instance_type,
                                                 subnet_id, vpc_id, zone, private_ip, mac,
                                                 network_interface_id, group_ids, key_name, iam_profile,
                                                 client_token, reservation_id, architecture, boot_mode,
                                                 root_device, launched_ms, launch_index, public_ip,
-                                                reason_code, reason_message, dies_of, ever_ran, proxy)
+                                                reason_code, reason_message, dies_of, ever_ran, proxy,
+                                                source_dest_check, user_data)
+
+struct ElasticAddress : Resource {
+  static constexpr const char* kind = "eipalloc";
+  static constexpr const char* type_name = "elastic-ip";
+  static constexpr const char* not_found = "InvalidAllocationID.NotFound";
+  std::string public_ip;  // of this computer, as the public addresses of instances
+  std::string instance_id, association_id;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ElasticAddress, REGION_RESOURCE_FIELDS, public_ip,
+                                                instance_id, association_id)
 
 // A call with a client token, so that its repetition gives the same answer. id = "Action:token".
 struct Replay : Resource {

@@ -41,6 +41,8 @@ Outcome<std::vector<InstanceType>> wanted_types(Ec2Call& call) {
   if (found.empty()) found.assign(instance_types().begin(), instance_types().end());
   for (const Filter& filter : filters_of(call.in)) {
     if (filter.name == "location") continue;
+    if (filter.name == "current-generation" && filter.matches("true")) continue;
+    if (filter.name == "processor-info.supported-architecture" && filter.matches("x86_64")) continue;
     if (filter.name != "instance-type")
       return refuse("InvalidParameterValue", "The filter '{}' is invalid", filter.name);
     std::erase_if(found, [&](const InstanceType& type) { return !filter.matches(type.name); });

@@ -92,6 +92,8 @@ class LocalRegion final : public Region {
     if (!verified.ok())
       return refusal_for(service.empty() && request.raw_path != "/" ? "ebs" : service,
                          std::move(verified).error());
+    if (auto allowed = check_role(request, *roles_, service, action, now); !allowed.ok())
+      return refusal_for(service, std::move(allowed).error());
     const Faults::Verdict verdict = cloud_->faults().judge(action);
     SystemClock().sleep(std::chrono::milliseconds(verdict.delay_ms));
     if (verdict.lose_request) return closed();

@@ -24,8 +24,8 @@
 //   GET    /rekindle-sandbox/calls      counts of calls and bytes by action; DELETE: from zero again
 //   GET    /rekindle-sandbox/inventory  all that exists
 //   POST   /rekindle-sandbox/proxies    {"name": "proxy-1"} -> {"instance_id": ..., "attached": directory}
-//   POST   /rekindle-sandbox/roles      {"name": "dr", "external_id": "...", "of_instances": true}: an IAM
-//   role
+//   POST   /rekindle-sandbox/roles      {"name": "dr", "external_id": "...", "of_instances": true, "actions":
+//                                       ["ec2:RunInstances"]}: an IAM role
 //                                       for AssumeRole, and for the instances (roles.h)
 //   PUT, GET /latest/...                the instance metadata service, version 2 (metadata.h)
 #pragma once

@@ -15,7 +15,8 @@ json to_json(const Role& role) {
   return {{"name", role.name},
           {"external_id", role.external_id},
           {"life_seconds", role.life_seconds},
-          {"of_instances", role.of_instances}};
+          {"of_instances", role.of_instances},
+          {"actions", role.actions}};
 }
 
 }  // namespace
@@ -25,7 +26,7 @@ Result<Role> role_from_json(const json& body) {
   try {
     if (named) {
       return Role{body["name"], body.value("external_id", ""), body.value("life_seconds", 0LL),
-                  body.value("of_instances", false)};
+                  body.value("of_instances", false), body.value("actions", std::vector<std::string>())};
     }
   } catch (const json::exception&) {
     // said below

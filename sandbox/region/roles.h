@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "sandbox/region/outcome.h"
@@ -18,9 +19,10 @@ namespace rekindle::sandbox {
 
 struct Role {
   std::string name;
-  std::string external_id;        // that a caller must give; empty: none is asked for
-  std::int64_t life_seconds = 0;  // of its sessions, whatever is asked for; 0: as asked for
-  bool of_instances = false;      // they and the proxies have it
+  std::string external_id;           // that a caller must give; empty: none is asked for
+  std::int64_t life_seconds = 0;     // of its sessions, whatever is asked for; 0: as asked for
+  bool of_instances = false;         // they and the proxies have it
+  std::vector<std::string> actions;  // that it may do: "ec2:RunInstances"; empty: all
 };
 
 struct TemporaryKey {

@@ -106,5 +106,21 @@ done(arn=who['Arn'], **seen)
   EXPECT_EQ(seen["arn"], "arn:aws:sts::123456789012:assumed-role/proxy/instance");
 }
 
+TEST_F(RolesTest, ARoleMayDoOnlyWhatItSays) {
+  make_role({{"name", "dr"}, {"actions", {"ec2:DescribeVpcs", "ebs:StartSnapshot"}}});
+  const json seen = role_script(R"(
+keys = assume()['Credentials']
+mine, blocks = with_keys('ec2', keys), with_keys('ebs', keys)
+s = blocks.start_snapshot(VolumeSize=1)['SnapshotId']
+done(vpcs=refused(mine.describe_vpcs), subnets=refused(mine.describe_subnets), put=refused(blocks.list_snapshot_blocks, SnapshotId=s),
+     who=refused(with_keys('sts', keys).get_caller_identity), root=refused(ec2.describe_subnets))
+)");
+  EXPECT_EQ(seen["vpcs"], nullptr);
+  EXPECT_EQ(seen["subnets"], refusal("UnauthorizedOperation", 403));
+  EXPECT_EQ(seen["put"], refusal("AccessDeniedException", 403));
+  EXPECT_EQ(seen["who"], nullptr);
+  EXPECT_EQ(seen["root"], nullptr) << "the account's own key may do all";
+}
+
 }  // namespace
 }  // namespace rekindle::sandbox

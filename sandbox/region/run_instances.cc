@@ -11,14 +11,23 @@ namespace {
 struct Placement {
   std::string subnet_id, private_ip;
   std::vector<std::string> group_ids;
+  bool public_address = true;
 };
 
-Placement placement_of(const Parameters& in) {
+Outcome<Placement> placement_of(const Parameters& in) {
   const auto interfaces = in.structures("NetworkInterface");
   if (interfaces.empty())
-    return {in.text("SubnetId"), in.text("PrivateIpAddress"), in.list("SecurityGroupId")};
-  return {interfaces.front().text("SubnetId"), interfaces.front().text("PrivateIpAddress"),
-          interfaces.front().list("SecurityGroupId")};
+    return Placement{in.text("SubnetId"), in.text("PrivateIpAddress"), in.list("SecurityGroupId")};
+  if (in.has("SubnetId") || in.has("PrivateIpAddress") || in.has("SecurityGroupId.1")) {
+    return refuse(
+        "InvalidParameterCombination",
+        "Network interfaces and an instance-level subnet ID, private address or security groups may "
+        "not be specified on the same request");
+  }
+  const Parameters& first = interfaces.front();
+  const bool public_address = TRY(first.flag("AssociatePublicIpAddress", true));
+  return Placement{first.text("SubnetId"), first.text("PrivateIpAddress"), first.list("SecurityGroupId"),
+                   public_address};
 }
 
 // What the Nitro types, which are all there are here, ask of an image.
@@ -114,6 +123,9 @@ Outcome<std::vector<DeviceMapping>> merged_devices(Ec2Call& call, const Image& i
     }
     if (mapping.size_gib != 0) device.size_gib = mapping.size_gib;
     if (!mapping.volume_type.empty()) device.volume_type = mapping.volume_type;
+    if (mapping.iops != 0) device.iops = mapping.iops;
+    if (mapping.throughput != 0) device.throughput = mapping.throughput;
+    if (!mapping.kms_key_id.empty()) device.kms_key_id = mapping.kms_key_id;
     device.encrypted = device.encrypted || mapping.encrypted;
   }
   std::vector<DeviceMapping> merged;
@@ -132,6 +144,7 @@ Outcome<> make_volumes(Ec2Call& call, const Instance& instance, const std::vecto
     volume.encrypted = volume.encrypted || mapping.encrypted;
     volume.iops = mapping.iops;
     volume.throughput = mapping.throughput;
+    volume.kms_key_id = mapping.kms_key_id;
     volume.state = "in-use";
     volume.tags = tags;
     volume.attachment = {instance.id,
@@ -152,13 +165,6 @@ std::string mac_of(const std::string& instance_id) {
                      hex.substr(6, 2), hex.substr(8, 2));
 }
 
-// All of 127.0.0.0/8 is this computer: an instance gets an address there as its public one, so that clients
-// reach its port 80 at the address that EC2 tells them.
-std::string public_address_of(const std::string& instance_id) {
-  const auto digits = std::stoul(instance_id.substr(instance_id.size() - 6), nullptr, 16);
-  return fmt::format("127.{}.{}.{}", 64 + (digits >> 16) % 64, (digits >> 8) & 255, 1 + (digits & 255) % 254);
-}
-
 Outcome<Instance> describe_request(Ec2Call& call, const Image& image, const Subnet& subnet,
                                    const Placement& placement) {
   Instance instance;
@@ -171,6 +177,7 @@ Outcome<Instance> describe_request(Ec2Call& call, const Image& image, const Subn
   instance.key_name = call.in.text("KeyName");
   const Parameters profile = call.in.under("IamInstanceProfile");
   instance.iam_profile = profile.text("Arn", profile.text("Name"));
+  instance.user_data = call.in.text("UserData");
   instance.client_token = call.in.text("ClientToken");
   instance.architecture = image.architecture;
   instance.boot_mode = image.boot_mode.empty() ? "legacy-bios" : image.boot_mode;
@@ -181,7 +188,7 @@ Outcome<Instance> describe_request(Ec2Call& call, const Image& image, const Subn
 }
 
 Outcome<std::vector<Instance>> launch(Ec2Call& call, const Instance& pattern, const Subnet& subnet,
-                                      const Image& image, const std::string& address, std::int64_t count) {
+                                      const Image& image, const Placement& placement, std::int64_t count) {
   const auto devices = TRY(merged_devices(call, image));
   const Tags volume_tags = TRY(tags_on_create(call.in, "volume"));
   const std::string reservation = "r-" + call.cloud.make<Volume>().id.substr(4);
@@ -193,10 +200,10 @@ Outcome<std::vector<Instance>> launch(Ec2Call& call, const Instance& pattern, co
     instance.created_ms = instance.launched_ms = fresh.created_ms;
     instance.launch_index = index;
     instance.reservation_id = reservation;
-    instance.private_ip = TRY(choose_address(call.cloud, subnet, address));
+    instance.private_ip = TRY(choose_address(call.cloud, subnet, placement.private_ip));
     instance.mac = mac_of(instance.id);
     instance.network_interface_id = "eni-" + instance.id.substr(2);
-    instance.public_ip = public_address_of(instance.id);
+    if (placement.public_address) instance.public_ip = first_public_address(instance.id);
     call.cloud.begin(instance, "pending", "running", call.cloud.options().instance_start);
     call.cloud.state().put(instance);
     TRY(make_volumes(call, instance, devices, volume_tags));
@@ -238,7 +245,7 @@ Outcome<> run_instances(Ec2Call& call) {
   }
   const Image image = TRY(call.cloud.require<Image>(image_id));
   TRY(check_image(image, type));
-  Placement placement = placement_of(call.in);
+  Placement placement = TRY(placement_of(call.in));
   if (placement.subnet_id.empty()) {
     return refuse(
         "VPCIdNotSpecified",
@@ -251,7 +258,7 @@ Outcome<> run_instances(Ec2Call& call) {
                   "Private IP address cannot be specified when launching multiple instances");
   }
   const Instance pattern = TRY(describe_request(call, image, subnet, placement));
-  const auto launched = TRY(launch(call, pattern, subnet, image, placement.private_ip, count));
+  const auto launched = TRY(launch(call, pattern, subnet, image, placement, count));
   std::vector<std::string> ids;
   for (const Instance& instance : launched) ids.push_back(instance.id);
   remember_results(call, "RunInstances", ids);
@@ -260,6 +267,13 @@ Outcome<> run_instances(Ec2Call& call) {
 }
 
 }  // namespace
+
+// All of 127.0.0.0/8 is this computer: an instance gets an address there as its public one, so that clients
+// reach its port 80 at the address that EC2 tells them.
+std::string first_public_address(const std::string& instance_id) {
+  const auto digits = std::stoul(instance_id.substr(instance_id.size() - 6), nullptr, 16);
+  return fmt::format("127.{}.{}.{}", 64 + (digits >> 16) % 64, (digits >> 8) & 255, 1 + (digits & 255) % 254);
+}
 
 std::span<const Ec2Action> run_actions() {
   static constexpr Ec2Action actions[] = {{"RunInstances", run_instances}};

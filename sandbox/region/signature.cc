@@ -296,4 +296,18 @@ Outcome<> verify_signature(const HttpRequest& request, const Credentials& creden
   return {};
 }
 
+Outcome<> check_role(const HttpRequest& request, const Roles& roles, const std::string& service,
+                     const std::string& action, Time now) {
+  const auto session =
+      roles.session_of(claimed_access_key(request), request.headers.get("x-amz-security-token"),
+                       now.time_since_epoch().count());
+  if (!session || service == "sts") return {};
+  const auto role = roles.find(session->name.substr(0, session->name.find('/')));
+  if (!role || role->actions.empty()) return {};
+  const std::string wanted = service + ":" + action;
+  if (std::find(role->actions.begin(), role->actions.end(), wanted) != role->actions.end()) return {};
+  return Refusal{service == "ebs" ? "AccessDeniedException" : "UnauthorizedOperation",
+                 fmt::format("The role {} is not authorized to perform: {}", role->name, wanted), 403};
+}
+
 }  // namespace rekindle::sandbox
