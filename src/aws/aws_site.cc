@@ -12,7 +12,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr const char* parent_tag = "rekindle:parent-image";
 constexpr milliseconds first_poll{200};
 constexpr milliseconds longest_poll{2000};
 // A snapshot is free some seconds after its AMI was deregistered.
@@ -66,8 +65,22 @@ Result<> refuse_no_tags(const Tags& tags) {
 }
 
 RunInstancesRequest to_request(const LaunchSpec& spec) {
-  return {spec.image_template, spec.instance_type, spec.subnet_id, spec.security_group_ids,
-          spec.private_ip,     spec.token,         spec.tags};
+  RunInstancesRequest request;
+  request.image = spec.image_template;
+  request.instance_type = spec.instance_type;
+  request.subnet_id = spec.subnet_id;
+  request.security_group_ids = spec.security_group_ids;
+  request.private_ip = spec.private_ip;
+  request.public_address = spec.public_address;
+  request.instance_profile = spec.instance_profile;
+  request.user_data = spec.user_data;
+  if (spec.volumes != VolumeSettings()) {
+    for (std::size_t i = 0; i < spec.disks; ++i)
+      request.devices.push_back({default_device_name(i), spec.volumes});
+  }
+  request.client_token = spec.token;
+  request.tags = spec.tags;
+  return request;
 }
 
 }  // namespace
@@ -102,13 +115,18 @@ Result<std::string> AwsSite::identity() {
   return answer.root().child("GetCallerIdentityResult").required("Account");
 }
 
+Tags AwsSite::marked(Tags tags) const {
+  if (!options_.installation.empty()) tags[installation_tag] = options_.installation;
+  return tags;
+}
+
 Result<ImageId> AwsSite::start_image(const ImageSpec& spec) {
   StartSnapshotRequest request;
   request.size_gib = std::max<std::uint64_t>(1, (spec.size_bytes + gib - 1) / gib);
   request.parent = spec.parent;
   request.description = spec.description;
   request.client_token = spec.token;
-  request.tags = spec.tags;
+  request.tags = marked(spec.tags);
   if (spec.parent) request.tags[parent_tag] = spec.parent->str();
   ImageId id = TRY(ebs_->start_snapshot(request));
   recent_.note(id.str());
@@ -207,7 +225,7 @@ Result<> AwsSite::wait_until_available(const TemplateId& id) {
 
 Result<TemplateId> AwsSite::register_template(const TemplateSpec& spec) {
   if (spec.disks.empty()) return error(ErrorCode::invalid_argument, "template '{}' has no disk", spec.name);
-  RegisterImageRequest request{spec.name, "", spec.firmware == Firmware::uefi, {}, spec.tags};
+  RegisterImageRequest request{spec.name, "", spec.firmware == Firmware::uefi, {}, marked(spec.tags)};
   for (std::size_t i = 0; i < spec.disks.size(); ++i) {
     const ImageDisk& disk = spec.disks[i];
     request.devices.push_back(
@@ -249,7 +267,8 @@ Error AwsSite::explain_launch(const AwsFault& fault, const LaunchSpec& spec) {
 }
 
 Result<InstanceId> AwsSite::launch(const LaunchSpec& spec) {
-  const RunInstancesRequest request = to_request(spec);
+  RunInstancesRequest request = to_request(spec);
+  request.tags = marked(std::move(request.tags));
   const auto deadline = clock_.ticks() + recent_.grace(spec.image_template.str());
   for (;;) {
     auto outcome = TRY(ec2_->run_instance(request));
@@ -262,6 +281,18 @@ Result<InstanceId> AwsSite::launch(const LaunchSpec& spec) {
     if (!too_early || clock_.ticks() >= deadline) return explain_launch(fault, spec);
     clock_.sleep(longest_poll);
   }
+}
+
+Result<> AwsSite::adjust(const InstanceId& id, const LaunchSpec& spec) {
+  if (spec.source_dest_check == false)
+    TRY(ec2_->set_source_dest_check(id, false), "switching off the source/destination check of {}", id);
+  if (!spec.elastic_ip.empty())
+    TRY(ec2_->associate_address(spec.elastic_ip, id), "giving {} the Elastic IP {}", id, spec.elastic_ip);
+  return {};
+}
+
+Result<> AwsSite::stop(const InstanceId& id) {
+  return ec2_->stop_instance(id);
 }
 
 Result<Instance> AwsSite::instance(const InstanceId& id) {

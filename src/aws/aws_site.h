@@ -19,7 +19,17 @@ struct AwsSiteOptions {
   std::string
       endpoint;  // of all services, "http://127.0.0.1:5555"; empty: each service's real one in the region
   Credentials credentials;
+  // Marks what this installation of Rekindle makes, so that an audit does not take what another one made in
+  // the same account for an orphan. Empty: nothing is marked, and nothing is ever found to be ours.
+  std::string installation;
   EbsQuotas ebs_quotas;
+  // The EC2 instance that this runs on, for what is written through volumes; none: there are no volumes.
+  struct Proxy {
+    std::string instance_id;
+    // Where an attached volume appears: {volume} is its id without the dash, {device} "sdf".
+    std::string device_path = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_{volume}";
+  };
+  Proxy proxy;
   RetryPolicy retries{8, std::chrono::milliseconds(200), std::chrono::milliseconds(20000)};
   // For how long AWS may deny what it has just made. The EBS team names two minutes for PutSnapshotBlock.
   std::chrono::milliseconds settling_time{120000};
@@ -29,6 +39,9 @@ struct AwsSiteOptions {
 
 // Beside the contract of RecoveryTarget: sizes are whole GiB. DescribeSnapshots does not tell the parent of a
 // snapshot, so start_image writes it into the tag "rekindle:parent-image", which Image::tags does not show.
+inline constexpr const char* installation_tag = "rekindle:installation";
+inline constexpr const char* parent_tag = "rekindle:parent-image";
+
 class AwsSite final : public RecoveryTarget {
  public:
   // Calls nobody yet. The references outlive the site; `random` allows any thread. `invalid_argument`: no
@@ -45,16 +58,28 @@ class AwsSite final : public RecoveryTarget {
   Result<> remove_image(const ImageId& id) override;
   Result<std::vector<Image>> find_images(const Tags& tags) override;
 
+  Result<VolumeId> create_volume(const VolumeSpec& spec) override;
+  Result<bool> zeros_must_be_put(const VolumeId& id) override;
+  Result<std::unique_ptr<ImageWriter>> open_volume_writer(const VolumeId& id) override;
+  Result<ImageId> freeze_volume(const VolumeId& id, const ImageSpec& spec) override;
+
   Result<TemplateId> register_template(const TemplateSpec& spec) override;
   Result<> remove_template(const TemplateId& id) override;
   Result<std::vector<TemplateId>> find_templates(const Tags& tags) override;
 
   Result<InstanceId> launch(const LaunchSpec& spec) override;
+  Result<> adjust(const InstanceId& id, const LaunchSpec& spec) override;
+  Result<> stop(const InstanceId& id) override;
   Result<Instance> instance(const InstanceId& id) override;
   Result<> terminate(const InstanceId& id) override;
   Result<std::vector<Instance>> find_instances(const Tags& tags) override;
   Result<std::string> console_output(const InstanceId& id) override;
   Result<> check_launch(const LaunchSpec& spec) override;
+  Result<std::string> propose_instance_type(int vcpus, std::uint64_t memory_mib,
+                                            const std::string& subnet_id) override;
+  Result<std::string> subnet_range(const std::string& subnet_id) override;
+  Result<std::vector<OwnedObject>> owned_objects() override;
+  Result<> remove_object(const OwnedObject& object) override;
 
   // For what only AWS has: volumes, changed blocks.
   Ec2Client& ec2() { return *ec2_; }
@@ -65,6 +90,12 @@ class AwsSite final : public RecoveryTarget {
   Result<Ec2Snapshot> describe_image(const ImageId& id);
   Result<TemplateId> find_registered(const TemplateSpec& spec);
   Result<> wait_until_available(const TemplateId& id);
+  Tags marked(Tags tags) const;  // as ours
+  Result<InstanceId> proxy();
+  Result<Ec2Volume> describe_volume(const VolumeId& id);
+  Result<std::string> attach(const VolumeId& id);
+  Result<> remove_volume(const VolumeId& id);
+  Result<Ec2Subnet> describe_subnet(const std::string& subnet_id);
   Error explain_launch(const AwsFault& fault, const LaunchSpec& spec);
 
   const AwsSiteOptions options_;

@@ -279,8 +279,14 @@ TEST_F(AwsSiteTest, DoesNotTakeATemplateOfOtherImagesForItsOwn) {
 
 TEST_F(AwsSiteTest, LaunchesByTokenWithAddressGroupsAndTags) {
   transport.answer(200, started("i-1"));
-  const LaunchSpec spec{TemplateId("ami-1"), "m6i.large", "subnet-1",           {"sg-1", "sg-2"},
-                        "10.0.1.20",         "token-1",   {{"rekindle", "yes"}}};
+  LaunchSpec spec;
+  spec.image_template = TemplateId("ami-1");
+  spec.instance_type = "m6i.large";
+  spec.subnet_id = "subnet-1";
+  spec.security_group_ids = {"sg-1", "sg-2"};
+  spec.private_ip = "10.0.1.20";
+  spec.token = "token-1";
+  spec.tags = {{"rekindle", "yes"}};
   const auto id = site->launch(spec);
   ASSERT_TRUE(id.ok()) << id.error().message();
   EXPECT_EQ(id->str(), "i-1");
@@ -290,6 +296,33 @@ TEST_F(AwsSiteTest, LaunchesByTokenWithAddressGroupsAndTags) {
   EXPECT_EQ(transport.form(0, "MaxCount"), "1");
   EXPECT_EQ(transport.form(0, "TagSpecification.2.ResourceType"), "volume");
   EXPECT_EQ(transport.form(0, "TagSpecification.2.Tag.1.Value"), "yes");
+}
+
+TEST_F(AwsSiteTest, LaunchesWithEverythingThatAPlanCanSay) {
+  transport.answer(200, started("i-1"));
+  LaunchSpec spec;
+  spec.subnet_id = "subnet-1";
+  spec.security_group_ids = {"sg-1"};
+  spec.private_ip = "10.0.1.20";
+  spec.public_address = false;
+  spec.instance_profile = "arn:aws:iam::1:instance-profile/web";
+  spec.user_data = "#!/bin/sh";
+  spec.volumes = {"gp3", 6000, 250, true, "alias/dr"};
+  spec.disks = 2;
+  ASSERT_TRUE(site->launch(spec).ok());
+  EXPECT_EQ(transport.form(0, "NetworkInterface.1.SubnetId"), "subnet-1");
+  EXPECT_EQ(transport.form(0, "NetworkInterface.1.SecurityGroupId.1"), "sg-1");
+  EXPECT_EQ(transport.form(0, "NetworkInterface.1.PrivateIpAddress"), "10.0.1.20");
+  EXPECT_EQ(transport.form(0, "NetworkInterface.1.AssociatePublicIpAddress"), "false");
+  EXPECT_EQ(transport.form(0, "SubnetId"), "") << "EC2 refuses both";
+  EXPECT_EQ(transport.form(0, "IamInstanceProfile.Arn"), "arn:aws:iam::1:instance-profile/web");
+  EXPECT_EQ(transport.form(0, "UserData"), "IyEvYmluL3No");
+  EXPECT_EQ(transport.form(0, "BlockDeviceMapping.1.DeviceName"), "/dev/sda1");
+  EXPECT_EQ(transport.form(0, "BlockDeviceMapping.2.DeviceName"), "/dev/sdf");
+  EXPECT_EQ(transport.form(0, "BlockDeviceMapping.2.Ebs.Iops"), "6000");
+  EXPECT_EQ(transport.form(0, "BlockDeviceMapping.2.Ebs.Throughput"), "250");
+  EXPECT_EQ(transport.form(0, "BlockDeviceMapping.2.Ebs.Encrypted"), "true");
+  EXPECT_EQ(transport.form(0, "BlockDeviceMapping.2.Ebs.KmsKeyId"), "alias/dr");
 }
 
 TEST_F(AwsSiteTest, DoesNotRetryWhenThereIsNoCapacity) {

@@ -52,12 +52,37 @@ Result<std::vector<T>> describe_ids(QueryClient& query, const QueryForm& form, s
   return found;
 }
 
+// A public address can be asked for only in the form of a network interface.
+void place(QueryForm& form, const RunInstancesRequest& request) {
+  const std::string nic = request.public_address ? "NetworkInterface.1." : "";
+  form.set_if(nic + "SubnetId", request.subnet_id).set_if(nic + "PrivateIpAddress", request.private_ip);
+  form.list(nic + "SecurityGroupId", request.security_group_ids);
+  if (!request.public_address) return;
+  form.set(nic + "DeviceIndex", "0").flag(nic + "DeleteOnTermination", true);
+  form.flag(nic + "AssociatePublicIpAddress", *request.public_address);
+}
+
+void set_device(QueryForm& form, const std::string& prefix, const RunInstancesRequest::Device& device) {
+  const VolumeSettings& volume = device.volume;
+  form.set(prefix + ".DeviceName", device.name).set_if(prefix + ".Ebs.VolumeType", volume.type);
+  if (volume.iops > 0) form.set(prefix + ".Ebs.Iops", std::to_string(volume.iops));
+  if (volume.throughput > 0) form.set(prefix + ".Ebs.Throughput", std::to_string(volume.throughput));
+  // EC2 refuses "false": an image that is encrypted makes encrypted volumes.
+  if (volume.encrypted == true || !volume.kms_key.empty()) form.flag(prefix + ".Ebs.Encrypted", true);
+  form.set_if(prefix + ".Ebs.KmsKeyId", volume.kms_key).flag(prefix + ".Ebs.DeleteOnTermination", true);
+}
+
 QueryForm run_instances_form(const RunInstancesRequest& request) {
   QueryForm form("RunInstances");
   form.set("ImageId", request.image.str()).set("MinCount", "1").set("MaxCount", "1");
-  form.set_if("InstanceType", request.instance_type).set_if("SubnetId", request.subnet_id);
-  form.list("SecurityGroupId", request.security_group_ids);
-  form.set_if("PrivateIpAddress", request.private_ip).set_if("ClientToken", request.client_token);
+  form.set_if("InstanceType", request.instance_type).set_if("ClientToken", request.client_token);
+  place(form, request);
+  const bool is_arn = request.instance_profile.starts_with("arn:");
+  form.set_if(is_arn ? "IamInstanceProfile.Arn" : "IamInstanceProfile.Name", request.instance_profile);
+  form.set_if("UserData", to_base64(as_bytes(request.user_data)));
+  int number = 0;
+  for (const auto& device : request.devices)
+    set_device(form, fmt::format("BlockDeviceMapping.{}", ++number), device);
   for (const char* resource : {"instance", "volume", "network-interface"})
     form.tags_of(resource, request.tags);
   return form;
@@ -176,6 +201,37 @@ Result<> Ec2Client::terminate_instance(const InstanceId& id, std::chrono::millis
   return {};
 }
 
+Result<> Ec2Client::stop_instance(const InstanceId& id) {
+  QueryForm form("StopInstances");
+  form.list("InstanceId", {id.str()});
+  TRY(query_->call(form));
+  return {};
+}
+
+Result<> Ec2Client::set_source_dest_check(const InstanceId& id, bool check) {
+  QueryForm form("ModifyInstanceAttribute");
+  form.set("InstanceId", id.str()).flag("SourceDestCheck.Value", check);
+  TRY(query_->call(form));
+  return {};
+}
+
+Result<bool> Ec2Client::has_address(const std::string& allocation_id) {
+  QueryForm form("DescribeAddresses");
+  form.list("AllocationId", {allocation_id});
+  const auto answer = query_->call(form);
+  if (answer.ok()) return true;
+  const ErrorCode code = answer.error().code();
+  if (code == ErrorCode::not_found || code == ErrorCode::invalid_argument) return false;
+  return answer.error();
+}
+
+Result<> Ec2Client::associate_address(const std::string& allocation_id, const InstanceId& id) {
+  QueryForm form("AssociateAddress");
+  form.set("AllocationId", allocation_id).set("InstanceId", id.str()).flag("AllowReassociation", true);
+  TRY(query_->call(form));
+  return {};
+}
+
 Result<std::string> Ec2Client::console_output(const InstanceId& id) {
   QueryForm form("GetConsoleOutput");
   form.set("InstanceId", id.str());
@@ -264,6 +320,20 @@ Result<std::vector<std::string>> Ec2Client::zones_offering(const std::string& in
     return {};
   }));
   return zones;
+}
+
+Result<std::vector<Ec2InstanceType>> Ec2Client::instance_types(const std::vector<std::string>& patterns) {
+  QueryForm form("DescribeInstanceTypes");
+  form.patterns("instance-type", patterns).filter("current-generation", {"true"});
+  form.filter("processor-info.supported-architecture", {"x86_64"}).set("MaxResults", "100");
+  return describe(*query_, form, "instanceTypeSet", read_instance_type);
+}
+
+Result<std::vector<Ec2Tagged>> Ec2Client::tagged(const std::string& tag_key) {
+  QueryForm form("DescribeTags");
+  form.filter("key", {tag_key}).filter("resource-type", {"instance", "image", "snapshot", "volume"});
+  form.set("MaxResults", "1000");
+  return describe(*query_, form, "tagSet", read_tagged);
 }
 
 Result<std::string> Ec2Client::holder_of_address(const std::string& subnet_id,

@@ -7,6 +7,7 @@
 
 #include "aws/ec2_types.h"
 #include "aws/query_client.h"
+#include "model/dr_plan.h"
 
 namespace rekindle {
 
@@ -27,9 +28,17 @@ struct RunInstancesRequest {
   std::string instance_type;
   std::string subnet_id;
   std::vector<std::string> security_group_ids;
-  std::string private_ip;    // empty: any
-  std::string client_token;  // at most 64 characters
-  Ec2Tags tags;              // of the instance, its volumes and its network interface
+  std::string private_ip;              // empty: any
+  std::optional<bool> public_address;  // absent: as the subnet does it
+  std::string instance_profile;        // name or ARN
+  std::string user_data;               // as text
+  struct Device {
+    std::string name;  // "/dev/sda1"
+    VolumeSettings volume;
+  };
+  std::vector<Device> devices;  // what differs from the image; none: nothing
+  std::string client_token;     // at most 64 characters
+  Ec2Tags tags;                 // of the instance, its volumes and its network interface
 };
 
 struct CreateVolumeRequest {
@@ -80,7 +89,12 @@ class Ec2Client {
       const Ec2Selection<InstanceId>& which,
       std::chrono::milliseconds settle_for = {});  // by tags: not the terminated
   Result<> terminate_instance(const InstanceId& id, std::chrono::milliseconds settle_for = {});
+  Result<> stop_instance(const InstanceId& id);
   Result<std::string> console_output(const InstanceId& id);
+  Result<> set_source_dest_check(const InstanceId& id, bool check);
+  // Takes it from whoever has it; the same instance again is fine.
+  Result<bool> has_address(const std::string& allocation_id);  // whether it is the account's
+  Result<> associate_address(const std::string& allocation_id, const InstanceId& id);
 
   Result<Ec2Volume> create_volume(const CreateVolumeRequest& request);
   Result<std::vector<Ec2Volume>> volumes(const Ec2Selection<VolumeId>& which,
@@ -95,6 +109,11 @@ class Ec2Client {
   Result<std::vector<Ec2SecurityGroup>> security_groups(const std::vector<std::string>& ids);
   // The zones of the region where the type can be launched; none when it does not exist.
   Result<std::vector<std::string>> zones_offering(const std::string& instance_type);
+  // Those of the patterns ("t3.*") that current instances of x86_64 can have.
+  Result<std::vector<Ec2InstanceType>> instance_types(const std::vector<std::string>& patterns);
+  // Everything of ours that carries this tag, whatever its value, by kind: instances, images, snapshots,
+  // volumes.
+  Result<std::vector<Ec2Tagged>> tagged(const std::string& tag_key);
   // Who holds the address in the subnet: the id of the network interface, "" when it is free.
   Result<std::string> holder_of_address(const std::string& subnet_id, const std::string& private_ip);
 

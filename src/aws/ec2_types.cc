@@ -65,6 +65,7 @@ Result<Ec2Volume> read_volume(const QueryElement& item) {
   volume.state = TRY(item.required("status"));
   volume.size_gib = TRY(item.number("size"));
   volume.availability_zone = item.text("availabilityZone");
+  volume.encrypted = item.text("encrypted") == "true";
   if (const std::string snapshot = item.text("snapshotId"); !snapshot.empty())
     volume.snapshot = ImageId(snapshot);
   for (const QueryElement& attachment : item.items("attachmentSet")) {
@@ -89,6 +90,23 @@ Result<Ec2Subnet> read_subnet(const QueryElement& item) {
 Result<Ec2SecurityGroup> read_security_group(const QueryElement& item) {
   std::string id = TRY(item.required("groupId"));
   return Ec2SecurityGroup{std::move(id), item.text("groupName"), item.text("vpcId")};
+}
+
+Result<Ec2InstanceType> read_instance_type(const QueryElement& item) {
+  Ec2InstanceType type;
+  type.name = TRY(item.required("instanceType"));
+  const std::uint64_t vcpus = TRY(item.child("vCpuInfo").number("defaultVCpus"));
+  type.vcpus = static_cast<int>(vcpus);
+  type.memory_mib = TRY(item.child("memoryInfo").number("sizeInMiB"));
+  return type;
+}
+
+Result<Ec2Tagged> read_tagged(const QueryElement& item) {
+  Ec2Tagged tagged;
+  tagged.resource_id = TRY(item.required("resourceId"));
+  tagged.resource_type = TRY(item.required("resourceType"));
+  tagged.value = item.text("value");
+  return tagged;
 }
 
 }  // namespace rekindle

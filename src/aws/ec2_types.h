@@ -13,7 +13,6 @@
 
 namespace rekindle {
 
-using VolumeId = Id<struct VolumeTag>;  // "vol-..."
 using Ec2Tags = std::map<std::string, std::string>;
 
 struct Ec2Snapshot {
@@ -58,6 +57,7 @@ struct Ec2Volume {
   std::string state;  // creating, available, in-use, deleting, deleted, error
   std::uint64_t size_gib = 0;
   std::string availability_zone;
+  bool encrypted = false;
   std::optional<ImageId> snapshot;
   std::vector<Ec2Attachment> attachments;
   Ec2Tags tags;
@@ -78,6 +78,19 @@ struct Ec2SecurityGroup {
   std::string vpc_id;
 };
 
+struct Ec2InstanceType {
+  std::string name;
+  int vcpus = 0;
+  std::uint64_t memory_mib = 0;
+};
+
+// Something that DescribeTags names.
+struct Ec2Tagged {
+  std::string resource_id;
+  std::string resource_type;  // "instance", "image", "snapshot", "volume", ...
+  std::string value;          // of the tag that was asked for
+};
+
 // Each reads one <item> of the set named; `internal` when AWS left out what it always says.
 Result<Ec2Snapshot> read_snapshot(const QueryElement& item);  // snapshotSet
 Result<Ec2Image> read_image(const QueryElement& item);        // imagesSet
@@ -85,5 +98,7 @@ Result<Ec2Instance> read_instance(const QueryElement& item);  // reservationSet/
 Result<Ec2Volume> read_volume(const QueryElement& item);      // volumeSet, and the answer of CreateVolume
 Result<Ec2Subnet> read_subnet(const QueryElement& item);      // subnetSet
 Result<Ec2SecurityGroup> read_security_group(const QueryElement& item);  // securityGroupInfo
+Result<Ec2InstanceType> read_instance_type(const QueryElement& item);    // instanceTypeSet
+Result<Ec2Tagged> read_tagged(const QueryElement& item);                 // tagSet of DescribeTags
 
 }  // namespace rekindle

@@ -31,7 +31,7 @@ void EbsImageWriter::resume_from(const std::vector<BlockDigest>& already_put) {
   for (const BlockDigest& block : already_put) digests_.set(block.index, block.sha256);
 }
 
-Result<> EbsImageWriter::wait_until_complete(milliseconds within) {
+Result<> EbsImageWriter::wait_until_complete(milliseconds within, const std::stop_token& stop) {
   const auto deadline = clock_.ticks() + within;
   for (milliseconds pause = first_poll;; pause = std::min(2 * pause, longest_poll)) {
     const auto found = TRY(ec2_.snapshots({.ids = {image_}, .tags = {}}, recent_.grace(image_.str())));
@@ -45,21 +45,24 @@ Result<> EbsImageWriter::wait_until_complete(milliseconds within) {
       return error(ErrorCode::unavailable, "image {} was still '{}' after {}", image_, found.front().state,
                    human_duration(within));
     }
-    clock_.sleep(pause);
+    if (!clock_.sleep(pause, stop)) return error(ErrorCode::cancelled, "cancelled by the user");
   }
 }
 
 // CompleteSnapshot has no client token. When an earlier call was done and its answer lost, a second one is
 // refused: then the snapshot's state tells.
-Result<> EbsImageWriter::complete() {
+Result<> EbsImageWriter::complete(std::stop_token stop) {
   auto sealed =
       ebs_.complete_snapshot(image_, digests_.count(), digests_.linear(), recent_.grace(image_.str()));
   const bool may_be_sealed = sealed.ok() || sealed.error().transient() ||
                              sealed.error().code() == ErrorCode::invalid_argument ||
                              sealed.error().code() == ErrorCode::already_exists;
   if (!may_be_sealed) return sealed;
-  auto completed = wait_until_complete(sealed.ok() ? complete_within_ : after_refusal);
-  if (!completed.ok()) return sealed.ok() ? completed : sealed;
+  auto completed = wait_until_complete(sealed.ok() ? complete_within_ : after_refusal, stop);
+  if (!completed.ok()) {
+    const bool told = sealed.ok() || completed.error().code() == ErrorCode::cancelled;
+    return told ? completed : sealed;
+  }
   recent_.note(image_.str());  // listing its blocks may be too early for some seconds
   return {};
 }

@@ -28,10 +28,11 @@ class EbsImageWriter final : public ImageWriter {
   Result<> put_block(std::uint64_t index, ByteView content) override;
   std::vector<BlockDigest> put_so_far() const override { return digests_.all(); }
   void resume_from(const std::vector<BlockDigest>& already_put) override;
-  Result<> complete() override;
+  using ImageWriter::complete;
+  Result<> complete(std::stop_token stop) override;
 
  private:
-  Result<> wait_until_complete(std::chrono::milliseconds within);
+  Result<> wait_until_complete(std::chrono::milliseconds within, const std::stop_token& stop);
 
   const ImageId image_;
   const std::uint64_t block_count_;

@@ -150,6 +150,22 @@ Result<> check_free_address(Ec2Client& ec2, const LaunchSpec& spec, const Ec2Sub
   return holder->empty() ? Result<>() : address_taken(spec, fmt::format(" by network interface {}", *holder));
 }
 
+Result<> check_elastic_address(Ec2Client& ec2, const LaunchSpec& spec) {
+  if (spec.elastic_ip.empty()) return {};
+  const auto there = ec2.has_address(spec.elastic_ip);
+  if (!there.ok()) {
+    if (!cannot_look(there.error())) return there.error();
+    log::warn("the Elastic IP is not checked: {}", there.error().message());
+    return {};
+  }
+  if (*there) return {};
+  return error(
+      ErrorCode::invalid_argument,
+      "the account has no Elastic IP '{}' in this region; list them with `aws ec2 describe-addresses` "
+      "and set one in the DR plan",
+      spec.elastic_ip);
+}
+
 }  // namespace
 
 Result<> check_address(const std::string& private_ip, const std::string& subnet_id, const std::string& cidr) {
@@ -219,6 +235,7 @@ Result<LaunchPlace> check_launch_settings(Ec2Client& ec2, const LaunchSpec& spec
   TRY(check_type(ec2, spec, place));
   TRY(check_groups(ec2, spec, place, subnet.vpc_id));
   TRY(check_free_address(ec2, spec, subnet));
+  TRY(check_elastic_address(ec2, spec));
   return place;
 }
 

@@ -40,11 +40,15 @@ QueryForm& QueryForm::list(std::string_view name, const std::vector<std::string>
 }
 
 QueryForm& QueryForm::filter(std::string_view name, const std::vector<std::string>& values) {
+  std::vector<std::string> literals;
+  for (const std::string& value : values) literals.push_back(literal(value));
+  return patterns(name, literals);
+}
+
+QueryForm& QueryForm::patterns(std::string_view name, const std::vector<std::string>& values) {
   const std::string prefix = fmt::format("Filter.{}", ++filters_);
   set(prefix + ".Name", name);
-  for (std::size_t i = 0; i < values.size(); ++i)
-    set(fmt::format("{}.Value.{}", prefix, i + 1), literal(values[i]));
-  return *this;
+  return list(prefix + ".Value", values);
 }
 
 QueryForm& QueryForm::tag_filters(const std::map<std::string, std::string>& tags) {

@@ -30,6 +30,8 @@ class QueryForm {
   // Filter.N.Name, Filter.N.Value.M; further calls add further filters, all of which must match.
   // Wildcards in the values are taken literally.
   QueryForm& filter(std::string_view name, const std::vector<std::string>& values);
+  // The same with their wildcards: "t3.*".
+  QueryForm& patterns(std::string_view name, const std::vector<std::string>& values);
   // One filter tag:KEY for each.
   QueryForm& tag_filters(const std::map<std::string, std::string>& tags);
   // TagSpecification.N for a kind of resource ("instance", "volume", ...); none when there are no tags.

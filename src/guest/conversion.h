@@ -50,8 +50,9 @@ struct ConversionReport {
   bool boots_from_bios = false;
   bool boots_from_uefi = false;
   std::vector<KernelReport> kernels;
-  std::vector<std::string> changes;   // sentences: what was changed in the guest, but for the initrds
-  std::vector<std::string> warnings;  // sentences: what may not work, and what to do about it
+  std::vector<std::string> changes;    // sentences: what was changed in the guest, but for the initrds
+  std::vector<std::string> warnings;   // sentences: what may not work, and what to do about it
+  std::vector<std::string> obstacles;  // of the warnings: what may keep it from mounting its disks
   std::uint64_t journal_blocks_replayed = 0;
 
   // Whether the conversion changed anything but replayed journals.

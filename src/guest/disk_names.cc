@@ -119,6 +119,7 @@ void rewrite_fstab_line(std::string& line, const DiskNames& names, TextEdit& edi
   if (is_needed_to_boot(fields[1])) {
     edit.warnings.push_back(fmt::format(
         "/etc/fstab mounts {} from {}, a name that EC2 does not have: use its UUID", fields[1], fields[0]));
+    edit.obstacles.push_back(edit.warnings.back());
     return;
   }
   if (fields.size() > 3) {
@@ -166,6 +167,7 @@ void rewrite_argument(const std::string& argument, const DiskNames& names, TextE
     if (stable.empty()) {
       edit.warnings.push_back(
           fmt::format("the kernel is told {}{}, a name that EC2 does not have", argument, value));
+      if (argument == "root=") edit.obstacles.push_back(edit.warnings.back());
       continue;
     }
     edit.text.replace(value_at, value.size(), stable);
@@ -185,6 +187,8 @@ Result<> apply(Ext4Volume& volume, const std::string& path, const std::string& s
     report.changes.push_back(fmt::format("{}: {}", shown_path, change));
   for (const std::string& warning : edit.warnings)
     report.warnings.push_back(fmt::format("{}: {}", shown_path, warning));
+  for (const std::string& obstacle : edit.obstacles)
+    report.obstacles.push_back(fmt::format("{}: {}", shown_path, obstacle));
   if (edit.text != text) TRY(volume.replace(path, as_bytes(edit.text)));
   return {};
 }
@@ -192,7 +196,7 @@ Result<> apply(Ext4Volume& volume, const std::string& path, const std::string& s
 }  // namespace
 
 TextEdit rewrite_kernel_arguments(std::string_view text, const DiskNames& names) {
-  TextEdit edit{std::string(text), {}, {}};
+  TextEdit edit{std::string(text), {}, {}, {}};
   rewrite_argument("root=", names, edit);
   rewrite_argument("resume=", names, edit);
   rewrite_argument("RESUME=", names, edit);

@@ -21,6 +21,7 @@ struct TextEdit {
   std::string text;
   std::vector<std::string> changes;
   std::vector<std::string> warnings;
+  std::vector<std::string> obstacles;  // of the warnings: what may keep the guest from booting at all
 };
 
 }  // namespace rekindle

@@ -15,14 +15,16 @@ int order_of(ResourceKind kind) {
   switch (kind) {
     case ResourceKind::instance:
       return 0;
-    case ResourceKind::machine_template:
+    case ResourceKind::volume:
       return 1;
-    case ResourceKind::image:
+    case ResourceKind::machine_template:
       return 2;
-    case ResourceKind::machine_snapshot:
+    case ResourceKind::image:
       return 3;
+    case ResourceKind::machine_snapshot:
+      return 4;
   }
-  return 4;
+  return 5;
 }
 
 // Removing tells how many there were; of those only intended, none may be found.
@@ -99,6 +101,21 @@ Removed remove_instances(RecoveryTarget& site, Clock& clock, const LedgerEntry& 
   return instances.size();
 }
 
+Removed remove_volumes(RecoveryTarget& site, Clock& clock, const LedgerEntry& entry) {
+  const auto of_entry = [&]() -> Result<std::vector<OwnedObject>> {
+    if (!entry.object_id.empty())
+      return std::vector<OwnedObject>{{ResourceKind::volume, entry.object_id, entry.token, {}}};
+    auto objects = TRY(site.owned_objects());
+    std::erase_if(objects, [&](const OwnedObject& object) {
+      return object.kind != ResourceKind::volume || object.token != entry.token;
+    });
+    return objects;
+  };
+  const auto volumes = TRY(find_patiently(clock, of_entry));
+  for (const OwnedObject& volume : volumes) TRY(site.remove_object(volume));
+  return volumes.size();
+}
+
 Removed remove_resource(Sites& sites, Clock& clock, const LedgerEntry& entry) {
   if (entry.kind == ResourceKind::machine_snapshot) {
     SnapshotSource* site = TRY(sites.datacenter(entry.site));
@@ -107,6 +124,7 @@ Removed remove_resource(Sites& sites, Clock& clock, const LedgerEntry& entry) {
   RecoveryTarget* site = TRY(sites.account(entry.site));
   if (entry.kind == ResourceKind::instance) return remove_instances(*site, clock, entry);
   if (entry.kind == ResourceKind::machine_template) return remove_templates(*site, clock, entry);
+  if (entry.kind == ResourceKind::volume) return remove_volumes(*site, clock, entry);
   return remove_images(*site, clock, entry);
 }
 

@@ -9,9 +9,9 @@
 namespace rekindle {
 
 // Removes every resource in the ledger that this job made and that nothing uses (instances first, then
-// templates, then images and machine snapshots), and marks it released. One that was only intended is looked
-// for by its token; if it is not there, its entry stays for ten minutes, since it may appear yet. Goes on
-// after an error with the other resources and returns the first error. Idempotent.
+// volumes, templates, images and machine snapshots), and marks it released. One that was only intended is
+// looked for by its token; if it is not there, its entry stays for ten minutes, since it may appear yet. Goes
+// on after an error with the other resources and returns the first error. Idempotent.
 Result<> sweep_job(Catalog& catalog, Sites& sites, Clock& clock, const JobId& job);
 
 // The same for all jobs that are over: what earlier clean-ups could not reach. Sites that cannot be reached

@@ -40,9 +40,11 @@ class MemorySite final : public SnapshotSource, public RecoveryTarget, public Si
   std::size_t snapshot_count() const;
   std::size_t image_count() const { return images_.size(); }
   std::size_t template_count() const { return templates_.size(); }
+  std::size_t volume_count() const { return volumes_.size(); }
   std::size_t live_instance_count() const;
   // The content of the instance's boot disk.
   Bytes instance_disk(const InstanceId& id);
+  LaunchSpec launch_spec_of(const InstanceId& id);  // that it was launched with
   // It stops by itself: a panic of its guest, a fault of its host.
   void end_instance(const InstanceId& id, const std::string& reason);
 
@@ -71,18 +73,31 @@ class MemorySite final : public SnapshotSource, public RecoveryTarget, public Si
   Result<std::unique_ptr<BlockSource>> open_image(const ImageId& id) override;
   Result<> remove_image(const ImageId& id) override;
   Result<std::vector<Image>> find_images(const Tags& tags) override;
+  Result<VolumeId> create_volume(const VolumeSpec& spec) override;
+  Result<bool> zeros_must_be_put(const VolumeId& id) override;
+  Result<std::unique_ptr<ImageWriter>> open_volume_writer(const VolumeId& id) override;
+  Result<ImageId> freeze_volume(const VolumeId& id, const ImageSpec& spec) override;
   Result<TemplateId> register_template(const TemplateSpec& spec) override;
   Result<> remove_template(const TemplateId& id) override;
   Result<std::vector<TemplateId>> find_templates(const Tags& tags) override;
   Result<InstanceId> launch(const LaunchSpec& spec) override;
+  Result<> adjust(const InstanceId& id, const LaunchSpec& spec) override;
+  Result<> stop(const InstanceId& id) override;
   Result<Instance> instance(const InstanceId& id) override;
   Result<> terminate(const InstanceId& id) override;
   Result<std::vector<Instance>> find_instances(const Tags& tags) override;
   Result<std::string> console_output(const InstanceId& id) override;
   Result<> check_launch(const LaunchSpec& spec) override;
+  // "small" has 2 vCPUs and 2 GiB, "large" 8 and 32.
+  Result<std::string> propose_instance_type(int vcpus, std::uint64_t memory_mib,
+                                            const std::string& subnet_id) override;
+  Result<std::string> subnet_range(const std::string& subnet_id) override;  // 10.9.0.0/16 of "subnet-test"
+  Result<std::vector<OwnedObject>> owned_objects() override;
+  Result<> remove_object(const OwnedObject& object) override;
 
  private:
   friend class MemoryImageWriter;
+  friend class MemoryVolumeWriter;
   static constexpr std::uint64_t tracking_unit = 64 * kib;
 
   struct FrozenDisk {
@@ -109,9 +124,13 @@ class MemorySite final : public SnapshotSource, public RecoveryTarget, public Si
     Bytes content;
     std::string token;
   };
+  struct StoredVolume {
+    VolumeSpec spec;
+    Bytes content;
+  };
   struct StoredInstance {
     Instance instance;
-    std::string token;
+    LaunchSpec spec;
     Bytes boot_disk;
   };
 
@@ -128,6 +147,7 @@ class MemorySite final : public SnapshotSource, public RecoveryTarget, public Si
   std::uint64_t blocks_put_ = 0;
   std::map<std::string, Guest> guests_;
   std::map<std::string, StoredImage> images_;
+  std::map<std::string, StoredVolume> volumes_;
   std::map<std::string, TemplateSpec> templates_;
   std::map<std::string, StoredInstance> instances_;
 };

@@ -40,6 +40,11 @@ Bytes MemorySite::instance_disk(const InstanceId& id) {
   return instances_.at(id.str()).boot_disk;
 }
 
+LaunchSpec MemorySite::launch_spec_of(const InstanceId& id) {
+  const Lock lock(mutex_);
+  return instances_.at(id.str()).spec;
+}
+
 void MemorySite::end_instance(const InstanceId& id, const std::string& reason) {
   const Lock lock(mutex_);
   Instance& instance = instances_.at(id.str()).instance;
@@ -89,7 +94,8 @@ class MemoryImageWriter final : public ImageWriter {
     return {};
   }
 
-  Result<> complete() override {
+  using ImageWriter::complete;
+  Result<> complete(std::stop_token) override {
     const Lock lock(site_.mutex_);
     TRY(site_.before("complete"));
     site_.images_.at(id_.str()).image.state = ImageState::complete;
@@ -149,6 +155,64 @@ Result<std::vector<Image>> MemorySite::find_images(const Tags& tags) {
   return found;
 }
 
+Result<VolumeId> MemorySite::create_volume(const VolumeSpec& spec) {
+  const Lock lock(mutex_);
+  TRY(before("create_volume"));
+  for (const auto& [id, stored] : volumes_) {
+    if (stored.spec.token == spec.token) return VolumeId(id);
+  }
+  StoredVolume stored{spec, {}};
+  if (spec.from) stored.content = images_.at(spec.from->str()).content;
+  stored.content.resize((spec.size_bytes + image_block_bytes - 1) / image_block_bytes * image_block_bytes);
+  const std::string id = next_id("volume");
+  volumes_.emplace(id, std::move(stored));
+  TRY(after("create_volume"));
+  return VolumeId(id);
+}
+
+Result<bool> MemorySite::zeros_must_be_put(const VolumeId&) {
+  return false;
+}
+
+class MemoryVolumeWriter final : public ImageWriter {
+ public:
+  MemoryVolumeWriter(MemorySite& site, VolumeId id) : site_(site), id_(std::move(id)) {}
+
+  Result<> put_block(std::uint64_t index, ByteView content) override {
+    const Lock lock(site_.mutex_);
+    TRY(site_.before("put_block"));
+    copy_bytes(content, ByteSpan(site_.volumes_.at(id_.str()).content).subspan(index * image_block_bytes));
+    ++site_.blocks_put_;
+    return {};
+  }
+  using ImageWriter::complete;
+  Result<> complete(std::stop_token) override { return site_.before("complete"); }
+
+ private:
+  MemorySite& site_;
+  const VolumeId id_;
+};
+
+Result<std::unique_ptr<ImageWriter>> MemorySite::open_volume_writer(const VolumeId& id) {
+  const Lock lock(mutex_);
+  TRY(before("open_volume_writer"));
+  if (!volumes_.contains(id.str())) return error(ErrorCode::not_found, "the volume {} does not exist", id);
+  return std::unique_ptr<ImageWriter>(std::make_unique<MemoryVolumeWriter>(*this, id));
+}
+
+Result<ImageId> MemorySite::freeze_volume(const VolumeId& id, const ImageSpec& spec) {
+  const Lock lock(mutex_);
+  TRY(before("freeze_volume"));
+  const auto volume = volumes_.find(id.str());
+  if (volume == volumes_.end()) return error(ErrorCode::not_found, "the volume {} does not exist", id);
+  const ImageId image = TRY(start_image(spec));
+  StoredImage& stored = images_.at(image.str());
+  stored.content = volume->second.content;
+  stored.image.state = ImageState::complete;
+  TRY(after("freeze_volume"));
+  return image;
+}
+
 Result<TemplateId> MemorySite::register_template(const TemplateSpec& spec) {
   const Lock lock(mutex_);
   TRY(before("register_template"));
@@ -182,13 +246,13 @@ Result<InstanceId> MemorySite::launch(const LaunchSpec& spec) {
   const Lock lock(mutex_);
   TRY(before("launch"));
   for (const auto& [id, stored] : instances_) {
-    if (stored.token == spec.token) return stored.instance.id;
+    if (stored.spec.token == spec.token) return stored.instance.id;
   }
   const auto found = templates_.find(spec.image_template.str());
   if (found == templates_.end())
     return error(ErrorCode::invalid_argument, "no template {}", spec.image_template);
   StoredInstance stored;
-  stored.token = spec.token;
+  stored.spec = spec;
   stored.instance.id = InstanceId(next_id("instance"));
   stored.instance.tags = spec.tags;
   stored.instance.private_ip = spec.private_ip.empty() ? "10.0.0.9" : spec.private_ip;
@@ -198,6 +262,24 @@ Result<InstanceId> MemorySite::launch(const LaunchSpec& spec) {
   instances_.emplace(id.str(), std::move(stored));
   TRY(after("launch"));
   return id;
+}
+
+Result<> MemorySite::adjust(const InstanceId& id, const LaunchSpec& spec) {
+  const Lock lock(mutex_);
+  TRY(before("adjust"));
+  const auto found = instances_.find(id.str());
+  if (found == instances_.end()) return error(ErrorCode::not_found, "the instance {} does not exist", id);
+  if (!spec.elastic_ip.empty()) found->second.instance.public_ip = "198.51.100.7";
+  return after("adjust");
+}
+
+Result<> MemorySite::stop(const InstanceId& id) {
+  const Lock lock(mutex_);
+  TRY(before("stop"));
+  const auto found = instances_.find(id.str());
+  if (found == instances_.end()) return error(ErrorCode::not_found, "the instance {} does not exist", id);
+  found->second.instance.state = InstanceState::stopped;
+  return after("stop");
 }
 
 Result<Instance> MemorySite::instance(const InstanceId& id) {
@@ -238,6 +320,49 @@ Result<> MemorySite::check_launch(const LaunchSpec& spec) {
   if (spec.instance_type == "none")
     return error(ErrorCode::invalid_argument, "instance type 'none' does not exist");
   return {};
+}
+
+Result<std::string> MemorySite::propose_instance_type(int vcpus, std::uint64_t memory_mib,
+                                                      const std::string&) {
+  TRY(before("propose_instance_type"));
+  if (vcpus <= 2 && memory_mib <= 2048) return std::string("small");
+  if (vcpus <= 8 && memory_mib <= 32768) return std::string("large");
+  return error(ErrorCode::exhausted, "no instance type has {} vCPUs and {} MiB", vcpus, memory_mib);
+}
+
+Result<std::string> MemorySite::subnet_range(const std::string& subnet_id) {
+  TRY(before("subnet_range"));
+  return std::string(subnet_id == "subnet-test" ? "10.9.0.0/16" : "10.0.0.0/24");
+}
+
+Result<std::vector<OwnedObject>> MemorySite::owned_objects() {
+  const Lock lock(mutex_);
+  TRY(before("owned_objects"));
+  std::vector<OwnedObject> found;
+  const auto add = [&](ResourceKind kind, const std::string& id, const Tags& tags) {
+    const auto token = tags.find(token_tag);
+    if (token != tags.end()) found.push_back({kind, id, token->second, tags});
+  };
+  for (const auto& [id, stored] : images_) add(ResourceKind::image, id, stored.image.tags);
+  for (const auto& [id, spec] : templates_) add(ResourceKind::machine_template, id, spec.tags);
+  for (const auto& [id, stored] : volumes_) add(ResourceKind::volume, id, stored.spec.tags);
+  for (const auto& [id, stored] : instances_) {
+    if (stored.instance.state != InstanceState::terminated)
+      add(ResourceKind::instance, id, stored.instance.tags);
+  }
+  return found;
+}
+
+Result<> MemorySite::remove_object(const OwnedObject& object) {
+  if (object.kind == ResourceKind::instance) return terminate(InstanceId(object.id));
+  if (object.kind == ResourceKind::volume) {
+    const Lock lock(mutex_);
+    TRY(before("remove_volume"));
+    volumes_.erase(object.id);
+    return after("remove_volume");
+  }
+  if (object.kind == ResourceKind::machine_template) return remove_template(TemplateId(object.id));
+  return remove_image(ImageId(object.id));
 }
 
 }  // namespace rekindle

@@ -10,18 +10,24 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "disk/block_device.h"
 #include "disk/extent.h"
+#include "model/dr_plan.h"
 #include "model/ids.h"
+#include "model/ledger_entry.h"
 #include "model/machine.h"
 
 namespace rekindle {
 
 using Tags = std::map<std::string, std::string>;
+
+// The tag that carries the ledger's token on every object made at a site.
+inline const std::string token_tag = "rekindle:token";
 
 struct ImageSpec {
   std::uint64_t size_bytes = 0;   // rounded up to the site's unit (1 GiB)
@@ -29,6 +35,7 @@ struct ImageSpec {
   std::string description;
   std::string token;  // at most 64 characters
   Tags tags;
+  bool may_exist = false;  // an earlier call of this token may have taken effect
 };
 
 enum class ImageState { pending, complete, failed };
@@ -64,12 +71,21 @@ class ImageWriter {
   virtual std::vector<BlockDigest> put_so_far() const { return {}; }
   virtual void resume_from(const std::vector<BlockDigest>& already_put) { static_cast<void>(already_put); }
   // All puts are in; asks the site to seal the image, with the checksum of the blocks that were put, and
-  // waits until it is complete. `corrupt` when the site refuses the checksum.
-  virtual Result<> complete() = 0;
+  // waits until it is complete. `corrupt` when the site refuses the checksum; `cancelled` on stop, after
+  // which it may still become complete.
+  virtual Result<> complete(std::stop_token stop) = 0;
+  Result<> complete() { return complete({}); }
 };
 
 // The unit in which images are written and compared (EBS: 512 KiB).
 constexpr std::uint64_t image_block_bytes = 512 * kib;
+
+struct VolumeSpec {
+  std::uint64_t size_bytes = 0;  // rounded up to the site's unit
+  std::optional<ImageId> from;   // its content to begin with; else zeros
+  std::string token;
+  Tags tags;
+};
 
 struct ImageDisk {
   ImageId image;
@@ -88,7 +104,14 @@ struct LaunchSpec {
   std::string instance_type;
   std::string subnet_id;
   std::vector<std::string> security_group_ids;
-  std::string private_ip;  // empty: any free one
+  std::string private_ip;                 // empty: any free one
+  std::optional<bool> public_address;     // absent: as the subnet does it
+  std::string elastic_ip;                 // its allocation id; given by adjust()
+  std::string instance_profile;           // name or ARN
+  std::string user_data;                  // as text
+  std::optional<bool> source_dest_check;  // absent: checked; switched off by adjust()
+  VolumeSettings volumes;
+  std::size_t disks = 1;  // of the template: `volumes` is for each
   std::string token;
   Tags tags;  // of the instance and its volumes
 };
@@ -103,6 +126,14 @@ struct Instance {
   std::string state_reason;  // why it died
   Tags tags;
   std::vector<std::string> volume_ids;
+};
+
+// Something at the site that carries our tags, whoever knows of it still.
+struct OwnedObject {
+  ResourceKind kind = ResourceKind::image;
+  std::string id;
+  std::string token;
+  Tags tags;
 };
 
 // Any number of threads. Errors common to all: `unavailable` (already retried), `unauthenticated` (wrong
@@ -124,11 +155,26 @@ class RecoveryTarget {
   virtual Result<> remove_image(const ImageId& id) = 0;                  // absent is fine
   virtual Result<std::vector<Image>> find_images(const Tags& tags) = 0;  // all tags match
 
+  // The second way to write an image: a volume that is attached to this proxy, written, and frozen.
+  // `failed_precondition` where this process does not run on a proxy of the site.
+  virtual Result<VolumeId> create_volume(const VolumeSpec& spec) = 0;
+  // As Image::zeros_must_be_put, of a volume made of nothing.
+  virtual Result<bool> zeros_must_be_put(const VolumeId& id) = 0;
+  // Attaches it, if it is not. complete(): all is on the volume.
+  virtual Result<std::unique_ptr<ImageWriter>> open_volume_writer(const VolumeId& id) = 0;
+  // The volume's content now becomes an image, of size, parent, description, token and tags as `spec` says;
+  // pending until the site has copied it. Nobody writes meanwhile.
+  virtual Result<ImageId> freeze_volume(const VolumeId& id, const ImageSpec& spec) = 0;
+
   virtual Result<TemplateId> register_template(const TemplateSpec& spec) = 0;
   virtual Result<> remove_template(const TemplateId& id) = 0;  // its images stay; absent is fine
   virtual Result<std::vector<TemplateId>> find_templates(const Tags& tags) = 0;
 
   virtual Result<InstanceId> launch(const LaunchSpec& spec) = 0;
+  // What can be said only of an instance that is there: its Elastic IP, its source/destination check.
+  // Idempotent.
+  virtual Result<> adjust(const InstanceId& id, const LaunchSpec& spec) = 0;
+  virtual Result<> stop(const InstanceId& id) = 0;  // by its power button; does not wait; stopped is fine
   virtual Result<Instance> instance(const InstanceId& id) = 0;
   virtual Result<> terminate(const InstanceId& id) = 0;  // with its volumes; absent is fine; does not wait
   virtual Result<std::vector<Instance>> find_instances(const Tags& tags) = 0;  // not the terminated ones
@@ -137,6 +183,16 @@ class RecoveryTarget {
   // Whether a launch with these settings would be accepted (unknown type, subnet, group, address taken),
   // without making anything.
   virtual Result<> check_launch(const LaunchSpec& spec) = 0;
+  // The smallest current type that has at least this, and that the subnet's zone offers. `exhausted`: none.
+  virtual Result<std::string> propose_instance_type(int vcpus, std::uint64_t memory_mib,
+                                                    const std::string& subnet_id) = 0;
+  virtual Result<std::string> subnet_range(const std::string& subnet_id) = 0;  // "10.0.1.0/24"
+
+  // Everything there that this installation made, by its tags, in any state but gone.
+  virtual Result<std::vector<OwnedObject>> owned_objects() = 0;
+  // Removes one of them; absent is fine. Instances are terminated, which is not waited for; volumes are
+  // detached before.
+  virtual Result<> remove_object(const OwnedObject& object) = 0;
 };
 
 }  // namespace rekindle

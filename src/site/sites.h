@@ -17,7 +17,4 @@ class Sites {
   virtual Result<RecoveryTarget*> account(const std::string& name) = 0;
 };
 
-// The tag that carries the ledger's token on every object made at a site.
-inline const std::string token_tag = "rekindle:token";
-
 }  // namespace rekindle

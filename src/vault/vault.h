@@ -62,6 +62,9 @@ class Vault {
   // Makes the best of it; see vault_repair.h.
   Result<RepairReport> repair(const RepairOptions& options, std::stop_token stop = {});
 
+  // A proof that whoever has the vault's key said this: hex. The same text, the same proof.
+  std::string sign(std::string_view text) const { return to_hex(keys_.sign(as_bytes(text))); }
+
   // On a store with locks: nobody can remove before `until` what the points need; see vault_keep.h.
   Result<KeepReport> keep_until(Time until, std::stop_token stop = {});
 

@@ -21,7 +21,8 @@ AeadNonce nonce_of(Section section, std::uint64_t offset) {
 VaultKeys::VaultKeys(const MasterKeys& masters)
     : chunk_key_(hmac_sha256(masters.at(0), as_bytes("rekindle 1 chunk id"))),
       page_key_(hmac_sha256(masters.at(0), as_bytes("rekindle 1 page id"))),
-      name_secret_(hmac_sha256(masters.at(0), as_bytes("rekindle 1 object name"))) {
+      name_secret_(hmac_sha256(masters.at(0), as_bytes("rekindle 1 object name"))),
+      signing_secret_(hmac_sha256(masters.at(0), as_bytes("rekindle 1 certificate"))) {
   for (const AeadKey& master : masters)
     object_secrets_.push_back(hmac_sha256(master, as_bytes("rekindle 1 object key")));
 }

@@ -31,6 +31,8 @@ class VaultKeys {
     chunk_key_.many(contents, ids);
   }
   ContentId page_id(ByteView content) const { return page_key_(content); }
+  // Of what is not kept in the vault and yet must be known to be ours: boot certificates.
+  Sha256 sign(ByteView text) const { return hmac_sha256(signing_secret_, text); }
   // "points/..."; tells nothing about the id to who has no key.
   std::string point_object_name(const RecoveryPointId& id) const;
   // `epoch` is one of ours.
@@ -40,6 +42,7 @@ class VaultKeys {
   HmacKey chunk_key_;
   HmacKey page_key_;
   Sha256 name_secret_;
+  Sha256 signing_secret_;
   std::vector<Sha256> object_secrets_;  // by epoch - 1
 };
 

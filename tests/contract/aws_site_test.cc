@@ -2,6 +2,9 @@
 // protocols.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+#include <set>
+
 #include "aws/aws_site.h"
 #include "aws/credential_sources.h"
 #include "base/file.h"
@@ -26,8 +29,11 @@ class AwsSiteContract : public testing::Test {
   }
   void TearDown() override { EXPECT_TRUE(region->terminate_everything().ok()); }
 
-  std::unique_ptr<AwsSite> make_site(const std::string& secret) {
+  std::unique_ptr<AwsSite> make_site(const std::string& secret, const std::string& installation = "",
+                                     const AwsSiteOptions::Proxy& proxy = {}) {
     AwsSiteOptions options;
+    options.installation = installation;
+    options.proxy = proxy;
     options.region = "us-east-1";
     options.endpoint = region->endpoint();
     options.credentials = {"AKIDEXAMPLE", secret, ""};
@@ -179,6 +185,129 @@ TEST_F(AwsSiteContract, AnInstanceIsLaunchedOnceFoundByItsTagAndGone) {
     clock.sleep(std::chrono::milliseconds(50));
   EXPECT_TRUE(site->find_instances(spec.tags)->empty());
   EXPECT_TRUE(site->remove_image(image).ok());
+}
+
+TEST_F(AwsSiteContract, AnInstanceIsWhatThePlanSays) {
+  const ImageId image = make_image("t1", std::nullopt, {{0, 1}});
+  TemplateSpec machine;
+  machine.name = "rekindle-settings";
+  machine.disks = {{image, ""}};
+  LaunchSpec spec;
+  spec.image_template = site->register_template(machine).value();
+  spec.instance_type = site->propose_instance_type(2, 1500, network.subnet_id).value();
+  EXPECT_EQ(spec.instance_type, "t3.small");
+  spec.subnet_id = network.subnet_id;
+  spec.security_group_ids = {network.security_group_id};
+  spec.private_ip = "10.0.1.78";
+  spec.public_address = false;
+  spec.instance_profile = "web-role";
+  spec.user_data = "#!/bin/sh\n";
+  spec.source_dest_check = false;
+  spec.volumes = {"gp3", 6000, 250, true, "alias/dr"};
+  spec.token = "settings-1";
+  ASSERT_TRUE(site->check_launch(spec).ok()) << site->check_launch(spec).error().message();
+  const InstanceId id = site->launch(spec).value();
+  EXPECT_EQ(site->launch(spec).value(), id) << "a retry makes no second one";
+  while (site->instance(id)->state == InstanceState::pending) clock.sleep(std::chrono::milliseconds(50));
+  EXPECT_EQ(site->instance(id)->public_ip, "") << "it was asked for none";
+  const Ec2Instance described = site->ec2().instances({.ids = {id}, .tags = {}})->at(0);
+  const Ec2Volume volume = site->ec2().volumes({.ids = described.volumes, .tags = {}})->at(0);
+  EXPECT_TRUE(volume.encrypted);
+  const auto inventory = nlohmann::json::parse(region->inventory_json());
+  EXPECT_EQ(inventory.at("volumes").at(0).at("iops"), 6000);
+  EXPECT_EQ(inventory.at("volumes").at(0).at("kms_key_id"), "alias/dr");
+  EXPECT_EQ(inventory.at("instances").at(0).at("user_data"), "IyEvYmluL3NoCg==");
+  ASSERT_TRUE(site->adjust(id, spec).ok());
+  ASSERT_TRUE(site->adjust(id, spec).ok()) << "and again";
+  EXPECT_EQ(nlohmann::json::parse(region->inventory_json()).at("instances").at(0).at("source_dest_check"),
+            false);
+  ASSERT_TRUE(site->stop(id).ok());
+  ASSERT_TRUE(site->terminate(id).ok());
+}
+
+TEST_F(AwsSiteContract, TypesAndRangesAreThoseOfTheRegion) {
+  EXPECT_EQ(site->propose_instance_type(4, 8192, network.subnet_id).value(), "c6i.xlarge");
+  EXPECT_EQ(site->propose_instance_type(64, 1, network.subnet_id).error().code(), ErrorCode::exhausted);
+  EXPECT_EQ(site->subnet_range(network.subnet_id).value(), "10.0.1.0/24");
+  EXPECT_FALSE(site->subnet_range("subnet-00000000000000000").ok());
+}
+
+TEST_F(AwsSiteContract, FindsAndRemovesWhatItMadeAndNotWhatAnotherInstallationMade) {
+  const auto others = std::move(site);
+  site = make_site("secret", "ours");
+  ImageSpec spec;
+  spec.size_bytes = 1 * gib;
+  spec.token = "theirs";
+  spec.tags = {{token_tag, "theirs"}};
+  ASSERT_TRUE(others->start_image(spec).ok());
+  const ImageId image = make_image("t1", std::nullopt, {{0, 1}});
+  TemplateSpec machine;
+  machine.name = "rekindle-owned";
+  machine.disks = {{image, ""}};
+  machine.tags = {{token_tag, machine.name}};
+  LaunchSpec launch;
+  launch.image_template = site->register_template(machine).value();
+  launch.instance_type = "t3.small";
+  launch.subnet_id = network.subnet_id;
+  launch.token = "owned-1";
+  launch.tags = {{token_tag, "owned-1"}};
+  const InstanceId instance = site->launch(launch).value();
+  auto objects = site->owned_objects().value();
+  std::multiset<ResourceKind> kinds;
+  for (const OwnedObject& object : objects) kinds.insert(object.kind);
+  EXPECT_EQ(kinds, (std::multiset<ResourceKind>{ResourceKind::image, ResourceKind::machine_template,
+                                                ResourceKind::instance, ResourceKind::volume}));
+  EXPECT_TRUE(others->owned_objects()->empty()) << "without a mark nothing is anybody's";
+  ASSERT_TRUE(site->terminate(instance).ok());
+  while (site->instance(instance)->state != InstanceState::terminated)
+    clock.sleep(std::chrono::milliseconds(50));
+  for (const ResourceKind kind : {ResourceKind::machine_template, ResourceKind::image}) {
+    for (const OwnedObject& object : objects) {
+      if (object.kind != kind) continue;
+      EXPECT_TRUE(site->remove_object(object).ok()) << object.id;
+    }
+  }
+  EXPECT_TRUE(site->owned_objects()->empty()) << "a terminated instance is none, though it is still listed";
+  EXPECT_EQ(others->find_images({{token_tag, "theirs"}})->size(), 1U);
+}
+
+TEST_F(AwsSiteContract, AnImageIsWrittenThroughAVolumeOnTopOfAnother) {
+  if (!std::filesystem::exists("/dev/fuse")) GTEST_SKIP() << "no /dev/fuse: volumes cannot be attached here";
+  const auto proxy = region->register_proxy("proxy").value();
+  site = make_site("secret", "ours", {proxy.instance_id, (proxy.attached / "{device}").string()});
+  const ImageId parent = make_image("t1", std::nullopt, {{0, 1}, {5, 2}});
+  VolumeSpec spec{1 * gib, parent, "volume-1", {{token_tag, "volume-1"}}};
+  const VolumeId volume = site->create_volume(spec).value();
+  EXPECT_EQ(site->create_volume(spec).value(), volume);
+  EXPECT_FALSE(site->zeros_must_be_put(volume).value());
+  for (int turn = 0; turn < 2; ++turn) {  // attached already: that is fine
+    const auto writer = site->open_volume_writer(volume);
+    ASSERT_TRUE(writer.ok()) << writer.error().message();
+    ASSERT_TRUE((*writer)->put_block(5, pattern(3)).ok());
+    ASSERT_TRUE((*writer)->put_block(9, pattern(4)).ok());
+    EXPECT_EQ((*writer)->put_block(2048, pattern(4)).error().code(), ErrorCode::invalid_argument);
+    ASSERT_TRUE((*writer)->complete().ok());
+  }
+  const ImageSpec image{1 * gib, parent, "", "t2", {{token_tag, "t2"}}};
+  const ImageId child = site->freeze_volume(volume, image).value();
+  EXPECT_EQ(site->freeze_volume(volume, image).value(), child) << "a retry makes no second one";
+  while (site->image(child)->state == ImageState::pending) clock.sleep(std::chrono::milliseconds(50));
+  EXPECT_EQ(block(child, 0), pattern(1));
+  EXPECT_EQ(block(child, 5), pattern(3));
+  EXPECT_EQ(block(child, 9), pattern(4));
+  EXPECT_EQ(site->image(child)->parent, parent);
+  EXPECT_EQ(site->ebs().changed_blocks(child, parent).value(), (std::vector<std::uint64_t>{5, 9}));
+  const OwnedObject owned{ResourceKind::volume, volume.str(), "volume-1", {}};
+  ASSERT_TRUE(site->remove_object(owned).ok());
+  ASSERT_TRUE(site->remove_object(owned).ok()) << "absent is fine";
+  EXPECT_TRUE(std::filesystem::is_empty(proxy.attached));
+}
+
+TEST_F(AwsSiteContract, WithoutAProxyAVolumeIsRefusedWithTheWayOut) {
+  const auto refused = site->create_volume({1 * gib, {}, "t", {}});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::failed_precondition);
+  EXPECT_NE(refused.error().message().find("--proxy-instance-id"), std::string::npos);
 }
 
 }  // namespace

@@ -1,0 +1,173 @@
+#include "aws/iam_policy.h"
+
+#include <array>
+
+#include "site/recovery_target.h"
+
+namespace rekindle {
+
+namespace {
+
+using nlohmann::json;
+
+// The statements. AWS has no resource-level permissions for Describe calls.
+enum class Statement {
+  look,
+  write_images,
+  start_images,
+  make,
+  make_tags,
+  attach,
+  change_ours,
+  give_addresses
+};
+
+struct Row {
+  IamAction action;
+  Statement statement;
+};
+
+constexpr std::array rows = {
+    Row{{"ec2:DescribeAddresses", "public_ip: eipalloc-..."}, Statement::look},
+    Row{{"ec2:DescribeImages", "failover, sweep"}, Statement::look},
+    Row{{"ec2:DescribeInstances", "failover, audit"}, Statement::look},
+    Row{{"ec2:DescribeInstanceTypeOfferings", "failover, plan check"}, Statement::look},
+    Row{{"ec2:DescribeInstanceTypes", "instance_type: auto"}, Statement::look},
+    Row{{"ec2:DescribeNetworkInterfaces", "failover, plan check"}, Statement::look},
+    Row{{"ec2:DescribeSecurityGroups", "failover, plan check"}, Statement::look},
+    Row{{"ec2:DescribeSnapshots", "replicate"}, Statement::look},
+    Row{{"ec2:DescribeSubnets", "failover, plan check"}, Statement::look},
+    Row{{"ec2:DescribeTags", "audit"}, Statement::look},
+    Row{{"ec2:DescribeVolumes", "replicate through volumes"}, Statement::look},
+    Row{{"ec2:GetConsoleOutput", "failover that does not answer"}, Statement::look},
+    Row{{"ebs:StartSnapshot", "replicate, failover"}, Statement::start_images},
+    Row{{"ebs:PutSnapshotBlock", "replicate, failover"}, Statement::write_images},
+    Row{{"ebs:CompleteSnapshot", "replicate, failover"}, Statement::write_images},
+    Row{{"ebs:ListSnapshotBlocks", "replicate: verify"}, Statement::write_images},
+    Row{{"ebs:GetSnapshotBlock", "replicate: verify"}, Statement::write_images},
+    Row{{"ec2:RegisterImage", "failover, workflow ami"}, Statement::make},
+    Row{{"ec2:RunInstances", "failover"}, Statement::make},
+    Row{{"ec2:CreateVolume", "replicate through volumes"}, Statement::make},
+    Row{{"ec2:CreateSnapshot", "replicate through volumes"}, Statement::make},
+    Row{{"ec2:AttachVolume", "replicate through volumes"}, Statement::attach},
+    Row{{"ec2:CreateTags", "everything that is made"}, Statement::make_tags},
+    Row{{"ec2:DeleteSnapshot", "sweep"}, Statement::change_ours},
+    Row{{"ec2:DeregisterImage", "sweep"}, Statement::change_ours},
+    Row{{"ec2:TerminateInstances", "failover clean-up"}, Statement::change_ours},
+    Row{{"ec2:StopInstances", "leave_stopped"}, Statement::change_ours},
+    Row{{"ec2:DetachVolume", "replicate through volumes"}, Statement::attach},
+    Row{{"ec2:DeleteVolume", "replicate through volumes"}, Statement::change_ours},
+    Row{{"ec2:ModifyInstanceAttribute", "source_dest_check"}, Statement::change_ours},
+    Row{{"ec2:AssociateAddress", "public_ip: eipalloc-..."}, Statement::give_addresses},
+};
+
+json actions_of(Statement statement) {
+  json names = json::array();
+  for (const Row& row : rows) {
+    if (row.statement == statement) names.push_back(row.action.name);
+  }
+  return names;
+}
+
+json allow(const char* sid, json actions, json resources) {
+  return {
+      {"Sid", sid}, {"Effect", "Allow"}, {"Action", std::move(actions)}, {"Resource", std::move(resources)}};
+}
+
+// Only what carries our tag, whatever its value.
+json only_ours(json statement, const char* key) {
+  statement["Condition"] = {{"Null", {{fmt::format("{}/{}", key, token_tag), "false"}}}};
+  return statement;
+}
+
+json ours(const IamPolicyOptions& options) {
+  json resources = json::array();
+  for (const char* kind : {"snapshot", "image", "instance", "volume"})
+    resources.push_back(fmt::format("arn:aws:ec2:{}:*:{}/*", options.region, kind));
+  return only_ours(allow("ChangeAndRemoveOurs", actions_of(Statement::change_ours), resources),
+                   "aws:ResourceTag");
+}
+
+// Attaching asks for both: our volume, and the proxy, which carries no tag of ours.
+void add_attachments(json& statements, const IamPolicyOptions& options) {
+  const json actions = actions_of(Statement::attach);
+  statements.push_back(
+      allow("AttachToTheProxy", actions, fmt::format("arn:aws:ec2:{}:*:instance/*", options.region)));
+  statements.push_back(
+      only_ours(allow("AttachOurVolumes", actions, fmt::format("arn:aws:ec2:{}:*:volume/*", options.region)),
+                "aws:ResourceTag"));
+}
+
+// What a call makes is tagged by that call. The EBS direct APIs are not of EC2, so that a condition on the
+// action that creates would not know them: for snapshots our own tag must be in the request.
+void add_tagging(json& statements, const std::string& snapshots) {
+  json tags = allow("TagWhatIsMade", actions_of(Statement::make_tags), "*");
+  tags["Condition"] = {
+      {"StringEquals",
+       {{"ec2:CreateAction", {"CreateSnapshot", "CreateVolume", "RegisterImage", "RunInstances"}}}}};
+  statements.push_back(std::move(tags));
+  statements.push_back(
+      only_ours(allow("TagImages", actions_of(Statement::make_tags), snapshots), "aws:RequestTag"));
+}
+
+json kms(const std::vector<std::string>& keys) {
+  return allow("UseTheKeys",
+               {"kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey",
+                "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"},
+               keys);
+}
+
+json pass_roles(const std::vector<std::string>& roles) {
+  json statement = allow("GiveInstancesTheirRoles", {"iam:PassRole"}, roles);
+  statement["Condition"] = {{"StringEquals", {{"iam:PassedToService", "ec2.amazonaws.com"}}}};
+  return statement;
+}
+
+void add_vaults(json& statements, const std::vector<std::string>& buckets) {
+  json whole = json::array();
+  json objects = json::array();
+  for (const std::string& bucket : buckets) {
+    whole.push_back("arn:aws:s3:::" + bucket);
+    objects.push_back("arn:aws:s3:::" + bucket + "/*");
+  }
+  statements.push_back(allow("FindTheVault",
+                             {"s3:GetBucketObjectLockConfiguration", "s3:GetBucketVersioning",
+                              "s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions"},
+                             whole));
+  statements.push_back(allow("ReadAndWriteTheVault",
+                             {"s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion",
+                              "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:PutObjectRetention"},
+                             objects));
+}
+
+}  // namespace
+
+std::span<const IamAction> iam_actions() {
+  static const auto actions = [] {
+    std::array<IamAction, rows.size()> all;
+    for (std::size_t i = 0; i < rows.size(); ++i) all[i] = rows[i].action;
+    return all;
+  }();
+  return actions;
+}
+
+nlohmann::json iam_policy(const IamPolicyOptions& options) {
+  const std::string snapshots = fmt::format("arn:aws:ec2:{}::snapshot/*", options.region);
+  json statements = json::array();
+  statements.push_back(allow("Look", actions_of(Statement::look), "*"));
+  statements.push_back(
+      only_ours(allow("StartImages", actions_of(Statement::start_images), snapshots), "aws:RequestTag"));
+  statements.push_back(only_ours(
+      allow("WriteAndReadOurImages", actions_of(Statement::write_images), snapshots), "aws:ResourceTag"));
+  statements.push_back(allow("Make", actions_of(Statement::make), "*"));
+  add_tagging(statements, snapshots);
+  add_attachments(statements, options);
+  statements.push_back(ours(options));
+  statements.push_back(allow("GiveElasticAddresses", actions_of(Statement::give_addresses), "*"));
+  if (!options.kms_keys.empty()) statements.push_back(kms(options.kms_keys));
+  if (!options.passed_roles.empty()) statements.push_back(pass_roles(options.passed_roles));
+  if (!options.vault_buckets.empty()) add_vaults(statements, options.vault_buckets);
+  return {{"Version", "2012-10-17"}, {"Statement", std::move(statements)}};
+}
+
+}  // namespace rekindle

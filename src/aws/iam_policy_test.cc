@@ -1,0 +1,60 @@
+#include "aws/iam_policy.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace rekindle {
+namespace {
+
+using nlohmann::json;
+
+json statement(const json& policy, const std::string& sid) {
+  for (const json& one : policy.at("Statement")) {
+    if (one.at("Sid") == sid) return one;
+  }
+  return nullptr;
+}
+
+TEST(IamPolicy, AllowsEveryActionAndNoOther) {
+  std::set<std::string> allowed;
+  const json policy = iam_policy({"*", {}, {}, {}});
+  for (const json& one : policy.at("Statement")) {
+    EXPECT_EQ(one.at("Effect"), "Allow");
+    for (const json& action : one.at("Action")) allowed.insert(action.get<std::string>());
+  }
+  std::set<std::string> wanted;
+  for (const IamAction& action : iam_actions()) wanted.emplace(action.name);
+  EXPECT_EQ(allowed, wanted);
+  for (const std::string& action : allowed) {
+    EXPECT_EQ(action.find('*'), std::string::npos) << action;
+  }
+}
+
+// A thief with these keys can end what Rekindle made, but not what others did.
+TEST(IamPolicy, RemovesOnlyWhatCarriesOurTag) {
+  const json policy = iam_policy({"eu-central-1", {}, {}, {}});
+  const json removal = statement(policy, "ChangeAndRemoveOurs");
+  EXPECT_EQ(removal.at("Condition"), json({{"Null", {{"aws:ResourceTag/rekindle:token", "false"}}}}));
+  for (const json& one : policy.at("Statement")) {
+    if (one == removal) continue;
+    for (const json& action : one.at("Action")) {
+      for (const char* verb : {"Delete", "Terminate", "Deregister", "Stop", "Modify"})
+        EXPECT_EQ(action.get<std::string>().find(verb), std::string::npos) << action;
+    }
+  }
+}
+
+TEST(IamPolicy, NamesKeysRolesAndBucketsOnlyWhereTheyAreUsed) {
+  const json bare = iam_policy({"*", {}, {}, {}});
+  EXPECT_EQ(statement(bare, "UseTheKeys"), nullptr);
+  EXPECT_EQ(statement(bare, "GiveInstancesTheirRoles"), nullptr);
+  EXPECT_EQ(statement(bare, "ReadAndWriteTheVault"), nullptr);
+  const json full = iam_policy({"*", {"arn:aws:kms:key"}, {"arn:aws:iam:role"}, {"bucket"}});
+  EXPECT_EQ(statement(full, "UseTheKeys").at("Resource"), json({"arn:aws:kms:key"}));
+  EXPECT_EQ(statement(full, "GiveInstancesTheirRoles").at("Resource"), json({"arn:aws:iam:role"}));
+  EXPECT_EQ(statement(full, "ReadAndWriteTheVault").at("Resource"), json({"arn:aws:s3:::bucket/*"}));
+}
+
+}  // namespace
+}  // namespace rekindle

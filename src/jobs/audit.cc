@@ -1,0 +1,108 @@
+#include "jobs/audit.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace rekindle {
+
+namespace {
+
+// Instances hold volumes, templates hold images.
+int order_of(ResourceKind kind) {
+  switch (kind) {
+    case ResourceKind::instance:
+      return 0;
+    case ResourceKind::machine_template:
+      return 1;
+    default:
+      return 2;
+  }
+}
+
+Result<> wait_until_terminated(RecoveryTarget& site, Clock& clock, const InstanceId& id) {
+  constexpr int polls = 300;
+  for (int poll = 0; poll < polls; ++poll) {
+    const auto instance = site.instance(id);
+    if (!instance.ok() && instance.error().code() == ErrorCode::not_found) return {};
+    if (!instance.ok()) return instance.error();
+    if (instance->state == InstanceState::terminated) return {};
+    clock.sleep(std::chrono::milliseconds(poll < 10 ? 100 : 1000));
+  }
+  return error(ErrorCode::unavailable, "the instance {} does not terminate", id);
+}
+
+// The volumes of an instance carry its token; they come and go with it.
+bool is_of_an_instance(const LedgerEntry& entry, const OwnedObject& object) {
+  return entry.kind == ResourceKind::instance && object.kind == ResourceKind::volume;
+}
+
+}  // namespace
+
+std::size_t Audit::orphans() const {
+  return static_cast<std::size_t>(std::count_if(objects.begin(), objects.end(), [](const AuditedObject& one) {
+    return one.state == OwnedState::orphan;
+  }));
+}
+
+// The site is asked before the ledger is read: what is made between the two is listed.
+Result<Audit> audit_account(Catalog& catalog, RecoveryTarget& site, const std::string& account) {
+  const auto objects = TRY(site.owned_objects());
+  std::map<std::string, LedgerEntry> by_token;
+  std::set<JobId> unfinished;
+  TRY(catalog.transaction([&]() -> Result<> {
+    const auto ledger = TRY(catalog.ledger());
+    const auto jobs = TRY(catalog.unfinished_jobs());
+    for (const LedgerEntry& entry : ledger) {
+      by_token.emplace(entry.token, entry);  // of all: one AWS account may have two names here
+    }
+    for (const Job& job : jobs) unfinished.insert(job.id);
+    return {};
+  }));
+  Audit audit;
+  std::set<std::string> seen;
+  for (const OwnedObject& object : objects) {
+    AuditedObject audited{object, OwnedState::orphan, ""};
+    const auto entry = by_token.find(object.token);
+    if (entry != by_token.end()) {
+      const LedgerEntry& known = entry->second;
+      const bool is_it =
+          known.object_id.empty() || known.object_id == object.id || is_of_an_instance(known, object);
+      if (is_it && unfinished.contains(known.job_id)) {
+        audited.state = OwnedState::working;
+        audited.used_by = known.job_id.str();
+      } else if (is_it) {
+        audited.state = known.in_use_by.empty() ? OwnedState::waiting : OwnedState::used;
+        audited.used_by = known.in_use_by;
+      }
+      if (known.object_id == object.id) seen.insert(object.token);
+    }
+    audit.objects.push_back(std::move(audited));
+  }
+  for (const auto& [token, entry] : by_token) {
+    const bool listed =
+        entry.site == account && entry.state == ResourceState::exists && !entry.in_use_by.empty();
+    if (listed && !seen.contains(token)) audit.lost.push_back(entry);
+  }
+  return audit;
+}
+
+Result<> remove_orphans(RecoveryTarget& site, Clock& clock, const Audit& audit) {
+  std::vector<OwnedObject> orphans;
+  for (const AuditedObject& audited : audit.objects) {
+    if (audited.state == OwnedState::orphan) orphans.push_back(audited.object);
+  }
+  std::stable_sort(orphans.begin(), orphans.end(), [](const OwnedObject& a, const OwnedObject& b) {
+    return order_of(a.kind) < order_of(b.kind);
+  });
+  Result<> first;
+  for (const OwnedObject& orphan : orphans) {
+    Result<> removed = site.remove_object(orphan);
+    if (removed.ok() && orphan.kind == ResourceKind::instance)
+      removed = wait_until_terminated(site, clock, InstanceId(orphan.id));
+    if (!removed.ok() && first.ok()) first = std::move(removed).error().context("removing {}", orphan.id);
+  }
+  return first;
+}
+
+}  // namespace rekindle
