@@ -22,7 +22,7 @@ class KeepingWriter final : public ImageWriter {
     return {};
   }
   void resume_from(const std::vector<BlockDigest>& already_put) override { told = already_put; }
-  Result<> complete() override { return {}; }
+  Result<> complete(std::stop_token) override { return {}; }
 
   std::mutex mutex;
   std::map<std::uint64_t, Bytes> puts;

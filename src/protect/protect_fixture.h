@@ -32,7 +32,7 @@ class ProtectTest : public testing::Test, public Vaults {
     DrPlan plan;
     plan.name = "plan";
     plan.account = "account";
-    plan.machines = {{"web", {}}};
+    plan.machines = {{"web", {}, {}}};
     EXPECT_TRUE(catalog->put(plan).ok());
     scatter(20);
   }
@@ -61,7 +61,7 @@ class ProtectTest : public testing::Test, public Vaults {
     return run(JobKind::backup, parameters_of(request));
   }
 
-  Job replicate() { return run(JobKind::replicate, parameters_of(ReplicateRequest{"plan", "web"})); }
+  Job replicate() { return run(JobKind::replicate, parameters_of(ReplicateRequest{"plan", "web", ""})); }
 
   RecoveryPoint newest_point() { return catalog->list<RecoveryPoint>("web")->back(); }
 

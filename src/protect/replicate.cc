@@ -7,12 +7,18 @@
 #include "jobs/make_resource.h"
 #include "jobs/sweep.h"
 #include "model/json.h"
+#include "prepare/boot_certificate.h"
+#include "prepare/copy_template.h"
+#include "protect/copy_content.h"
+#include "protect/copy_records.h"
 #include "protect/image_copy.h"
 
 namespace rekindle {
 
 nlohmann::json parameters_of(const ReplicateRequest& request) {
-  return {{"plan", request.plan}, {"machine", request.machine}};
+  nlohmann::json parameters = {{"plan", request.plan}, {"machine", request.machine}};
+  if (!request.point.empty()) parameters["point"] = request.point;
+  return parameters;
 }
 
 namespace {
@@ -20,8 +26,12 @@ namespace {
 // Of the blocks that were not written, how many are read back all the same: they prove the lineage.
 constexpr std::size_t sampled_blocks = 32;
 
-std::string token_of(const Job& job, std::size_t disk) {
-  return fmt::format("rekindle-{}-disk-{}", job.id, disk);
+std::string token_of(const Job& job, std::string_view what, std::size_t disk) {
+  return fmt::format("rekindle-{}-{}-{}", job.id, what, disk);
+}
+
+std::string template_token(const Job& job) {
+  return fmt::format("rekindle-{}-template", job.id);
 }
 
 class Replication {
@@ -29,69 +39,57 @@ class Replication {
   Replication(Sites& sites, Vaults& vaults) : sites_(sites), vaults_(vaults) {}
 
   Result<> choose(StepContext& context);
+  Result<> convert(StepContext& context);
   Result<> start_images(StepContext& context);
   Result<> write(StepContext& context);
   Result<> verify(StepContext& context);
+  Result<> register_template(StepContext& context);
   Result<> switch_copy(StepContext& context);
   Result<> remove_old(StepContext& context);
 
  private:
   Result<RecoveryTarget*> target(const Job& job) { return sites_.account(text(job.data, "account")); }
-  Result<> write_disk(StepContext& context, const DrCopyDisk& disk, std::size_t position);
-  Result<> verify_disk(StepContext& context, const DrCopyDisk& disk, std::size_t position);
+  Result<CopyContent*> content(const Job& job);
   Result<> drop_lost_images(const Job& job, DrCopy& copy);
-  Result<Extents> differing(StepContext& context, const DiskId& disk);
-  Result<std::unique_ptr<BlockSource>> open_point_disk(const Job& job, const DiskId& disk);
+  Result<ImageSpec> image_spec(const Job& job, std::size_t position);
+  Result<ImageId> start_image(StepContext& context, std::size_t position);
+  Result<> start_volume(StepContext& context, std::size_t position);
+  Result<bool> zeros_must_be_put(const Job& job, std::size_t position);
+  Result<> put(StepContext& context, ImageWriter& writer, std::size_t position);
+  Result<> write_image(StepContext& context, std::size_t position);
+  Result<> write_volume(StepContext& context, std::size_t position);
+  Result<ImageId> freeze_volume(StepContext& context, std::size_t position);
+  Result<> wait_until_complete(StepContext& context, const ImageId& id);
+  Result<> verify_disk(StepContext& context, std::size_t position);
+  Result<> forget_template(StepContext& context, DrCopy& copy);
 
   Sites& sites_;
   Vaults& vaults_;
+  std::optional<CopyContent> content_;
+  std::string content_of_;  // the job it is for
 };
 
 DrCopy copy_of(const Job& job) {
   return job.data.at("copy").get<DrCopy>();
 }
 
-// The copy that is being replaced, if there is one.
+// The copy that is being replaced, or, with "aside", only built upon; if there is one.
 std::optional<DrCopy> old_copy_of(const Job& job) {
   if (!job.data.contains("old_copy")) return std::nullopt;
   return job.data.at("old_copy").get<DrCopy>();
 }
 
-Result<RecoveryPoint> newest_point(Catalog& catalog, const std::string& machine) {
-  auto points = TRY(catalog.list<RecoveryPoint>(machine));
-  const auto known = catalog.get<ProtectedMachine>(machine);
-  // Not those of an earlier machine of that name.
-  if (known.ok())
-    std::erase_if(points, [&](const RecoveryPoint& point) { return point.machine.id != known->id; });
-  if (points.empty()) {
-    return error(ErrorCode::failed_precondition,
-                 "{} has no recovery point yet; back it up with 'rekindle backup run {}'", machine, machine);
-  }
-  return points.back();  // in the order they were made, whatever the clock said
+bool up_to_date(const Job& job) {
+  return job.data.value("up_to_date", false);
 }
 
-Result<std::optional<DrCopy>> current_copy(Catalog& catalog, const Job& job) {
-  const auto copies = TRY(catalog.list<DrCopy>(text(job.parameters, "machine")));
-  for (const DrCopy& copy : copies) {
-    if (copy.plan == text(job.parameters, "plan") && copy.state == DrCopyState::current)
-      return std::optional(copy);
-  }
-  return std::optional<DrCopy>();
+bool through_volume(const Job& job) {
+  return job.data.value("write", ImageWriting::direct) == ImageWriting::volume;
 }
 
-DrCopy copy_to_make(const Job& job, const RecoveryPoint& point) {
-  DrCopy copy;
-  copy.id = id_by_job("copy", job.id);
-  copy.job_id = job.id;
-  copy.account = text(job.data, "account");
-  copy.plan = text(job.parameters, "plan");
-  copy.machine = text(job.parameters, "machine");
-  copy.recovery_point_id = point.id;
-  copy.recovery_point_time = point.time;
-  copy.firmware = point.machine.firmware;
-  for (const RecoveryPointDisk& disk : point.disks)
-    copy.disks.push_back({disk.disk_id, ImageId(), disk.size_bytes});
-  return copy;
+// Of an earlier point, for one failover: the current copy stays what it is.
+bool is_aside(const Job& job) {
+  return job.parameters.contains("point");
 }
 
 // Images that somebody removed behind our back, or that lie in the account that the plan named before: their
@@ -103,153 +101,272 @@ Result<> Replication::drop_lost_images(const Job& job, DrCopy& copy) {
   }
   RecoveryTarget* site = TRY(target(job));
   std::vector<DrCopyDisk> kept;
-  for (const DrCopyDisk& disk : copy.disks) {
+  for (std::size_t i = 0; i < copy.disks.size(); ++i) {
+    const DrCopyDisk& disk = copy.disks[i];
     const auto image = site->image(disk.image_id);
     if (!image.ok() && image.error().code() != ErrorCode::not_found) return image.error();
     if (image.ok() && image->state == ImageState::complete) {
       kept.push_back(disk);
-    } else {
-      log::warn("{}: the image {} of the present DR copy is gone; writing that disk whole", copy.machine,
-                disk.image_id);
+      continue;
     }
+    log::warn("{}: the image {} of the present DR copy is gone; writing that disk whole", copy.machine,
+              disk.image_id);
+    if (i == 0) copy.overlay.clear();
   }
   copy.disks = std::move(kept);
   return {};
 }
 
+Result<CopyContent*> Replication::content(const Job& job) {
+  if (content_ && content_of_ == job.id.str()) return &*content_;
+  Vault* vault = TRY(vaults_.vault(text(job.data, "vault")));
+  content_.emplace(*vault, copy_of(job), old_copy_of(job));
+  content_of_ = job.id.str();
+  // Of a job that goes on after a crash.
+  const DrCopy copy = copy_of(job);
+  if (copy.converted) {
+    TRY(content_->convert(), "converting {} again", copy.machine);
+    if (overlay_of(content_->conversion().blocks) != copy.overlay) {
+      content_.reset();
+      return error(
+          ErrorCode::internal,
+          "converting {} again gave other blocks than before (was Rekindle updated meanwhile?); this DR "
+          "copy is thrown away, the next one begins anew",
+          copy.machine);
+    }
+  }
+  return &*content_;
+}
+
 Result<> Replication::choose(StepContext& context) {
   Job& job = context.job;
   const auto plan = TRY(context.catalog.get<DrPlan>(text(job.parameters, "plan")));
+  const bool ahead = plan.convert == ConvertWhen::ahead;
   job.data["account"] = plan.account;
+  job.data["ahead"] = ahead;
+  job.data["workflow"] = plan.workflow;
+  job.data["write"] = plan.write;
+  job.data["verify_all"] = plan.verify_all;
   TRY(target(job));
+  TRY(forget_stale_copies(context.catalog, text(job.parameters, "machine"), context.clock.now()));
   TRY(sweep_finished_jobs(context.catalog, sites_, context.clock, plan.account));
-  const RecoveryPoint point = TRY(newest_point(context.catalog, text(job.parameters, "machine")));
-  auto old_copy = TRY(current_copy(context.catalog, job));
+  const RecoveryPoint point =
+      TRY(chosen_point(context.catalog, text(job.parameters, "machine"), text(job.parameters, "point")));
+  auto old_copy =
+      TRY(current_copy(context.catalog, text(job.parameters, "plan"), text(job.parameters, "machine")));
   const std::size_t disks = old_copy ? old_copy->disks.size() : 0;
   if (old_copy) TRY(drop_lost_images(job, *old_copy));
+  if (old_copy && old_copy->account == plan.account) {
+    RecoveryTarget* site = TRY(target(job));
+    TRY(drop_lost_template(context.catalog, *site, *old_copy));
+  }
+  const bool done = old_copy && disks > 0 && old_copy->disks.size() == disks &&
+                    old_copy->recovery_point_id == point.id && old_copy->certificate.has_value() == ahead;
+  job.data["up_to_date"] = done;
   job.data["vault"] = point.vault;
-  job.data["copy"] = copy_to_make(job, point);
+  job.data["copy"] = done ? *old_copy : copy_to_make(job, point);
   job.data.erase("old_copy");
   if (old_copy) job.data["old_copy"] = *old_copy;
-  job.data["up_to_date"] =
-      old_copy && disks > 0 && old_copy->disks.size() == disks && old_copy->recovery_point_id == point.id;
+  content_.reset();
   return {};
 }
 
-bool up_to_date(const Job& job) {
-  return job.data.value("up_to_date", false);
+// A guest that cannot be converted is replicated all the same: its data are safe, and the certificate says
+// what a failover would need.
+Result<> Replication::convert(StepContext& context) {
+  Job& job = context.job;
+  if (up_to_date(job) || !job.data.value("ahead", false)) return {};
+  DrCopy copy = copy_of(job);
+  Vault* vault = TRY(vaults_.vault(text(job.data, "vault")));
+  CopyContent* made = TRY(content(job));
+  const Result<> converted = made->convert();
+  if (!converted.ok() && !cannot_be_converted(converted.error())) return converted;
+  BootCertificate certificate =
+      converted.ok() ? made->conversion().certificate : certify_failure(converted.error());
+  if (converted.ok()) {
+    copy.converted = true;
+    copy.overlay = overlay_of(made->conversion().blocks);
+    copy.conversion = made->conversion().report;
+  } else {
+    log::warn("{}: its DR copy will not boot on EC2: {}", copy.machine, converted.error().message());
+  }
+  const VaultPoint point = TRY(vault->get(copy.recovery_point_id));
+  certificate.recovery_point_id = point.id;
+  for (const PointDisk& disk : point.disks) certificate.content_ids.push_back(to_hex(disk.content_id()));
+  certificate.signature = vault->sign(signed_text(certificate));
+  copy.certificate = std::move(certificate);
+  job.data["copy"] = copy;
+  return {};
 }
 
-// The image of the old copy that a disk's new image is a child of. A disk that grew or shrank starts anew.
-std::optional<ImageId> parent_of(const Job& job, const DrCopyDisk& disk) {
-  const auto old_copy = old_copy_of(job);
-  if (!old_copy) return std::nullopt;
-  for (const DrCopyDisk& old_disk : old_copy->disks) {
-    if (old_disk.disk_id == disk.disk_id && old_disk.size_bytes == disk.size_bytes) return old_disk.image_id;
-  }
-  return std::nullopt;
+Result<ImageSpec> Replication::image_spec(const Job& job, std::size_t position) {
+  const CopyContent* wanted = TRY(content(job));
+  const DrCopy copy = copy_of(job);
+  ImageSpec spec;
+  spec.size_bytes = copy.disks[position].size_bytes;
+  spec.parent = wanted->parent_of(position);
+  spec.description = fmt::format("Rekindle: DR copy of {}, disk {}", copy.machine, position);
+  spec.token = token_of(job, "disk", position);
+  spec.tags = tags_of(job, copy, spec.token);
+  return spec;
+}
+
+Result<ImageId> Replication::start_image(StepContext& context, std::size_t position) {
+  const Job& job = context.job;
+  RecoveryTarget* site = TRY(target(job));
+  const ImageSpec spec = TRY(image_spec(job, position));
+  return make_resource(context, entry_of(copy_of(job), ResourceKind::image, spec.token),
+                       [&] { return site->start_image(spec); });
+}
+
+Result<> Replication::start_volume(StepContext& context, std::size_t position) {
+  Job& job = context.job;
+  RecoveryTarget* site = TRY(target(job));
+  const CopyContent* wanted = TRY(content(job));
+  const DrCopy copy = copy_of(job);
+  VolumeSpec spec;
+  spec.size_bytes = copy.disks[position].size_bytes;
+  spec.from = wanted->parent_of(position);
+  spec.token = token_of(job, "volume", position);
+  spec.tags = tags_of(job, copy, spec.token);
+  const VolumeId id = TRY(make_resource(context, entry_of(copy, ResourceKind::volume, spec.token),
+                                        [&] { return site->create_volume(spec); }));
+  job.data["volumes"][position] = id;
+  return {};
 }
 
 Result<> Replication::start_images(StepContext& context) {
   Job& job = context.job;
   if (up_to_date(job)) return {};
-  RecoveryTarget* site = TRY(target(job));
   DrCopy copy = copy_of(job);
   for (std::size_t i = 0; i < copy.disks.size(); ++i) {
-    ImageSpec spec;
-    spec.size_bytes = copy.disks[i].size_bytes;
-    spec.parent = parent_of(job, copy.disks[i]);
-    spec.description = fmt::format("Rekindle: DR copy of {}, disk {}", copy.machine, i);
-    spec.token = token_of(job, i);
-    spec.tags = {{token_tag, spec.token},
-                 {"rekindle:job", job.id.str()},
-                 {"rekindle:plan", copy.plan},
-                 {"rekindle:machine", copy.machine},
-                 {"rekindle:recovery-point", copy.recovery_point_id.str()}};
-    LedgerEntry entry;
-    entry.token = spec.token;
-    entry.kind = ResourceKind::image;
-    entry.site = copy.account;
-    copy.disks[i].image_id =
-        TRY(make_resource(context, entry, [&] { return site->start_image(spec); }), "disk {}", i);
+    if (through_volume(job)) {
+      TRY(start_volume(context, i), "disk {}", i);
+    } else {
+      copy.disks[i].image_id = TRY(start_image(context, i), "disk {}", i);
+    }
   }
   job.data["copy"] = copy;
   return {};
 }
 
-Result<std::unique_ptr<BlockSource>> Replication::open_point_disk(const Job& job, const DiskId& disk) {
-  Vault* vault = TRY(vaults_.vault(text(job.data, "vault")));
-  return vault->open_disk(copy_of(job).recovery_point_id, disk);
+VolumeId volume_of(const Job& job, std::size_t position) {
+  return job.data.at("volumes").at(position).get<VolumeId>();
 }
 
-// Where the new image must be written: what differs from its parent image; without one, what is not zero.
-Result<Extents> Replication::differing(StepContext& context, const DiskId& disk) {
-  const Job& job = context.job;
-  Vault* vault = TRY(vaults_.vault(text(job.data, "vault")));
-  const DrCopy copy = copy_of(job);
-  const auto found = std::find_if(copy.disks.begin(), copy.disks.end(),
-                                  [&](const DrCopyDisk& candidate) { return candidate.disk_id == disk; });
-  if (parent_of(job, *found)) {
-    auto differences = vault->diff(old_copy_of(job)->recovery_point_id, copy.recovery_point_id, disk);
-    if (differences.ok() || differences.error().code() != ErrorCode::not_found) return differences;
-    // The old point is gone from the vault: everything is written again, zeros too, on top of the old image.
-    log::info("disk {}: the recovery point of the present DR copy is gone; writing everything", disk);
-    return Extents{{0, found->size_bytes}};
-  }
+Result<bool> Replication::zeros_must_be_put(const Job& job, std::size_t position) {
   RecoveryTarget* site = TRY(target(job));
-  if (TRY(site->image(found->image_id)).zeros_must_be_put) return Extents{{0, found->size_bytes}};
-  const auto source = TRY(open_point_disk(job, disk));
-  return source->data_extents({0, source->size()});
+  if (through_volume(job)) return site->zeros_must_be_put(volume_of(job, position));
+  return TRY(site->image(copy_of(job).disks[position].image_id)).zeros_must_be_put;
 }
 
-Result<> Replication::write_disk(StepContext& context, const DrCopyDisk& disk, std::size_t position) {
+Result<> Replication::put(StepContext& context, ImageWriter& writer, std::size_t position) {
   Job& job = context.job;
-  RecoveryTarget* site = TRY(target(job));
-  const Image image = TRY(site->image(disk.image_id));
-  if (image.state == ImageState::complete) return {};
-  if (image.state == ImageState::failed) {
-    return error(ErrorCode::internal, "the image {} failed at the site: {}", disk.image_id, image.detail);
-  }
-  const Extents areas = TRY(differing(context, disk.disk_id));
-  const auto blocks = blocks_of(areas);
-  const auto source = TRY(open_point_disk(job, disk.disk_id));
-  auto writer = TRY(site->open_writer(disk.image_id));
+  const CopyContent* wanted = TRY(content(job));
+  const bool zeros = TRY(zeros_must_be_put(job, position));
+  const auto blocks = TRY(wanted->differing(position, zeros));
+  const auto source = TRY(wanted->open_disk(position));
   context.progress.bytes_total += blocks.size() * image_block_bytes;
   const std::string key = fmt::format("blocks_put_{}", position);
   const std::size_t done = std::min(job.data.value(key, std::size_t{0}), blocks.size());
-  TRY(put_blocks(*source, blocks, done, *writer, context.progress, context.stop,
+  TRY(put_blocks(*source, blocks, done, writer, context.progress, context.stop,
                  [&](std::size_t put) -> Result<> {
                    job.data[key] = put;
                    TRY(context.catalog.save_job(job));
                    crash_point("replicate/write/window");
                    return {};
                  }));
+  job.data[key] = blocks.size();
   crash_point("replicate/write/put");
-  TRY(writer->complete(), "completing {}", disk.image_id);
+  TRY(writer.complete(context.stop), "completing it");
+  return {};
+}
+
+Result<> Replication::write_image(StepContext& context, std::size_t position) {
+  const Job& job = context.job;
+  RecoveryTarget* site = TRY(target(job));
+  const ImageId id = copy_of(job).disks[position].image_id;
+  const Image image = TRY(site->image(id));
+  if (image.state == ImageState::complete) return {};
+  if (image.state == ImageState::failed) {
+    return error(ErrorCode::internal, "the image {} failed at the site: {}", id, image.detail);
+  }
+  auto writer = TRY(site->open_writer(id));
+  TRY(put(context, *writer, position), "{}", id);
   crash_point("replicate/write/completed");
   return {};
+}
+
+Result<> Replication::wait_until_complete(StepContext& context, const ImageId& id) {
+  RecoveryTarget* site = TRY(target(context.job));
+  for (;;) {
+    const Image image = TRY(site->image(id));
+    if (image.state == ImageState::complete) return {};
+    if (image.state == ImageState::failed)
+      return error(ErrorCode::internal, "the image {} failed at the site: {}", id, image.detail);
+    if (!context.clock.sleep(std::chrono::milliseconds(500), context.stop))
+      return error(ErrorCode::cancelled, "cancelled by the user");
+  }
+}
+
+Result<ImageId> Replication::freeze_volume(StepContext& context, std::size_t position) {
+  const Job& job = context.job;
+  RecoveryTarget* site = TRY(target(job));
+  ImageSpec spec = TRY(image_spec(job, position));
+  spec.may_exist = context.catalog.ledger_entry(spec.token).ok();
+  return make_resource(context, entry_of(copy_of(job), ResourceKind::image, spec.token),
+                       [&] { return site->freeze_volume(volume_of(job, position), spec); });
+}
+
+// The volume is written, then frozen, and goes at once: it costs more than its image.
+Result<> Replication::write_volume(StepContext& context, std::size_t position) {
+  Job& job = context.job;
+  RecoveryTarget* site = TRY(target(job));
+  const std::string token = token_of(job, "volume", position);
+  if (TRY(context.catalog.ledger_entry(token)).state == ResourceState::released)
+    return {};  // an earlier attempt
+  const VolumeId volume = volume_of(job, position);
+  DrCopy copy = copy_of(job);
+  if (copy.disks[position].image_id.empty()) {
+    auto writer = TRY(site->open_volume_writer(volume));
+    TRY(put(context, *writer, position), "{}", volume);
+    copy.disks[position].image_id = TRY(freeze_volume(context, position));
+    job.data["copy"] = copy;
+    TRY(context.catalog.save_job(job));
+  }
+  crash_point("replicate/write/frozen");
+  TRY(wait_until_complete(context, copy.disks[position].image_id));
+  TRY(site->remove_object({ResourceKind::volume, volume.str(), token, {}}), "removing the volume {}", volume);
+  return context.catalog.mark_released(token);
 }
 
 Result<> Replication::write(StepContext& context) {
   Job& job = context.job;
   if (up_to_date(job)) return {};
-  const DrCopy copy = copy_of(job);
-  for (std::size_t i = 0; i < copy.disks.size(); ++i)
-    TRY(write_disk(context, copy.disks[i], i), "disk {}", i);
+  const std::size_t disks = copy_of(job).disks.size();
+  for (std::size_t i = 0; i < disks; ++i)
+    TRY(through_volume(job) ? write_volume(context, i) : write_image(context, i), "disk {}", i);
   return {};
 }
 
-Result<> Replication::verify_disk(StepContext& context, const DrCopyDisk& disk, std::size_t position) {
+Result<> Replication::verify_disk(StepContext& context, std::size_t position) {
   Job& job = context.job;
   RecoveryTarget* site = TRY(target(job));
-  const auto source = TRY(open_point_disk(job, disk.disk_id));
+  const CopyContent* wanted = TRY(content(job));
+  const DrCopyDisk disk = copy_of(job).disks[position];
+  const auto source = TRY(wanted->open_disk(position));
+  const Image state = TRY(site->image(disk.image_id));
   const auto image = TRY(site->open_image(disk.image_id));
-  auto blocks = blocks_of(TRY(differing(context, disk.disk_id)));
-  job.data[fmt::format("blocks_put_{}", position)] = blocks.size();
-  // Random others: those that the image has from its parent, or that must be zeros.
   const std::uint64_t all = (disk.size_bytes + image_block_bytes - 1) / image_block_bytes;
-  for (std::size_t i = 0; i < std::min<std::uint64_t>(sampled_blocks, all); ++i)
-    blocks.push_back(context.random.below(all));
+  std::vector<std::uint64_t> blocks;
+  if (job.data.value("verify_all", false)) {
+    for (std::uint64_t i = 0; i < all; ++i) blocks.push_back(i);
+  } else {
+    blocks = TRY(wanted->differing(position, state.zeros_must_be_put));
+    // Random others: those that the image has from its parent, or that must be zeros.
+    for (std::size_t i = 0; i < std::min<std::uint64_t>(sampled_blocks, all); ++i)
+      blocks.push_back(context.random.below(all));
+  }
   std::sort(blocks.begin(), blocks.end());
   blocks.erase(std::unique(blocks.begin(), blocks.end()), blocks.end());
   context.progress.bytes_total += blocks.size() * image_block_bytes;
@@ -258,36 +375,80 @@ Result<> Replication::verify_disk(StepContext& context, const DrCopyDisk& disk, 
 
 Result<> Replication::verify(StepContext& context) {
   if (up_to_date(context.job)) return {};
-  const DrCopy copy = copy_of(context.job);
-  for (std::size_t i = 0; i < copy.disks.size(); ++i)
-    TRY(verify_disk(context, copy.disks[i], i), "disk {}", i);
+  const std::size_t disks = copy_of(context.job).disks.size();
+  for (std::size_t i = 0; i < disks; ++i) TRY(verify_disk(context, i), "disk {}", i);
   return {};
 }
 
+// The plan's workflow is another one now: the copy stays, its template goes.
+Result<> Replication::forget_template(StepContext& context, DrCopy& copy) {
+  const auto ledger = TRY(context.catalog.ledger());
+  for (const LedgerEntry& entry : ledger) {
+    if (entry.kind != ResourceKind::machine_template || entry.in_use_by != user_of(copy)) continue;
+    copy.template_id = TemplateId();
+    TRY(context.catalog.transaction([&]() -> Result<> {
+      TRY(context.catalog.mark_used(entry.token, ""));
+      return context.catalog.put(copy);
+    }));
+    TRY(sweep_job(context.catalog, sites_, context.clock, entry.job_id));
+  }
+  return {};
+}
+
+Result<> Replication::register_template(StepContext& context) {
+  Job& job = context.job;
+  if (is_aside(job)) return {};
+  DrCopy copy = copy_of(job);
+  if (job.data.value("workflow", DrWorkflow::snapshots) != DrWorkflow::ami) {
+    if (!copy.template_id.empty()) TRY(forget_template(context, copy));
+    job.data["copy"] = copy;
+    return {};
+  }
+  if (!copy.template_id.empty() || !copy.converted) return {};
+  RecoveryTarget* site = TRY(target(job));
+  const std::string token = template_token(job);
+  const TemplateSpec spec = template_of(copy, copy.disks.at(0).image_id, token, tags_of(job, copy, token));
+  copy.template_id = TRY(make_resource(context, entry_of(copy, ResourceKind::machine_template, token),
+                                       [&] { return site->register_template(spec); }));
+  job.data["copy"] = copy;
+  if (!up_to_date(job)) return {};
+  return context.catalog.transaction([&]() -> Result<> {
+    TRY(context.catalog.mark_used(token, user_of(copy)));
+    return context.catalog.put(copy);
+  });
+}
+
 Result<> Replication::switch_copy(StepContext& context) {
-  const Job& job = context.job;
+  Job& job = context.job;
   if (up_to_date(job)) return {};
   return context.catalog.transaction([&]() -> Result<> {
-    if (auto old_copy = old_copy_of(job)) {
+    auto old_copy = is_aside(job) ? std::nullopt : old_copy_of(job);
+    if (old_copy) {
+      if (!job.data.contains("makers_of_old"))
+        job.data["makers_of_old"] = TRY(makers_of(context.catalog, *old_copy));
       old_copy->state = DrCopyState::retired;
       TRY(context.catalog.put(*old_copy));
-      TRY(context.catalog.release_uses("dr_copy:" + old_copy->id));
+      TRY(context.catalog.release_uses(user_of(*old_copy)));
     }
     DrCopy copy = copy_of(job);
-    copy.state = DrCopyState::current;
-    for (std::size_t i = 0; i < copy.disks.size(); ++i) {
-      TRY(context.catalog.mark_used(token_of(job, i), "dr_copy:" + copy.id));
-    }
-    return context.catalog.put(copy);
+    copy.state = is_aside(job) ? DrCopyState::aside : DrCopyState::current;
+    for (std::size_t i = 0; i < copy.disks.size(); ++i)
+      TRY(context.catalog.mark_used(token_of(job, "disk", i), user_of(copy)));
+    if (!copy.template_id.empty()) TRY(context.catalog.mark_used(template_token(job), user_of(copy)));
+    job.data["copy"] = copy;
+    TRY(context.catalog.put(copy));
+    return context.catalog.save_job(job);
   });
 }
 
 Result<> Replication::remove_old(StepContext& context) {
   const auto old_copy = old_copy_of(context.job);
-  if (up_to_date(context.job) || !old_copy) return {};
+  if (up_to_date(context.job) || !old_copy || is_aside(context.job)) return {};
   // The new copy is in place: what cannot be removed yet is for the next sweep, and no failure.
-  const Result<> swept = sweep_job(context.catalog, sites_, context.clock, old_copy->job_id);
-  if (!swept.ok()) {
+  const auto makers = context.job.data.value("makers_of_old", std::vector<JobId>{old_copy->job_id});
+  for (const JobId& maker : makers) {
+    const Result<> swept = sweep_job(context.catalog, sites_, context.clock, maker);
+    if (swept.ok()) continue;
     log::warn("{}: not all could be removed yet: {}", context.job.id, swept.error().message());
     context.job.data["left_behind"] = swept.error().message();
   }
@@ -305,10 +466,13 @@ JobProcedure replicate_procedure(Sites& sites, Vaults& vaults) {
   procedure.steps = {
       {"choose", "control plane", "choosing the recovery point",
        method_of(replication, &Replication::choose)},
+      {"convert", "AWS proxy", "converting the boot disk", method_of(replication, &Replication::convert)},
       {"start_images", "AWS proxy", "starting the images",
        method_of(replication, &Replication::start_images)},
       {"write", "AWS proxy", "writing differing blocks", method_of(replication, &Replication::write)},
       {"verify", "AWS proxy", "reading back and comparing", method_of(replication, &Replication::verify)},
+      {"register", "AWS proxy", "registering the machine",
+       method_of(replication, &Replication::register_template)},
       {"switch", "control plane", "switching to the new DR copy",
        method_of(replication, &Replication::switch_copy)},
       {"remove_old", "AWS proxy", "removing the old DR copy",

@@ -2,9 +2,11 @@
 // the first time, later only the blocks that differ from the present copy.
 //
 //   choose        the recovery point, the copy it replaces
-//   start_images  one image per disk, child of the present copy's (ledger first)
-//   write         differing blocks -> images; completed with their checksum
+//   convert       ahead of time: the blocks that EC2 needs, computed from the recovery point; its certificate
+//   start_images  one image per disk, child of the present copy's; or one volume per disk (ledger first)
+//   write         differing blocks -> images, completed with their checksum; or -> volumes, which are frozen
 //   verify        what was written is read back and compared with the recovery point
+//   register      workflow ami: the template that failover launches; the other workflow: none
 //   switch        the new copy is the current one
 //   remove_old    the replaced copy's images go
 //
@@ -22,6 +24,7 @@ namespace rekindle {
 struct ReplicateRequest {
   std::string plan;
   std::string machine;
+  std::string point = {};  // empty: the newest. Else a copy aside, for one failover: DrCopyState::aside
 };
 
 nlohmann::json parameters_of(const ReplicateRequest& request);

@@ -1,0 +1,88 @@
+#include "prepare/machine_conversion.h"
+
+#include "crypto/hash.h"
+#include "disk/overlay_disk.h"
+#include "prepare/boot_certificate.h"
+
+namespace rekindle {
+
+namespace {
+
+nlohmann::json describe(const ConversionReport& report) {
+  nlohmann::json kernels = nlohmann::json::array();
+  for (const KernelReport& kernel : report.kernels) {
+    kernels.push_back({{"version", kernel.version},
+                       {"outcome", std::string(to_string(kernel.outcome))},
+                       {"initrd_path", kernel.initrd_path},
+                       {"modules", kernel.modules.size()},
+                       {"bytes_appended", kernel.bytes_appended}});
+  }
+  return {{"distribution", report.distribution},
+          {"kernels", kernels},
+          {"changes", report.changes},
+          {"warnings", report.warnings},
+          {"journal_blocks_replayed", report.journal_blocks_replayed}};
+}
+
+ConversionOptions options_of(const MachineDisks& disks) {
+  ConversionOptions options;
+  for (std::size_t i = 1; i < disks.size(); ++i) options.data_disks.push_back(disks[i].get());
+  return options;
+}
+
+// A disk cut to the machine's size.
+class DiskOfMachine final : public BlockSource {
+ public:
+  DiskOfMachine(std::unique_ptr<BlockSource> image, std::uint64_t size_bytes)
+      : image_(std::move(image)), size_bytes_(size_bytes) {}
+  std::uint64_t size() const override { return size_bytes_; }
+  Result<> read_at(std::uint64_t offset, ByteSpan bytes) override { return image_->read_at(offset, bytes); }
+  Result<Extents> data_extents(Extent range) override { return image_->data_extents(range); }
+
+ private:
+  std::unique_ptr<BlockSource> image_;
+  std::uint64_t size_bytes_;
+};
+
+}  // namespace
+
+Result<MachineConversion> convert_machine(const MachineDisks& disks, Firmware firmware) {
+  CHECK(!disks.empty());
+  const ConversionOptions options = options_of(disks);
+  MachineConversion conversion;
+  {
+    OverlayDisk overlay(*disks[0], image_block_bytes);
+    const ConversionReport report = TRY(convert_guest(overlay, options));
+    conversion.report = describe(report);
+    conversion.blocks = overlay.changed_blocks();
+  }
+  // The last block of a disk of odd size.
+  for (auto& [index, content] : conversion.blocks) content.resize(image_block_bytes);
+  // Another look, at what was made: it must find nothing left to do.
+  PatchedDisk converted(*disks[0], conversion.blocks, image_block_bytes);
+  const Readiness readiness = TRY(inspect_guest(converted, options));
+  conversion.certificate = certify(readiness, firmware);
+  return conversion;
+}
+
+bool cannot_be_converted(const Error& error) {
+  return error.code() == ErrorCode::failed_precondition || error.code() == ErrorCode::exhausted ||
+         error.code() == ErrorCode::corrupt;
+}
+
+std::vector<ConvertedBlock> overlay_of(const PatchedDisk::Blocks& blocks) {
+  std::vector<ConvertedBlock> overlay;
+  for (const auto& [index, content] : blocks) overlay.push_back({index, to_hex(sha256(content))});
+  return overlay;
+}
+
+Result<MachineDisks> open_copy(RecoveryTarget& site, const DrCopy& copy) {
+  MachineDisks disks;
+  for (const DrCopyDisk& disk : copy.disks) {
+    auto image = TRY(site.open_image(disk.image_id), "opening {}", disk.image_id);
+    disks.push_back(std::make_unique<DiskOfMachine>(std::move(image), disk.size_bytes));
+  }
+  return disks;
+}
+
+}  // namespace rekindle

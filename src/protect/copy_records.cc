@@ -1,0 +1,134 @@
+#include "protect/copy_records.h"
+
+#include <set>
+
+#include "base/log.h"
+#include "model/json.h"
+
+namespace rekindle {
+
+Tags tags_of(const Job& job, const DrCopy& copy, const std::string& token) {
+  return {{token_tag, token},
+          {"rekindle:job", job.id.str()},
+          {"rekindle:plan", copy.plan},
+          {"rekindle:machine", copy.machine},
+          {"rekindle:recovery-point", copy.recovery_point_id.str()}};
+}
+
+LedgerEntry entry_of(const DrCopy& copy, ResourceKind kind, const std::string& token) {
+  LedgerEntry entry;
+  entry.token = token;
+  entry.kind = kind;
+  entry.site = copy.account;
+  return entry;
+}
+
+Result<RecoveryPoint> chosen_point(Catalog& catalog, const std::string& machine, const std::string& wanted) {
+  auto points = TRY(catalog.list<RecoveryPoint>(machine));
+  if (!wanted.empty()) {
+    for (const RecoveryPoint& point : points) {
+      if (point.id.str() == wanted) return point;
+    }
+    return error(ErrorCode::not_found, "{} has no recovery point {}; list them with 'rekindle backup list'",
+                 machine, wanted);
+  }
+  const auto known = catalog.get<ProtectedMachine>(machine);
+  // Not those of an earlier machine of that name.
+  if (known.ok())
+    std::erase_if(points, [&](const RecoveryPoint& point) { return point.machine.id != known->id; });
+  if (points.empty()) {
+    return error(ErrorCode::failed_precondition,
+                 "{} has no recovery point yet; back it up with 'rekindle backup run {}'", machine, machine);
+  }
+  return points.back();  // in the order they were made, whatever the clock said
+}
+
+Result<std::optional<DrCopy>> current_copy(Catalog& catalog, const std::string& plan,
+                                           const std::string& machine) {
+  const auto copies = TRY(catalog.list<DrCopy>(machine));
+  for (const DrCopy& copy : copies) {
+    if (copy.plan == plan && copy.state == DrCopyState::current) return std::optional(copy);
+  }
+  return std::optional<DrCopy>();
+}
+
+DrCopy copy_to_make(const Job& job, const RecoveryPoint& point) {
+  DrCopy copy;
+  copy.id = id_by_job("copy", job.id);
+  copy.job_id = job.id;
+  copy.account = text(job.data, "account");
+  copy.plan = text(job.parameters, "plan");
+  copy.machine = text(job.parameters, "machine");
+  copy.recovery_point_id = point.id;
+  copy.recovery_point_time = point.time;
+  copy.firmware = point.machine.firmware;
+  copy.vcpus = point.machine.vcpus;
+  copy.memory_mib = point.machine.memory_mib;
+  for (const RecoveryPointDisk& disk : point.disks)
+    copy.disks.push_back({disk.disk_id, ImageId(), disk.size_bytes});
+  return copy;
+}
+
+Result<std::vector<JobId>> makers_of(Catalog& catalog, const DrCopy& copy) {
+  std::set<JobId> others;
+  const auto ledger = TRY(catalog.ledger());
+  for (const LedgerEntry& entry : ledger) {
+    if (entry.in_use_by == user_of(copy) && entry.job_id != copy.job_id) others.insert(entry.job_id);
+  }
+  std::vector<JobId> makers(others.begin(), others.end());
+  makers.push_back(copy.job_id);  // last: templates go before their images
+  return makers;
+}
+
+Result<> drop_lost_template(Catalog& catalog, RecoveryTarget& site, DrCopy& copy) {
+  if (copy.template_id.empty()) return {};
+  const auto ledger = TRY(catalog.ledger());
+  for (const LedgerEntry& entry : ledger) {
+    if (entry.kind != ResourceKind::machine_template || entry.in_use_by != user_of(copy)) continue;
+    const auto found = TRY(site.find_templates({{token_tag, entry.token}}));
+    if (!found.empty()) return {};
+    log::warn("{}: the template {} of the present DR copy is gone", copy.machine, copy.template_id);
+    copy.template_id = TemplateId();
+    return catalog.transaction([&]() -> Result<> {
+      TRY(catalog.mark_released(entry.token));
+      return catalog.put(copy);
+    });
+  }
+  return {};
+}
+
+namespace {
+
+// Copies that a failover of a plan that is not finished starts from.
+Result<std::set<std::string>> wanted_copies(Catalog& catalog) {
+  std::set<std::string> wanted;
+  const auto jobs = TRY(catalog.unfinished_jobs());
+  for (const Job& job : jobs) {
+    if (job.kind != JobKind::plan_failover) continue;
+    const auto copies = job.parameters.value("dr_copy_ids", nlohmann::json::object());
+    for (const auto& [machine, id] : copies.items()) wanted.insert(id.get<std::string>());
+  }
+  return wanted;
+}
+
+}  // namespace
+
+Result<> forget_stale_copies(Catalog& catalog, const std::string& machine, Time now) {
+  constexpr std::chrono::hours kept{24};
+  const auto copies = TRY(catalog.list<DrCopy>(machine));
+  const auto wanted = TRY(wanted_copies(catalog));
+  for (const DrCopy& copy : copies) {
+    if (copy.state == DrCopyState::current || wanted.contains(copy.id)) continue;
+    const auto maker = catalog.job(copy.job_id);
+    if (!maker.ok() && maker.error().code() != ErrorCode::not_found) return maker.error();
+    const bool fresh = copy.state == DrCopyState::aside && maker.ok() && now - maker->created < kept;
+    if (fresh || copy.state == DrCopyState::pending) continue;
+    TRY(catalog.transaction([&]() -> Result<> {
+      TRY(catalog.release_uses(user_of(copy)));
+      return catalog.remove<DrCopy>(copy.id);
+    }));
+  }
+  return {};
+}
+
+}  // namespace rekindle

@@ -1,0 +1,36 @@
+// The records that replication reads and writes: points, copies, and what of the ledger is theirs.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "catalog/catalog.h"
+#include "jobs/dr_copies.h"
+#include "site/recovery_target.h"
+
+namespace rekindle {
+
+Tags tags_of(const Job& job, const DrCopy& copy, const std::string& token);
+LedgerEntry entry_of(const DrCopy& copy, ResourceKind kind, const std::string& token);
+
+// The newest point of the machine, or the one that is asked for. `failed_precondition` where there is none,
+// `not_found` for an unknown one.
+Result<RecoveryPoint> chosen_point(Catalog& catalog, const std::string& machine, const std::string& wanted);
+Result<std::optional<DrCopy>> current_copy(Catalog& catalog, const std::string& plan,
+                                           const std::string& machine);
+// The copy that this replicate job makes of the point; without images yet.
+DrCopy copy_to_make(const Job& job, const RecoveryPoint& point);
+
+// Which jobs made what the copy uses: its images one, its template perhaps a later one. In the order in which
+// they are to be swept: templates go before their images.
+Result<std::vector<JobId>> makers_of(Catalog& catalog, const DrCopy& copy);
+
+// An AMI that somebody deregistered behind our back: the copy has none any more, and is registered anew.
+Result<> drop_lost_template(Catalog& catalog, RecoveryTarget& site, DrCopy& copy);
+
+// Copies aside that no failover came back for within a day, and retired ones whose job ended before it forgot
+// them.
+Result<> forget_stale_copies(Catalog& catalog, const std::string& machine, Time now);
+
+}  // namespace rekindle

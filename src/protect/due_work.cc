@@ -1,0 +1,104 @@
+#include "protect/due_work.h"
+
+#include <algorithm>
+
+#include "protect/copy_records.h"
+
+namespace rekindle {
+
+namespace {
+
+constexpr std::chrono::minutes retry_after{5};
+
+struct History {
+  std::optional<Job> last;  // for this policy's vault, this plan
+  bool busy = false;        // some job of that side is under way
+};
+
+// What is looked at: jobs are kept for ever.
+constexpr std::size_t looked_at = 20;
+
+// `key` of the job's parameters says what it was for: its "vault", its "plan".
+Result<History> history_of(Catalog& catalog, const std::string& machine, JobKind kind, const char* key,
+                           const std::string& value) {
+  const auto jobs = TRY(catalog.newest_jobs(machine, looked_at));
+  History history;
+  for (const Job& job : jobs) {
+    const bool same =
+        job.kind == kind && text(job.parameters, key) == value && !job.parameters.contains("point");
+    if (same && !history.last) history.last = job;
+    if (side_of(job.kind) == side_of(kind) && !is_over(job.state)) history.busy = true;
+  }
+  return history;
+}
+
+bool failed_just_now(const History& history, Time now) {
+  return history.last && is_over(history.last->state) && history.last->state != JobState::succeeded &&
+         now - history.last->updated < retry_after;
+}
+
+// Since the slot nothing was begun, or what was begun failed.
+bool is_due(const History& history, Time slot) {
+  return !history.last || history.last->created < slot || history.last->state != JobState::succeeded;
+}
+
+Result<bool> runs_in_account(Catalog& catalog, const std::string& machine) {
+  const auto known = catalog.get<ProtectedMachine>(machine);
+  if (known.ok()) return known->runs_at == RunsAt::account;
+  if (known.error().code() == ErrorCode::not_found) return false;  // not backed up yet
+  return known.error();
+}
+
+Result<bool> backup_is_due(Catalog& catalog, const BackupPolicy& policy, const std::string& machine,
+                           Time now) {
+  const auto slot = last_slot(policy.schedule, now);
+  if (!slot || TRY(runs_in_account(catalog, machine))) return false;
+  const History history = TRY(history_of(catalog, machine, JobKind::backup, "vault", policy.vault));
+  return !history.busy && !failed_just_now(history, now) && is_due(history, *slot);
+}
+
+// Whether the DR copy is not what the plan wants of the newest point.
+Result<bool> copy_is_behind(Catalog& catalog, const DrPlan& plan, const std::string& machine) {
+  const auto point = chosen_point(catalog, machine, "");
+  if (!point.ok() && point.error().code() == ErrorCode::failed_precondition)
+    return false;  // there is none yet
+  if (!point.ok()) return point.error();
+  const auto copy = TRY(current_copy(catalog, plan.name, machine));
+  if (!copy || copy->recovery_point_id != point->id) return true;
+  // Or the plan wants another one of the same point.
+  const bool wants_template = plan.workflow == DrWorkflow::ami && copy->converted;
+  return copy->account != plan.account || copy->template_id.empty() == wants_template ||
+         copy->certificate.has_value() != (plan.convert == ConvertWhen::ahead);
+}
+
+Result<bool> replication_is_due(Catalog& catalog, const DrPlan& plan, const std::string& machine, Time now) {
+  if (plan.replicate.kind == ScheduleKind::manual || TRY(runs_in_account(catalog, machine))) return false;
+  const History history = TRY(history_of(catalog, machine, JobKind::replicate, "plan", plan.name));
+  if (history.busy || failed_just_now(history, now)) return false;
+  const auto slot = last_slot(plan.replicate, now);
+  if (slot && !is_due(history, *slot)) return false;
+  return copy_is_behind(catalog, plan, machine);
+}
+
+}  // namespace
+
+Result<std::vector<DueWork>> due_work(Catalog& catalog, Time now) {
+  std::vector<DueWork> due;
+  const auto policies = TRY(catalog.list<BackupPolicy>());
+  for (const BackupPolicy& policy : policies) {
+    for (const std::string& machine : policy.machines) {
+      if (TRY(backup_is_due(catalog, policy, machine, now)))
+        due.push_back({JobKind::backup, policy.name, machine});
+    }
+  }
+  const auto plans = TRY(catalog.list<DrPlan>());
+  for (const DrPlan& plan : plans) {
+    for (const PlanMachine& machine : plan.machines) {
+      if (TRY(replication_is_due(catalog, plan, machine.machine, now)))
+        due.push_back({JobKind::replicate, plan.name, machine.machine});
+    }
+  }
+  return due;
+}
+
+}  // namespace rekindle

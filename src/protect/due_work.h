@@ -1,0 +1,26 @@
+// What the schedules of backup policies and DR plans ask for now. 'rekindle serve' does it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "catalog/catalog.h"
+
+namespace rekindle {
+
+struct DueWork {
+  JobKind kind = JobKind::backup;  // or replicate
+  std::string owner;               // the policy, the plan
+  std::string machine;
+
+  friend auto operator<=>(const DueWork&, const DueWork&) = default;
+};
+
+// Backups are due when the last one of the machine began before the schedule's last time: an outage is caught
+// up with once. Replications are due when there is a newer recovery point than the DR copy's, and the plan's
+// time has come, or it is "after-backup". What failed is tried again after five minutes. Left out: machines
+// that AWS runs now, and those with a job under way on that side.
+Result<std::vector<DueWork>> due_work(Catalog& catalog, Time now);
+
+}  // namespace rekindle

@@ -1,0 +1,141 @@
+#include "protect/due_work.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "protect/protect_fixture.h"
+
+namespace rekindle {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+// The catalog's clock is the one that jobs are dated by, so that this one owns both.
+class DueWorkTest : public ProtectTest {
+ protected:
+  DueWorkTest() {
+    catalog = Catalog::open(directory.path() / "dated.db", clock).value();
+    BackupPolicy policy;
+    policy.name = "policy";
+    policy.datacenter = "dc";
+    policy.vault = "vault";
+    policy.machines = {"web"};
+    policy.schedule = parse_schedule("hourly").value();
+    EXPECT_TRUE(catalog->put(policy).ok());
+    plan_says("after-backup");
+  }
+
+  void plan_says(const char* schedule) {
+    DrPlan plan;
+    plan.name = "plan";
+    plan.account = "account";
+    plan.machines = {{"web", {}, {}}};
+    plan.replicate = parse_schedule(schedule).value();
+    ASSERT_TRUE(catalog->put(plan).ok());
+  }
+
+  std::vector<DueWork> due() { return due_work(*catalog, clock.now()).value(); }
+
+  const DueWork backup{JobKind::backup, "policy", "web"};
+  const DueWork replication{JobKind::replicate, "plan", "web"};
+};
+
+TEST_F(DueWorkTest, ABackupIsDueOnceInEachPeriodAndCatchesUpOnce) {
+  EXPECT_THAT(due(), ElementsAre(backup));
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  EXPECT_THAT(due(), IsEmpty());
+  clock.advance(hours(1));
+  EXPECT_THAT(due(), ElementsAre(backup));
+  clock.advance(hours(50));  // an outage
+  EXPECT_THAT(due(), ElementsAre(backup));
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  EXPECT_THAT(due(), ElementsAre(replication));
+}
+
+TEST_F(DueWorkTest, ReplicationFollowsItsOwnTimes) {
+  plan_says("every 4h");
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  EXPECT_THAT(due(), ElementsAre(replication));
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  // Right after a slot of the plan, so that the next is hours away.
+  const auto slot = *last_slot(parse_schedule("every 4h").value(), clock.now());
+  clock.advance(slot + hours(4) + minutes(1) - clock.now());
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  clock.advance(hours(2));
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  EXPECT_THAT(due(), IsEmpty()) << "there is a newer point, but its time has not come";
+  clock.advance(hours(2));
+  EXPECT_THAT(due(), ElementsAre(backup, replication));
+}
+
+TEST_F(DueWorkTest, NothingNewIsNoReasonToReplicate) {
+  plan_says("every 1m");
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  clock.advance(minutes(3));
+  EXPECT_THAT(due(), testing::Not(testing::Contains(replication)));
+}
+
+TEST_F(DueWorkTest, WhatFailedIsTriedAgainAfterFiveMinutes) {
+  site.set_fault([](std::string_view method, bool) -> Result<> {
+    return method == "create_snapshot" ? Result<>(error(ErrorCode::permission_denied, "no")) : Result<>();
+  });
+  ASSERT_EQ(back_up().state, JobState::failed);
+  EXPECT_THAT(due(), IsEmpty());
+  clock.advance(minutes(6));
+  EXPECT_THAT(due(), ElementsAre(backup));
+}
+
+TEST_F(DueWorkTest, AMachineThatTheAccountRunsIsLeftAlone) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  auto machine = catalog->get<ProtectedMachine>("web").value();
+  machine.runs_at = RunsAt::account;
+  ASSERT_TRUE(catalog->put(machine).ok());
+  clock.advance(hours(3));
+  EXPECT_THAT(due(), IsEmpty());
+}
+
+TEST_F(DueWorkTest, AJobUnderWayIsNotStartedTwice) {
+  ASSERT_TRUE(catalog->create_job(JobKind::backup, "web", nlohmann::json::object(), "prepare").ok());
+  EXPECT_THAT(due(), IsEmpty());
+}
+
+TEST_F(DueWorkTest, EveryVaultAndEveryPlanHasItsOwnTimes) {
+  auto second = catalog->get<BackupPolicy>("policy").value();
+  second.name = "second";
+  second.vault = "vault-2";
+  ASSERT_TRUE(catalog->put(second).ok());
+  auto plan = catalog->get<DrPlan>("plan").value();
+  plan.name = "plan-2";
+  ASSERT_TRUE(catalog->put(plan).ok());
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  const DueWork second_backup{JobKind::backup, "second", "web"};
+  const DueWork second_replication{JobKind::replicate, "plan-2", "web"};
+  EXPECT_THAT(due(), ElementsAre(second_backup, replication, second_replication));
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  EXPECT_THAT(due(), ElementsAre(second_backup, second_replication));
+}
+
+TEST_F(DueWorkTest, ACopyThatThePlanWantsOtherwiseIsDue) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  EXPECT_THAT(due(), IsEmpty());
+  auto plan = catalog->get<DrPlan>("plan").value();
+  plan.convert = ConvertWhen::at_failover;
+  ASSERT_TRUE(catalog->put(plan).ok());
+  EXPECT_THAT(due(), ElementsAre(replication));
+}
+
+TEST_F(DueWorkTest, ManualIsNeverDue) {
+  plan_says("manual");
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  EXPECT_THAT(due(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace rekindle
