@@ -4,11 +4,14 @@
 #include <memory>
 
 #include "base/log.h"
+#include "base/parallel.h"
 #include "jobs/make_resource.h"
 #include "jobs/sweep.h"
 #include "model/json.h"
-#include "recover/convert.h"
+#include "prepare/copy_template.h"
+#include "prepare/machine_conversion.h"
 #include "recover/health_check.h"
+#include "recover/launch_settings.h"
 
 namespace rekindle {
 
@@ -16,7 +19,9 @@ nlohmann::json parameters_of(const FailoverRequest& request) {
   return {{"plan", request.plan},
           {"machine", request.machine},
           {"kind", request.kind},
-          {"datacenter_is_down", request.datacenter_is_down}};
+          {"datacenter_is_down", request.datacenter_is_down},
+          {"dr_copy_id", request.dr_copy_id},
+          {"run", request.run}};
 }
 
 bool holds_instance(const Failover& failover, const std::vector<LedgerEntry>& ledger) {
@@ -52,16 +57,15 @@ class FailoverSteps {
   Result<> register_template(StepContext& context);
   Result<> launch(StepContext& context);
   Result<> wait_running(StepContext& context);
+  Result<> adjust(StepContext& context);
   Result<> wait_service(StepContext& context);
   Result<> record(StepContext& context);
   Result<> tidy(StepContext& context);
 
  private:
-  struct Setting {
-    DrPlan plan;
-    FailoverSettings settings;
-  };
-  Result<Setting> setting(StepContext& context);
+  Result<DrPlan> plan(StepContext& context);
+  Result<FailoverSettings> settings(StepContext& context);
+  Result<std::string> choose_copy(StepContext& context);
   Result<DrCopy> copy(StepContext& context);
   Result<RecoveryTarget*> target(StepContext& context);
   Result<> refuse_second_home(StepContext& context);
@@ -72,14 +76,14 @@ class FailoverSteps {
   FailoverParts parts_;
 };
 
-Result<FailoverSteps::Setting> FailoverSteps::setting(StepContext& context) {
-  const Job& job = context.job;
-  auto plan = TRY(context.catalog.get<DrPlan>(text(job.parameters, "plan")));
-  for (const PlanMachine& machine : plan.machines) {
-    if (machine.machine == text(job.parameters, "machine")) return Setting{plan, machine.settings};
-  }
-  return error(ErrorCode::not_found, "the plan {} does not hold the machine {}", plan.name,
-               text(job.parameters, "machine"));
+Result<DrPlan> FailoverSteps::plan(StepContext& context) {
+  return context.catalog.get<DrPlan>(text(context.job.parameters, "plan"));
+}
+
+// As check resolved them: a job that goes on after a crash asks the site for the same thing, whatever became
+// of the plan.
+Result<FailoverSettings> FailoverSteps::settings(StepContext& context) {
+  return context.job.data.at("settings").get<FailoverSettings>();
 }
 
 // The copy is chosen once, by check, so that a resumed job goes on with the same one.
@@ -88,8 +92,8 @@ Result<DrCopy> FailoverSteps::copy(StepContext& context) {
 }
 
 Result<RecoveryTarget*> FailoverSteps::target(StepContext& context) {
-  const Setting found = TRY(setting(context));
-  return parts_.sites.account(found.plan.account);
+  const DrPlan found = TRY(plan(context));
+  return parts_.sites.account(found.account);
 }
 
 Result<LedgerEntry> FailoverSteps::ledger_entry(StepContext& context, ResourceKind kind,
@@ -97,7 +101,7 @@ Result<LedgerEntry> FailoverSteps::ledger_entry(StepContext& context, ResourceKi
   LedgerEntry entry;
   entry.token = token;
   entry.kind = kind;
-  entry.site = TRY(setting(context)).plan.account;
+  entry.site = TRY(plan(context)).account;
   return entry;
 }
 
@@ -144,69 +148,108 @@ Result<> FailoverSteps::refuse_while_it_runs(Job& job) {
 
 Result<LaunchSpec> FailoverSteps::launch_spec(StepContext& context) {
   const Job& job = context.job;
-  const Setting found = TRY(setting(context));
-  LaunchSpec spec;
+  const FailoverSettings resolved = TRY(settings(context));
+  LaunchSpec spec = launch_spec_of(resolved, TRY(copy(context)));
   spec.image_template = TemplateId(text(job.data, "template_id"));
-  spec.instance_type = found.settings.instance_type;
-  spec.subnet_id = found.settings.subnet_id;
-  spec.security_group_ids = found.settings.security_group_ids;
-  spec.private_ip = found.settings.private_ip;
   spec.token = token_of(job, "instance");
-  spec.tags = tags_of(job, spec.token);
-  spec.tags["Name"] = text(job.parameters, "machine");
-  spec.tags.insert(found.settings.tags.begin(), found.settings.tags.end());
+  Tags tags = tags_of(job, spec.token);  // which no tag of the plan replaces
+  tags["Name"] = text(job.parameters, "machine");
+  tags.insert(spec.tags.begin(), spec.tags.end());
+  spec.tags = std::move(tags);
   return spec;
+}
+
+// The one that is asked for, else the plan's current one.
+Result<std::string> FailoverSteps::choose_copy(StepContext& context) {
+  const Job& job = context.job;
+  const std::string wanted = text(job.parameters, "dr_copy_id");
+  if (!wanted.empty()) return wanted;
+  const std::string machine = text(job.parameters, "machine");
+  const auto copies = TRY(context.catalog.list<DrCopy>(machine));
+  for (const DrCopy& copy : copies) {
+    if (copy.state != DrCopyState::current || copy.plan != text(job.parameters, "plan")) continue;
+    const std::string account = TRY(plan(context)).account;
+    if (copy.account == account) return copy.id;
+    return error(ErrorCode::failed_precondition,
+                 "the DR copy of {} lies in the account {}, the plan names {}; make one there with 'rekindle "
+                 "replicate run {}', or name {} in the plan again",
+                 machine, copy.account, account, copy.plan, copy.account);
+  }
+  return error(ErrorCode::failed_precondition,
+               "{} has no DR copy yet; make one with 'rekindle replicate run {}' before a disaster", machine,
+               text(job.parameters, "plan"));
 }
 
 Result<> FailoverSteps::check(StepContext& context) {
   Job& job = context.job;
-  const std::string machine = text(job.parameters, "machine");
+  const DrPlan found = TRY(plan(context));
+  const PlanMachine* machine = TRY(find_machine(found, text(job.parameters, "machine")));
   RecoveryTarget* site = TRY(target(context));
-  const auto copies = TRY(context.catalog.list<DrCopy>(machine));
-  const auto current = std::find_if(copies.begin(), copies.end(), [&](const DrCopy& copy) {
-    return copy.state == DrCopyState::current && copy.plan == text(job.parameters, "plan");
-  });
-  if (current == copies.end()) {
-    return error(ErrorCode::failed_precondition,
-                 "{} has no DR copy yet; make one with 'rekindle replicate run {}' before a disaster",
-                 machine, text(job.parameters, "plan"));
-  }
-  job.data["dr_copy_id"] = current->id;
+  job.data["dr_copy_id"] = TRY(choose_copy(context));
   TRY(refuse_second_home(context));
+  const FailoverSettings wanted = settings_of(found, *machine, kind_of(job));
+  job.data["settings"] = TRY(resolve_settings(*site, TRY(copy(context)), wanted));
   const LaunchSpec spec = TRY(launch_spec(context));
   return site->check_launch(spec);
 }
 
+Result<> put_blocks(ImageWriter& writer, const PatchedDisk::Blocks& blocks, StepContext& context) {
+  constexpr std::size_t parallel_puts = 16;
+  std::vector<const PatchedDisk::Blocks::value_type*> work;
+  for (const auto& block : blocks) work.push_back(&block);
+  context.progress.bytes_total = work.size() * image_block_bytes;
+  TRY(parallel_for(work.size(), parallel_puts, context.stop, [&](std::size_t i) -> Result<> {
+    TRY(writer.put_block(work[i]->first, work[i]->second));
+    context.progress.bytes_done += image_block_bytes;
+    return {};
+  }));
+  return writer.complete(context.stop);
+}
+
+// Nothing is left to do where the copy was converted ahead.
 Result<> FailoverSteps::convert(StepContext& context) {
   Job& job = context.job;
   RecoveryTarget* site = TRY(target(context));
   const DrCopy source = TRY(copy(context));
-  const std::string token = token_of(job, "boot-disk");
+  if (source.converted) {
+    job.data["boot_image_id"] = source.disks.at(0).image_id;
+    job.data["conversion"] = source.conversion;
+    job.data["blocks_converted"] = 0;
+    return {};
+  }
+  const MachineDisks disks = TRY(open_copy(*site, source));
+  const MachineConversion conversion =
+      TRY(convert_machine(disks, source.firmware), "converting {}", source.machine);
   ImageSpec spec;
   spec.size_bytes = source.disks.at(0).size_bytes;
   spec.parent = source.disks.at(0).image_id;
   spec.description = fmt::format("Rekindle: {} converted for failover", source.machine);
-  spec.token = token;
-  spec.tags = tags_of(job, token);
-  const LedgerEntry entry = TRY(ledger_entry(context, ResourceKind::image, token));
-  const ImageId image = TRY(make_resource(context, entry, [&] { return site->start_image(spec); }));
-  const ConversionOutcome outcome = TRY(convert_image(*site, source, image, context));
-  job.data["boot_image_id"] = image;
-  job.data["conversion"] = outcome.report;
-  job.data["blocks_converted"] = outcome.blocks_written;
-  return {};
+  spec.token = token_of(job, "boot-disk");
+  spec.tags = tags_of(job, spec.token);
+  const LedgerEntry entry = TRY(ledger_entry(context, ResourceKind::image, spec.token));
+  const ImageId child = TRY(make_resource(context, entry, [&] { return site->start_image(spec); }));
+  job.data["boot_image_id"] = child;
+  job.data["conversion"] = conversion.report;
+  job.data["blocks_converted"] = conversion.blocks.size();
+  const Image state = TRY(site->image(child));
+  if (state.state == ImageState::complete) return {};  // an earlier attempt got this far
+  if (state.state == ImageState::failed)
+    return error(ErrorCode::internal, "the image {} failed at the site: {}", child, state.detail);
+  auto writer = TRY(site->open_writer(child));
+  return put_blocks(*writer, conversion.blocks, context);
 }
 
 Result<> FailoverSteps::register_template(StepContext& context) {
   Job& job = context.job;
   RecoveryTarget* site = TRY(target(context));
   const DrCopy source = TRY(copy(context));
-  TemplateSpec spec;
-  spec.name = token_of(job, "template");
-  spec.firmware = source.firmware;
-  spec.disks.push_back({ImageId(text(job.data, "boot_image_id")), ""});
-  for (std::size_t i = 1; i < source.disks.size(); ++i) spec.disks.push_back({source.disks[i].image_id, ""});
-  spec.tags = tags_of(job, spec.name);
+  if (!source.template_id.empty()) {  // workflow ami: it is there
+    job.data["template_id"] = source.template_id;
+    return {};
+  }
+  const std::string name = token_of(job, "template");
+  const TemplateSpec spec =
+      template_of(source, ImageId(text(job.data, "boot_image_id")), name, tags_of(job, name));
   const LedgerEntry entry = TRY(ledger_entry(context, ResourceKind::machine_template, spec.name));
   job.data["template_id"] = TRY(make_resource(context, entry, [&] { return site->register_template(spec); }));
   return {};
@@ -216,9 +259,35 @@ Result<> FailoverSteps::launch(StepContext& context) {
   Job& job = context.job;
   RecoveryTarget* site = TRY(target(context));
   TRY(refuse_second_home(context));  // again: a resumed job may be days old
-  const LaunchSpec spec = TRY(launch_spec(context));
-  const LedgerEntry entry = TRY(ledger_entry(context, ResourceKind::instance, spec.token));
-  job.data["instance_id"] = TRY(make_resource(context, entry, [&] { return site->launch(spec); }));
+  LaunchSpec spec = TRY(launch_spec(context));
+  const FailoverSettings resolved = TRY(settings(context));
+  std::vector<std::string> types = {spec.instance_type};
+  types.insert(types.end(), resolved.other_instance_types.begin(), resolved.other_instance_types.end());
+  const auto token_for = [&](std::size_t i) {
+    return i == 0 ? token_of(job, "instance") : fmt::format("{}-{}", token_of(job, "instance"), i + 1);
+  };
+  // After a crash: with the type that was being asked for, or there might be two instances.
+  std::size_t first = 0;
+  for (std::size_t i = 1; i < types.size(); ++i) {
+    const auto entry = context.catalog.ledger_entry(token_for(i));
+    if (entry.ok() && entry->state != ResourceState::released) first = i;
+  }
+  Result<InstanceId> launched = error(ErrorCode::internal, "no instance type");
+  for (std::size_t i = first; i < types.size(); ++i) {
+    spec.instance_type = types[i];
+    spec.token = token_for(i);
+    spec.tags[token_tag] = spec.token;
+    const LedgerEntry entry = TRY(ledger_entry(context, ResourceKind::instance, spec.token));
+    launched = make_resource(context, entry, [&] { return site->launch(spec); });
+    // No capacity is no reason to wait, but to take another type.
+    if (launched.ok() || launched.error().code() != ErrorCode::exhausted) break;
+    // Only where the site refused: a full disk of ours says the same, when the instance may be there.
+    if (TRY(context.catalog.ledger_entry(spec.token)).state != ResourceState::released) break;
+    if (i + 1 < types.size()) log::warn("{}; trying {}", launched.error().message(), types[i + 1]);
+  }
+  job.data["instance_id"] = TRY(std::move(launched));
+  job.data["instance_token"] = spec.token;
+  job.data["launched"] = context.clock.now();
   return {};
 }
 
@@ -246,16 +315,34 @@ Result<> FailoverSteps::wait_running(StepContext& context) {
   return error(ErrorCode::exhausted, "the instance {} is still pending after ten minutes", id);
 }
 
+// What the site could not be told with the launch.
+Result<> FailoverSteps::adjust(StepContext& context) {
+  Job& job = context.job;
+  const LaunchSpec spec = TRY(launch_spec(context));
+  const bool stop = TRY(settings(context)).leave_stopped.value_or(false);
+  const bool changes = !spec.elastic_ip.empty() || spec.source_dest_check == false;
+  if (!changes && !stop) return {};
+  RecoveryTarget* site = TRY(target(context));
+  const InstanceId id(text(job.data, "instance_id"));
+  if (changes) TRY(site->adjust(id, spec));
+  if (stop) TRY(site->stop(id));
+  const Instance instance = TRY(site->instance(id));
+  job.data["private_ip"] = instance.private_ip;
+  job.data["public_ip"] = instance.public_ip;
+  return {};
+}
+
 Result<> FailoverSteps::wait_service(StepContext& context) {
   const Job& job = context.job;
-  const Setting found = TRY(setting(context));
-  if (found.settings.health_check.empty()) return {};
+  const DrPlan found = TRY(plan(context));
+  const FailoverSettings resolved = TRY(settings(context));
+  if (resolved.health_check.empty() || resolved.leave_stopped.value_or(false)) return {};
   RecoveryTarget* site = TRY(target(context));
-  const std::string url = health_check_url(found.settings.health_check, text(job.data, "private_ip"),
-                                           text(job.data, "public_ip"));
+  const std::string url =
+      health_check_url(resolved.health_check, text(job.data, "private_ip"), text(job.data, "public_ip"));
   const InstanceId id(text(job.data, "instance_id"));
   Result<> healthy = wait_until_healthy(
-      parts_.http, context.clock, url, std::chrono::seconds(found.plan.health_check_seconds), context.stop,
+      parts_.http, context.clock, url, std::chrono::seconds(found.health_check_seconds), context.stop,
       [&]() -> Result<> {
         const auto instance = site->instance(id);
         if (!instance.ok() && instance.error().transient()) return {};  // not known is not dead
@@ -273,13 +360,13 @@ Result<> FailoverSteps::wait_service(StepContext& context) {
 Result<> FailoverSteps::record(StepContext& context) {
   const Job& job = context.job;
   const DrCopy source = TRY(copy(context));
-  const Setting found = TRY(setting(context));
+  const DrPlan found = TRY(plan(context));
   Failover failover;
   failover.id = id_by_job("failover", job.id);
   failover.job_id = job.id;
-  failover.plan = found.plan.name;
+  failover.plan = found.name;
   failover.machine = source.machine;
-  failover.account = found.plan.account;
+  failover.account = found.account;
   failover.kind = kind_of(job);
   failover.instance_id = InstanceId(text(job.data, "instance_id"));
   failover.private_ip = text(job.data, "private_ip");
@@ -290,7 +377,7 @@ Result<> FailoverSteps::record(StepContext& context) {
   failover.finished = context.clock.now();
   return context.catalog.transaction([&]() -> Result<> {
     TRY(context.catalog.put(failover));
-    TRY(context.catalog.mark_used(token_of(job, "instance"), "failover:" + failover.id));
+    TRY(context.catalog.mark_used(text(job.data, "instance_token"), "failover:" + failover.id));
     if (failover.kind == FailoverKind::test) return {};
     auto machine = TRY(context.catalog.get<ProtectedMachine>(failover.machine));
     machine.runs_at = RunsAt::account;
@@ -336,6 +423,7 @@ JobProcedure failover_procedure(FailoverParts parts) {
        method_of(steps, &FailoverSteps::register_template)},
       {"launch", "AWS proxy", "launching the instance", method_of(steps, &FailoverSteps::launch)},
       {"wait_running", "AWS proxy", "waiting until it runs", method_of(steps, &FailoverSteps::wait_running)},
+      {"adjust", "AWS proxy", "giving it its addresses", method_of(steps, &FailoverSteps::adjust)},
       {"wait_service", "AWS proxy", "waiting until its service answers",
        method_of(steps, &FailoverSteps::wait_service)},
       {"record", "control plane", "recording the failover", method_of(steps, &FailoverSteps::record)},

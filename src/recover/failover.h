@@ -1,11 +1,13 @@
 // Failover: one machine of a DR plan, from its DR copy to an instance that answers.
 //
 //   check         the settings are accepted there, nothing else runs the machine
-//   convert       the boot disk's drivers and settings for the new hardware, as a child image of the DR copy:
-//                 only the few blocks that conversion changes are written
-//   register      a template of the converted boot disk and the copy's data disks
+//   convert       nothing where the copy was converted ahead; else the boot disk's drivers and settings for
+//   the
+//                 new hardware, as a child image of the DR copy: only the few blocks that conversion changes
+//   register      a template of the converted boot disk and the copy's data disks; nothing with workflow ami
 //   launch        the instance: its volumes are made from the images
 //   wait_running  until the site says that it runs
+//   adjust        its Elastic IP and what else a launch cannot be told
 //   wait_service  until its service answers
 //   record        the failover into the catalog; a production failover moves the machine to the account
 //   tidy          template and converted image go; instance and volumes stay
@@ -28,6 +30,8 @@ struct FailoverRequest {
   std::string machine;
   FailoverKind kind = FailoverKind::production;
   bool datacenter_is_down = false;  // the user says so: it is not asked
+  std::string dr_copy_id = {};  // a copy aside, of an earlier recovery point; empty: the plan's current one
+  std::string run = {};         // the job of the whole plan that this is part of
 };
 
 nlohmann::json parameters_of(const FailoverRequest& request);

@@ -7,38 +7,13 @@
 #include <memory>
 #include <string>
 
-#include "guest/guest_fixture.h"
+#include "guest/guest_to_convert_fixture.h"
 #include "jobs/job_runner.h"
 #include "recover/answering_transport_for_tests.h"
 #include "recover/failover.h"
 #include "site/memory_site.h"
 
 namespace rekindle {
-
-// A Debian that would not boot on other hardware: device names, and no driver for its disks in the initrd.
-inline const Bytes& guest_to_convert() {
-  static const Bytes disk = [] {
-    const std::string modules = "/usr/lib/modules/6.1.0-50-amd64";
-    const guest_fixture::Files files = {
-        {"/etc/os-release", "ID=debian\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n"},
-        {"/lib", "-> usr/lib"},
-        {modules + "/modules.dep", "kernel/nvme.ko:\nkernel/virtio_blk.ko:\nkernel/ena.ko:\n"},
-        {modules + "/modules.alias", "alias pci:v*d*sv*sd*bc01sc08i02* nvme\n"},
-        {modules + "/modules.builtin", ""},
-        {modules + "/kernel/nvme.ko", "NVME"},
-        {modules + "/kernel/virtio_blk.ko", "VIRTIO"},
-        {modules + "/kernel/ena.ko", "ENA"},
-        {"/boot/vmlinuz-6.1.0-50-amd64", "kernel"},
-        {"/boot/config-6.1.0-50-amd64", "#\nCONFIG_RD_ZSTD=y\n"},
-        {"/boot/initrd.img-6.1.0-50-amd64", "the guest's own initrd"},
-        {"/boot/grub/grub.cfg", "linux /boot/vmlinuz root=/dev/sda1 ro quiet\n"},
-        {"/etc/fstab", "/dev/sda1 / ext4 errors=remount-ro 0 1\n"},
-        {"/etc/network/interfaces", "auto ens192\niface ens192 inet dhcp\n"}};
-    return guest_fixture::partitioned_disk(16, "label: dos\nstart=2048, type=83, bootable\n",
-                                           {{1, guest_fixture::ext4_image(files, 15)}});
-  }();
-  return disk;
-}
 
 class FailoverTest : public testing::Test {
  protected:
@@ -47,9 +22,11 @@ class FailoverTest : public testing::Test {
     plan.name = "plan";
     plan.account = "account";
     plan.health_check_seconds = 20;
-    PlanMachine machine{"web", {}};
-    machine.settings.private_ip = "10.0.0.5";
-    machine.settings.health_check = "http://{private_ip}:8080/";
+    plan.production.instance_type = "small";
+    plan.production.subnet_id = "subnet-1";
+    PlanMachine machine{"web", {}, {}};
+    machine.production.private_ip = "10.0.0.5";
+    machine.production.health_check = "http://{private_ip}:8080/";
     plan.machines = {machine};
     EXPECT_TRUE(catalog->put(plan).ok());
     ProtectedMachine protected_machine;
@@ -76,6 +53,7 @@ class FailoverTest : public testing::Test {
     ASSERT_TRUE(catalog->mark_used("dr-copy", "dr_copy:copy-1").ok());
     copy.id = "copy-1";
     copy.plan = "plan";
+    copy.account = "account";
     copy.machine = "web";
     copy.state = DrCopyState::current;
     copy.disks = {{DiskId("disk-a"), image, disk.size()}};

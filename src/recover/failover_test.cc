@@ -82,7 +82,7 @@ TEST_F(FailoverTest, WithoutADrCopyItSaysHowToMakeOne) {
 TEST_F(FailoverTest, RefusedSettingsAreFoundBeforeAnythingIsMade) {
   copy_of(guest_to_convert());
   auto plan = catalog->get<DrPlan>("plan").value();
-  plan.machines[0].settings.instance_type = "none";
+  plan.machines[0].production.instance_type = "none";
   ASSERT_TRUE(catalog->put(plan).ok());
   EXPECT_THAT(fail_over().error, HasSubstr("instance type 'none' does not exist"));
   expect_only(0);

@@ -1,0 +1,269 @@
+#include "recover/plan_failover.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <mutex>
+#include <thread>
+
+#include "base/crash_point.h"
+#include "base/log.h"
+#include "jobs/dr_copies.h"
+#include "jobs/sweep.h"
+#include "model/json.h"
+#include "recover/script.h"
+
+namespace rekindle {
+
+namespace {
+
+using nlohmann::json;
+using std::chrono::milliseconds;
+
+constexpr std::size_t most_at_once = 32;  // machines of a step; the site's quotas are beneath
+
+bool is_wanted(const Job& job, const std::string& machine) {
+  const auto wanted = job.parameters.value("machines", std::vector<std::string>());
+  return wanted.empty() || std::find(wanted.begin(), wanted.end(), machine) != wanted.end();
+}
+
+FailoverRequest request_of(const Job& job, const std::string& machine) {
+  FailoverRequest request;
+  request.plan = text(job.parameters, "plan");
+  request.machine = machine;
+  request.kind = job.parameters.value("kind", FailoverKind::production);
+  request.datacenter_is_down = job.parameters.value("datacenter_is_down", false);
+  request.dr_copy_id = text(job.parameters.value("dr_copy_ids", json::object()), machine.c_str());
+  request.run = job.id.str();
+  return request;
+}
+
+json record_of(const Job& failover) {
+  json record = {{"job_id", failover.id},        {"state", failover.state},
+                 {"error", failover.error},      {"started", failover.created},
+                 {"finished", failover.updated}, {"timings", failover.timings}};
+  for (const char* key : {"launched", "instance_id", "private_ip", "public_ip"}) {
+    if (failover.data.contains(key)) record[key] = failover.data[key];
+  }
+  return record;
+}
+
+// One run of the workflow. What several threads write is job.data, under the mutex.
+class Workflow {
+ public:
+  Workflow(StepContext& context, const RunFailover& run_failover)
+      : context_(context), run_failover_(run_failover) {}
+
+  Result<> run();
+
+ private:
+  Result<> run_step(const PlanStep& step);
+  Result<> before(const PlanStep& step);
+  Result<> wait_for_approval(const PlanStep& step);
+  Result<> start_machines(const PlanStep& step);
+  Result<> start_machine(const std::string& machine);
+  Result<> run_script(const PlanStep& step);
+  Result<> save();
+  json machines_so_far();
+  json& state_of(const PlanStep& step) {
+    json& state = context_.job.data["steps"][step.name];
+    if (state.is_null()) state = json::object();
+    return state;
+  }
+  void note(const PlanStep& step, const char* key, json value);
+
+  StepContext& context_;
+  const RunFailover& run_failover_;
+  std::mutex mutex_;
+};
+
+Result<> Workflow::save() {
+  const std::lock_guard lock(mutex_);
+  return context_.catalog.save_job(context_.job);
+}
+
+void Workflow::note(const PlanStep& step, const char* key, json value) {
+  const std::lock_guard lock(mutex_);
+  state_of(step)[key] = std::move(value);
+}
+
+Result<> Workflow::wait_for_approval(const PlanStep& step) {
+  const std::string id = approval_id(context_.job.id, step.name);
+  const auto approved = [&] { return context_.catalog.get<Approval>(id).ok(); };
+  if (approved()) return {};
+  log::warn("step '{}' waits for an approval: rekindle failover approve {}", step.name,
+            text(context_.job.parameters, "plan"));
+  note(step, "state", "waits for an approval");
+  TRY(save());
+  while (!approved()) {
+    if (!context_.clock.sleep(milliseconds(300), context_.stop))
+      return error(ErrorCode::cancelled, "cancelled by the user");
+  }
+  return {};
+}
+
+Result<> Workflow::before(const PlanStep& step) {
+  if (step.approval) TRY(wait_for_approval(step));
+  if (step.delay_seconds == 0 || state_of(step).contains("delayed")) return {};
+  note(step, "state", "waits");
+  TRY(save());
+  if (!context_.clock.sleep(std::chrono::seconds(step.delay_seconds), context_.stop))
+    return error(ErrorCode::cancelled, "cancelled by the user");
+  note(step, "delayed", true);
+  return save();
+}
+
+Result<> Workflow::start_machine(const std::string& machine) {
+  const FailoverRequest request = request_of(context_.job, machine);
+  const Result<Job> job = run_failover_(request, context_.stop);
+  {
+    const std::lock_guard lock(mutex_);
+    context_.job.data["machines"][machine] =
+        job.ok() ? record_of(*job) : json{{"state", JobState::failed}, {"error", job.error().message()}};
+  }
+  TRY(save());
+  if (!job.ok()) return job.error();
+  return outcome(*job);
+}
+
+// All are tried; the first error is returned.
+Result<> Workflow::start_machines(const PlanStep& step) {
+  std::vector<std::string> machines;
+  for (const std::string& machine : step.machines) {
+    if (is_wanted(context_.job, machine)) machines.push_back(machine);
+  }
+  std::vector<Result<>> results(machines.size());
+  std::atomic<std::size_t> next = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < std::min(machines.size(), most_at_once); ++i) {
+      threads.emplace_back([&] {
+        for (std::size_t at = next++; at < machines.size(); at = next++)
+          results[at] = start_machine(machines[at]);
+      });
+    }
+  }
+  std::vector<std::string> failed;
+  Result<> first;
+  for (std::size_t i = 0; i < machines.size(); ++i) {
+    if (results[i].ok()) continue;
+    if (first.ok()) {
+      first = results[i];
+      if (machines.size() > 1) first = Error(results[i].error()).context("{}", machines[i]);
+    }
+    failed.push_back(machines[i]);
+  }
+  if (failed.size() > 1 && first.error().code() != ErrorCode::cancelled) {
+    return error(first.error().code(), "{} ({} machines failed: {})", first.error().message(), failed.size(),
+                 fmt::join(failed, ", "));
+  }
+  return first;
+}
+
+// What a script needs of the machines, and no more: the environment is small.
+json Workflow::machines_so_far() {
+  const std::lock_guard lock(mutex_);
+  json machines = json::object();
+  const json records = context_.job.data.value("machines", json::object());
+  for (const auto& [name, record] : records.items()) {
+    for (const char* key : {"instance_id", "private_ip", "public_ip"})
+      if (record.contains(key)) machines[name][key] = record[key];
+  }
+  return machines;
+}
+
+Result<> Workflow::run_script(const PlanStep& step) {
+  if (step.script.empty()) return {};
+  std::map<std::string, std::string> environment = {
+      {"REKINDLE_PLAN", text(context_.job.parameters, "plan")},
+      {"REKINDLE_STEP", step.name},
+      {"REKINDLE_KIND", word(context_.job.parameters.value("kind", FailoverKind::production))},
+      {"REKINDLE_MACHINES", machines_so_far().dump()}};
+  const ScriptOutcome outcome =
+      TRY(rekindle::run_script(step.script, environment, std::chrono::seconds(step.script_seconds),
+                               context_.stop),
+          "the script");
+  note(step, "script_output", outcome.output);
+  if (outcome.exit_status == 0) return {};
+  return error(ErrorCode::failed_precondition, "the script ended with status {}: {}", outcome.exit_status,
+               outcome.last_line());
+}
+
+Result<> Workflow::run_step(const PlanStep& step) {
+  TRY(before(step));
+  note(step, "state", "running");
+  note(step, "started", context_.clock.now());
+  TRY(save());
+  crash_point("plan_failover/step");
+  TRY(start_machines(step));
+  return run_script(step);
+}
+
+Result<> Workflow::run() {
+  const auto plan = TRY(context_.catalog.get<DrPlan>(text(context_.job.parameters, "plan")));
+  Result<> first;
+  for (const PlanStep& step : steps_of(plan)) {
+    if (text(state_of(step), "state") == "done") continue;
+    Result<> done = run_step(step);
+    note(step, "finished", context_.clock.now());
+    note(step, "state", done.ok() ? "done" : "failed");
+    if (!done.ok()) note(step, "error", done.error().message());
+    TRY(save());
+    if (done.ok()) continue;
+    Error failure = std::move(done).error();
+    if (!plan.steps.empty()) failure = std::move(failure).context("step '{}'", step.name);
+    if (step.on_failure == OnFailure::abort || failure.code() == ErrorCode::cancelled) return failure;
+    if (!plan.steps.empty()) log::warn("{}; going on, as the plan says", failure.message());
+    if (first.ok()) first = std::move(failure);
+  }
+  return first;
+}
+
+}  // namespace
+
+nlohmann::json parameters_of(const PlanFailoverRequest& request) {
+  return {{"plan", request.plan},
+          {"kind", request.kind},
+          {"datacenter_is_down", request.datacenter_is_down},
+          {"machines", request.machines},
+          {"dr_copy_ids", request.dr_copy_ids},
+          {"asked", request.asked}};
+}
+
+std::string plan_subject(const std::string& plan) {
+  return "plan " + plan;
+}
+
+namespace {
+
+// The instances are made, or will not be: nobody needs the copies aside any more. What cannot be removed yet
+// is for the next sweep.
+Result<> forget_copies(StepContext& context, Sites& sites) {
+  const auto copies = context.job.parameters.value("dr_copy_ids", json::object());
+  for (const auto& [machine, id] : copies.items()) {
+    const auto copy = context.catalog.get<DrCopy>(id.get<std::string>());
+    if (!copy.ok() || copy->state != DrCopyState::aside) continue;
+    TRY(forget_copy(context.catalog, *copy));
+    const Result<> swept = sweep_job(context.catalog, sites, context.clock, copy->job_id);
+    if (!swept.ok()) log::warn("not all of {} could be removed yet: {}", copy->id, swept.error().message());
+  }
+  return {};
+}
+
+}  // namespace
+
+// Each machine's job cleans up after itself; machines that run stay.
+JobProcedure plan_failover_procedure(RunFailover run_failover, Sites& sites) {
+  const StepFunction forget = [&sites](StepContext& context) { return forget_copies(context, sites); };
+  JobProcedure procedure;
+  procedure.kind = JobKind::plan_failover;
+  procedure.steps = {{"workflow", "control plane", "failing the plan over",
+                      [run_failover = std::move(run_failover)](StepContext& context) -> Result<> {
+                        return Workflow(context, run_failover).run();
+                      }},
+                     {"tidy", "control plane", "removing what is not needed any more", forget, true}};
+  procedure.clean_up = forget;
+  return procedure;
+}
+
+}  // namespace rekindle

@@ -1,0 +1,210 @@
+#include "recover/plan_failover.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <barrier>
+#include <mutex>
+#include <thread>
+
+#include "base/file.h"
+#include "model/json.h"
+#include "site/memory_site.h"
+
+namespace rekindle {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
+
+class PlanFailoverTest : public testing::Test {
+ protected:
+  void plan_of(std::vector<PlanStep> steps, std::vector<std::string> machines = {"a", "b", "c"}) {
+    DrPlan plan;
+    plan.name = "plan";
+    for (const std::string& machine : machines) plan.machines.push_back({machine, {}, {}});
+    plan.steps = std::move(steps);
+    ASSERT_TRUE(check_plan(plan).ok()) << check_plan(plan).error().message();
+    ASSERT_TRUE(catalog->put(plan).ok());
+  }
+  static PlanStep step(const std::string& name, std::vector<std::string> machines) {
+    PlanStep step;
+    step.name = name;
+    step.machines = std::move(machines);
+    return step;
+  }
+
+  Result<Job> perform(const FailoverRequest& request) {
+    {
+      const std::lock_guard lock(mutex);
+      started.push_back(request.machine);
+    }
+    if (during) during(request.machine);
+    Job job;
+    job.id = JobId("job-" + request.machine);
+    job.kind = JobKind::failover;
+    job.subject = request.machine;
+    job.state = broken == request.machine ? JobState::failed : JobState::succeeded;
+    job.error_code = ErrorCode::exhausted;
+    job.error = broken == request.machine ? "AWS has no capacity" : "";
+    job.data["instance_id"] = "i-" + request.machine;
+    return job;
+  }
+  JobProcedure procedure() {
+    return plan_failover_procedure(
+        [this](const FailoverRequest& request, std::stop_token) { return perform(request); }, site);
+  }
+  Job fail_over(PlanFailoverRequest request = {}, std::stop_token stop = {}) {
+    request.plan = "plan";
+    JobRunner runner(*catalog, clock, random, observer);
+    return runner.start(procedure(), plan_subject("plan"), parameters_of(request), std::move(stop)).value();
+  }
+  std::string state_of(const Job& job, const std::string& step) {
+    const auto steps = job.data.value("steps", nlohmann::json::object());
+    return text(steps.value(step, nlohmann::json::object()), "state");
+  }
+
+  TemporaryDirectory directory = TemporaryDirectory::make().value();
+  SystemClock wall_clock;
+  ManualClock clock{wall_clock.now()};
+  SystemRandom random;
+  JobObserver observer;
+  std::unique_ptr<Catalog> catalog = Catalog::open(directory.path() / "catalog.db", wall_clock).value();
+  MemorySite site;
+  std::mutex mutex;
+  std::vector<std::string> started;
+  std::string broken;
+  std::function<void(const std::string&)> during;
+};
+
+TEST_F(PlanFailoverTest, StepsAreDoneInTheirOrderAndWhatNoStepNamesFirst) {
+  plan_of({step("database", {"c"}), step("web", {"a"})});
+  const Job job = fail_over();
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  EXPECT_THAT(started, ElementsAre("b", "c", "a"));
+  EXPECT_EQ(job.data.at("machines").at("a").at("instance_id"), "i-a");
+  EXPECT_EQ(state_of(job, "web"), "done");
+}
+
+TEST_F(PlanFailoverTest, TheMachinesOfAStepRunSideBySide) {
+  plan_of({step("all", {"a", "b", "c"})});
+  std::barrier together(3);  // nobody goes on before all three are there
+  during = [&](const std::string&) { together.arrive_and_wait(); };
+  EXPECT_EQ(fail_over().state, JobState::succeeded);
+  EXPECT_THAT(started, UnorderedElementsAre("a", "b", "c"));
+}
+
+TEST_F(PlanFailoverTest, AFailedMachineEndsTheWorkflowOrNotAsItsStepSays) {
+  broken = "a";
+  plan_of({step("first", {"a", "b"}), step("second", {"c"})});
+  const Job aborted = fail_over();
+  EXPECT_EQ(aborted.state, JobState::failed);
+  EXPECT_EQ(aborted.error, "step 'first': a: AWS has no capacity");
+  EXPECT_THAT(started, UnorderedElementsAre("a", "b")) << "its companions are started all the same";
+  started.clear();
+  PlanStep first = step("first", {"a", "b"});
+  first.on_failure = OnFailure::go_on;
+  plan_of({first, step("second", {"c"})});
+  const Job went_on = fail_over();
+  EXPECT_EQ(went_on.state, JobState::failed) << "it says so at the end";
+  EXPECT_THAT(started, UnorderedElementsAre("a", "b", "c"));
+  EXPECT_EQ(state_of(went_on, "second"), "done");
+}
+
+TEST_F(PlanFailoverTest, WithoutStepsTheErrorIsThatOfTheMachine) {
+  broken = "a";
+  plan_of({}, {"a"});
+  EXPECT_EQ(fail_over().error, "AWS has no capacity");
+}
+
+TEST_F(PlanFailoverTest, OnlyTheMachinesThatAreAskedFor) {
+  plan_of({step("first", {"a", "b"}), step("second", {"c"})});
+  PlanFailoverRequest request;
+  request.machines = {"b"};
+  EXPECT_EQ(fail_over(request).state, JobState::succeeded);
+  EXPECT_THAT(started, ElementsAre("b"));
+}
+
+TEST_F(PlanFailoverTest, AStepWaitsBeforeItBegins) {
+  PlanStep second = step("second", {"b"});
+  second.delay_seconds = 90;
+  plan_of({step("first", {"a"}), second}, {"a", "b"});
+  const Time begin = clock.now();
+  EXPECT_EQ(fail_over().state, JobState::succeeded);
+  EXPECT_GE(clock.now() - begin, std::chrono::seconds(90));
+}
+
+TEST_F(PlanFailoverTest, AStepThatNeedsAnApprovalWaitsForIt) {
+  PlanStep second = step("second", {"b"});
+  second.approval = true;
+  plan_of({step("first", {"a"}), second}, {"a", "b"});
+  std::jthread person([&] {
+    for (;;) {
+      const auto jobs = catalog->jobs_of(plan_subject("plan")).value();
+      if (!jobs.empty() && state_of(jobs.back(), "second") == "waits for an approval") {
+        const std::lock_guard lock(mutex);
+        EXPECT_THAT(started, ElementsAre("a"));
+        EXPECT_TRUE(catalog->put(Approval{approval_id(jobs.back().id, "second"), wall_clock.now()}).ok());
+        return;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  });
+  EXPECT_EQ(fail_over().state, JobState::succeeded);
+  EXPECT_THAT(started, ElementsAre("a", "b"));
+}
+
+TEST_F(PlanFailoverTest, ACancelEndsAStepThatWaits) {
+  PlanStep only = step("only", {"a"});
+  only.approval = true;
+  plan_of({only}, {"a"});
+  std::stop_source source;
+  source.request_stop();
+  const Job job = fail_over({}, source.get_token());
+  EXPECT_EQ(job.state, JobState::cancelled);
+  EXPECT_THAT(started, IsEmpty());
+}
+
+TEST_F(PlanFailoverTest, AScriptSeesWhatWasStartedAndItsFailureIsThatOfTheStep) {
+  PlanStep first = step("first", {"a"});
+  first.script = "echo \"$REKINDLE_STEP $REKINDLE_KIND $REKINDLE_MACHINES\"";
+  plan_of({first}, {"a"});
+  const Job job = fail_over();
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  const std::string output = job.data.at("steps").at("first").at("script_output");
+  EXPECT_THAT(output, HasSubstr("first production"));
+  EXPECT_THAT(output, HasSubstr("\"instance_id\":\"i-a\""));
+  first.script = "echo the DNS does not answer; exit 7";
+  plan_of({first}, {"a"});
+  EXPECT_EQ(fail_over().error, "step 'first': the script ended with status 7: the DNS does not answer");
+}
+
+// The process is killed in the second step: what is done is not done again.
+TEST_F(PlanFailoverTest, GoesOnWithTheStepItWasAt) {
+  plan_of({step("first", {"a"}), step("second", {"b"}), step("third", {"c"})});
+  JobProcedure dying = procedure();
+  JobId id;
+  const auto workflow = dying.steps.at(0).perform;
+  dying.steps.at(0).perform = [&](StepContext& context) -> Result<> {
+    id = context.job.id;
+    context.job.data["steps"]["first"]["state"] = "done";
+    TRY(context.catalog.save_job(context.job));
+    // As a process that is killed: the job stays, nothing is cleaned up.
+    throw std::runtime_error("killed");
+  };
+  JobRunner runner(*catalog, clock, random, observer);
+  EXPECT_THROW(
+      (void)runner.start(dying, plan_subject("plan"),
+                         parameters_of(PlanFailoverRequest{"plan", FailoverKind::test, false, {}, {}, {}})),
+      std::runtime_error);
+  const auto resumed = runner.resume(procedure(), id);
+  ASSERT_TRUE(resumed.ok()) << resumed.error().message();
+  EXPECT_EQ(resumed->state, JobState::succeeded) << resumed->error;
+  EXPECT_THAT(started, ElementsAre("b", "c"));
+}
+
+}  // namespace
+}  // namespace rekindle

@@ -1,0 +1,263 @@
+#include "recover/preflight.h"
+
+#include <algorithm>
+#include <map>
+
+#include "model/json.h"
+#include "recover/launch_settings.h"
+
+namespace rekindle {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+class Check {
+ public:
+  Check(const PreflightParts& parts, DrPlan plan, FailoverKind kind)
+      : parts_(parts), plan_(std::move(plan)), kind_(kind) {}
+
+  Result<Preflight> run();
+
+ private:
+  void add(Light light, const std::string& topic, std::string sentence) {
+    result_.findings.push_back({light, machine_, topic, std::move(sentence)});
+    result_.light = std::max(result_.light, light);
+  }
+  bool kind_of_test() const { return kind_ == FailoverKind::test; }
+  bool check_account();
+  Result<> check_machine(const PlanMachine& machine);
+  Result<std::optional<DrCopy>> current_copy();
+  void check_images(const DrCopy& copy);
+  Result<> check_age(const DrCopy& copy);
+  void check_certificate(const DrCopy& copy);
+  void check_launch(const PlanMachine& machine, const DrCopy& copy);
+  Result<> check_second_home();
+  Result<std::optional<milliseconds>> duration_of(const std::string& machine);
+  Result<> forecast();
+
+  const PreflightParts& parts_;
+  const DrPlan plan_;
+  const FailoverKind kind_;
+  RecoveryTarget* site_ = nullptr;
+  std::string machine_;                           // that is being looked at
+  std::map<std::string, std::string> addresses_;  // subnet and address -> machine
+  Preflight result_;
+};
+
+bool Check::check_account() {
+  const auto site = parts_.sites.account(plan_.account);
+  if (!site.ok()) {
+    add(Light::red, "account", site.error().message());
+    return false;
+  }
+  const auto identity = (*site)->identity();
+  if (!identity.ok()) {
+    add(Light::red, "account", identity.error().message());
+    return false;
+  }
+  site_ = *site;
+  add(Light::green, "account", fmt::format("{} answers as {}", plan_.account, *identity));
+  return true;
+}
+
+Result<std::optional<DrCopy>> Check::current_copy() {
+  const auto copies = TRY(parts_.catalog.list<DrCopy>(machine_));
+  for (const DrCopy& copy : copies) {
+    if (copy.plan == plan_.name && copy.state == DrCopyState::current) return std::optional(copy);
+  }
+  return std::optional<DrCopy>();
+}
+
+void Check::check_images(const DrCopy& copy) {
+  for (const DrCopyDisk& disk : copy.disks) {
+    const auto image = site_->image(disk.image_id);
+    if (image.ok() && image->state == ImageState::complete) continue;
+    add(Light::red, "DR copy",
+        fmt::format("its image {} {}; make a new copy with 'rekindle replicate run {}'", disk.image_id,
+                    image.ok() ? "is not complete" : "cannot be found (" + image.error().message() + ")",
+                    plan_.name));
+    return;
+  }
+  add(Light::green, "DR copy", fmt::format("{} disks, complete", copy.disks.size()));
+}
+
+// Late is a copy that should have been brought up twice since.
+Result<> Check::check_age(const DrCopy& copy) {
+  auto points = TRY(parts_.catalog.list<RecoveryPoint>(machine_));
+  std::erase_if(points, [&](const RecoveryPoint& point) { return point.time <= copy.recovery_point_time; });
+  const auto age = parts_.clock.now() - copy.recovery_point_time;
+  const std::string old = fmt::format("data of {} ({} old)", to_iso8601(copy.recovery_point_time),
+                                      human_duration(std::chrono::duration_cast<milliseconds>(age)));
+  const auto slot = last_slot(plan_.replicate, parts_.clock.now());
+  const auto slot_before = slot ? last_slot(plan_.replicate, *slot - milliseconds(1)) : std::nullopt;
+  const bool missed = plan_.replicate.kind == ScheduleKind::after_backup
+                          ? points.size() > 1
+                          : !points.empty() && slot_before && points.front().time < *slot_before;
+  if (missed) {
+    add(Light::yellow, "age",
+        fmt::format("{}, and {} newer recovery points are not in it: is 'rekindle serve' running?", old,
+                    points.size()));
+  } else {
+    add(Light::green, "age", old);
+  }
+  return {};
+}
+
+void Check::check_certificate(const DrCopy& copy) {
+  if (!copy.certificate) {
+    if (copy.converted) return;
+    add(Light::yellow, "certificate",
+        "the copy is converted only at failover, so that nobody knows whether it boots; set convert: ahead "
+        "in "
+        "the DR plan");
+    return;
+  }
+  const BootCertificate& certificate = *copy.certificate;
+  const auto is_signed = parts_.is_signed(copy);
+  if (!is_signed.ok()) {
+    add(Light::yellow, "certificate", "its signature was not checked: " + is_signed.error().message());
+  } else if (!*is_signed || certificate.recovery_point_id != copy.recovery_point_id) {
+    add(Light::red, "certificate", "its signature is not by this vault, or of another recovery point");
+    return;
+  }
+  if (!certificate.would_boot) {
+    add(Light::red, "certificate", "would not boot: " + certificate.reason);
+  } else {
+    add(certificate.warnings.empty() ? Light::green : Light::yellow, "certificate",
+        certificate.warnings.empty() ? "would boot" : "would boot; " + certificate.warnings.front());
+  }
+}
+
+void Check::check_launch(const PlanMachine& machine, const DrCopy& copy) {
+  const FailoverSettings wanted = settings_of(plan_, machine, kind_);
+  const auto settings = resolve_settings(*site_, copy, wanted);
+  if (!settings.ok()) {
+    add(Light::red, "launch", settings.error().message());
+    return;
+  }
+  if (!settings->private_ip.empty()) {
+    const auto [taken, is_new] =
+        addresses_.emplace(settings->subnet_id + " " + settings->private_ip, machine_);
+    if (!is_new) {
+      add(Light::red, "launch",
+          fmt::format("its address {} is that of {} too", settings->private_ip, taken->second));
+      return;
+    }
+  }
+  const bool in_production =
+      kind_of_test() && wanted.subnet_id == settings_of(plan_, machine, FailoverKind::production).subnet_id;
+  if (in_production) {
+    add(Light::yellow, "isolation",
+        fmt::format("a test starts in production's subnet {}; set another in the plan's test settings",
+                    wanted.subnet_id));
+  }
+  LaunchSpec spec = launch_spec_of(*settings, copy);
+  spec.image_template = copy.template_id;  // with one, the site itself says whether it would launch
+  const Result<> accepted = site_->check_launch(spec);
+  if (!accepted.ok()) {
+    add(Light::red, "launch", accepted.error().message());
+  } else {
+    add(Light::green, "launch", fmt::format("{} in {}", settings->instance_type, settings->subnet_id));
+  }
+}
+
+Result<> Check::check_second_home() {
+  const auto failovers = TRY(parts_.catalog.list<Failover>(machine_));
+  for (const Failover& failover : failovers) {
+    if (failover.kind != kind_ || failover.state != FailoverState::running) continue;
+    add(Light::red, "failover",
+        fmt::format("it runs as {} since the failover {}; end it with 'rekindle failover clean-up {}'",
+                    failover.instance_id, failover.id, failover.plan));
+  }
+  return {};
+}
+
+Result<> Check::check_machine(const PlanMachine& machine) {
+  machine_ = machine.machine;
+  const auto copy = TRY(current_copy());
+  if (!copy) {
+    add(Light::red, "DR copy",
+        fmt::format("it has none; make one with 'rekindle replicate run {}'", plan_.name));
+    return {};
+  }
+  check_images(*copy);
+  TRY(check_age(*copy));
+  check_certificate(*copy);
+  check_launch(machine, *copy);
+  return check_second_home();
+}
+
+// The median of its last failovers.
+Result<std::optional<milliseconds>> Check::duration_of(const std::string& machine) {
+  constexpr std::size_t counted = 5;
+  const auto jobs = TRY(parts_.catalog.jobs_of(machine));
+  std::vector<milliseconds> durations;
+  for (auto job = jobs.rbegin(); job != jobs.rend() && durations.size() < counted; ++job) {
+    if (job->kind == JobKind::failover && job->state == JobState::succeeded)
+      durations.push_back(job->updated - job->created);
+  }
+  if (durations.empty()) return std::optional<milliseconds>();
+  std::sort(durations.begin(), durations.end());
+  return std::optional(durations[durations.size() / 2]);
+}
+
+Result<> Check::forecast() {
+  machine_.clear();
+  std::map<std::string, milliseconds> known;
+  for (const PlanMachine& machine : plan_.machines) {
+    const auto duration = TRY(duration_of(machine.machine));
+    if (duration) known[machine.machine] = *duration;
+  }
+  if (known.empty()) {
+    add(Light::yellow, "forecast",
+        fmt::format(
+            "no failover of these machines was measured yet; try one with 'rekindle failover start {} "
+            "--test'",
+            plan_.name));
+    return {};
+  }
+  milliseconds longest{0};
+  for (const auto& [machine, duration] : known) longest = std::max(longest, duration);
+  milliseconds total{0};
+  for (const PlanStep& step : steps_of(plan_)) {
+    milliseconds slowest{0};
+    for (const std::string& machine : step.machines) {
+      const auto found = known.find(machine);
+      slowest = std::max(slowest, found == known.end() ? longest : found->second);
+    }
+    total += std::chrono::seconds(step.delay_seconds) + slowest;
+  }
+  result_.forecast = total;
+  add(Light::green, "forecast",
+      fmt::format("{} from the click to the last answer, by the failovers so far", human_duration(total)));
+  return {};
+}
+
+Result<Preflight> Check::run() {
+  if (!check_account()) return result_;
+  for (const PlanMachine& machine : plan_.machines) TRY(check_machine(machine));
+  TRY(forecast());
+  return result_;
+}
+
+}  // namespace
+
+Result<Preflight> check_readiness(const PreflightParts& parts, const std::string& plan, FailoverKind kind) {
+  auto found = TRY(parts.catalog.get<DrPlan>(plan));
+  return Check(parts, std::move(found), kind).run();
+}
+
+std::string_view to_string(Light light) {
+  switch (light) {
+    case Light::green:
+      return "green";
+    case Light::yellow:
+      return "yellow";
+    case Light::red:
+      return "red";
+  }
+  return "red";
+}
+
+}  // namespace rekindle

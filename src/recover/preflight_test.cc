@@ -1,0 +1,152 @@
+#include "recover/preflight.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "recover/failover_fixture.h"
+
+namespace rekindle {
+namespace {
+
+using testing::HasSubstr;
+
+class PreflightTest : public FailoverTest {
+ protected:
+  PreflightTest() {
+    copy_of(guest_to_convert());
+    BootCertificate certificate;
+    certificate.would_boot = true;
+    certificate.recovery_point_id = RecoveryPointId("point-1");
+    change([&](DrCopy& it) {
+      it.converted = true;
+      it.recovery_point_id = RecoveryPointId("point-1");
+      it.recovery_point_time = clock.now();
+      it.certificate = certificate;
+    });
+    add_point("point-1");
+  }
+
+  void change(const std::function<void(DrCopy&)>& how) {
+    how(copy);
+    ASSERT_TRUE(catalog->put(copy).ok());
+  }
+  void plan_says(const std::function<void(DrPlan&)>& how) {
+    auto plan = catalog->get<DrPlan>("plan").value();
+    how(plan);
+    ASSERT_TRUE(catalog->put(plan).ok());
+  }
+  void add_point(const std::string& id) {
+    RecoveryPoint point;
+    point.id = RecoveryPointId(id);
+    point.machine.name = "web";
+    point.time = clock.now();
+    ASSERT_TRUE(catalog->put(point).ok());
+  }
+  Preflight check(FailoverKind kind = FailoverKind::production) {
+    return check_readiness({*catalog, site, clock, [this](const DrCopy&) { return is_signed; }}, "plan", kind)
+        .value();
+  }
+  // What the check says about a topic: "red: its image ..."
+  std::string said(const std::string& topic, FailoverKind kind = FailoverKind::production) {
+    std::string all;
+    for (const Finding& finding : check(kind).findings) {
+      if (finding.topic == topic) all += fmt::format("{}: {}\n", to_string(finding.light), finding.sentence);
+    }
+    return all;
+  }
+
+  Result<bool> is_signed = true;
+};
+
+TEST_F(PreflightTest, APlanThatIsReadyIsGreenButForWhatWasNeverMeasured) {
+  EXPECT_EQ(check().light, Light::yellow);
+  EXPECT_THAT(said("forecast"), HasSubstr("yellow: no failover of these machines was measured yet"));
+  ASSERT_EQ(fail_over(FailoverKind::test).state, JobState::succeeded);
+  ASSERT_EQ(clean_up(failovers().at(0)).state, JobState::succeeded);
+  const Preflight preflight = check();
+  EXPECT_EQ(preflight.light, Light::green) << said("forecast") << said("certificate") << said("launch");
+  ASSERT_TRUE(preflight.forecast.has_value());
+}
+
+TEST_F(PreflightTest, NothingIsMade) {
+  check();
+  expect_only(0);
+}
+
+TEST_F(PreflightTest, AMissingCopyAndAMissingImageAreRed) {
+  ASSERT_TRUE(site.remove_image(copy.disks.at(0).image_id).ok());
+  EXPECT_THAT(said("DR copy"), HasSubstr("red: its image"));
+  ASSERT_TRUE(catalog->remove<DrCopy>(copy.id).ok());
+  EXPECT_THAT(said("DR copy"), HasSubstr("red: it has none; make one with 'rekindle replicate run plan'"));
+}
+
+TEST_F(PreflightTest, ACopyThatFellBehindIsYellow) {
+  EXPECT_THAT(said("age"), HasSubstr("green"));
+  clock.advance(std::chrono::hours(1));
+  add_point("point-2");
+  EXPECT_THAT(said("age"), HasSubstr("green")) << "one newer point may just be on its way";
+  clock.advance(std::chrono::hours(1));
+  add_point("point-3");
+  EXPECT_THAT(said("age"), HasSubstr("yellow"));
+  EXPECT_THAT(said("age"), HasSubstr("2 newer recovery points are not in it"));
+}
+
+TEST_F(PreflightTest, ACertificateSaysWhetherItBoots) {
+  change([](DrCopy& it) { it.certificate->warnings = {"swap will not be there"}; });
+  EXPECT_THAT(said("certificate"), HasSubstr("yellow: would boot; swap will not be there"));
+  change([](DrCopy& it) {
+    it.certificate->would_boot = false;
+    it.certificate->reason = "no boot loader";
+  });
+  EXPECT_THAT(said("certificate"), HasSubstr("red: would not boot: no boot loader"));
+  is_signed = false;
+  EXPECT_THAT(said("certificate"), HasSubstr("red: its signature is not by this vault"));
+  is_signed = error(ErrorCode::unavailable, "the vault does not answer");
+  EXPECT_THAT(said("certificate"),
+              HasSubstr("yellow: its signature was not checked: the vault does not answer"));
+  change([](DrCopy& it) {
+    it.certificate.reset();
+    it.converted = false;
+  });
+  EXPECT_THAT(said("certificate"), HasSubstr("yellow: the copy is converted only at failover"));
+}
+
+TEST_F(PreflightTest, ACertificateOfAnotherPointIsNone) {
+  change([](DrCopy& it) { it.certificate->recovery_point_id = RecoveryPointId("point-0"); });
+  EXPECT_THAT(said("certificate"), HasSubstr("red: its signature"));
+}
+
+TEST_F(PreflightTest, SettingsThatWouldBeRefusedAreRed) {
+  plan_says([](DrPlan& plan) { plan.test.instance_type = "none"; });
+  EXPECT_THAT(said("launch"), HasSubstr("green"));
+  EXPECT_THAT(said("launch", FailoverKind::test), HasSubstr("red: instance type 'none' does not exist"));
+}
+
+TEST_F(PreflightTest, TwoMachinesWithOneAddressAreRed) {
+  plan_says([](DrPlan& plan) { plan.machines.push_back({"db", plan.machines[0].production, {}}); });
+  DrCopy second = copy;
+  second.id = "copy-2";
+  second.machine = "db";
+  ASSERT_TRUE(catalog->put(second).ok());
+  EXPECT_THAT(said("launch"), HasSubstr("red: its address 10.0.0.5 is that of web too"));
+}
+
+TEST_F(PreflightTest, OneThatRunsAlreadyIsRed) {
+  ASSERT_EQ(fail_over().state, JobState::succeeded);
+  EXPECT_THAT(said("failover"), HasSubstr("red: it runs as instance-"));
+  EXPECT_EQ(said("failover", FailoverKind::test), "");
+}
+
+TEST_F(PreflightTest, AnAccountThatDoesNotAnswerIsAllThatIsSaid) {
+  site.set_fault([](std::string_view method, bool) -> Result<> {
+    return method == "identity" ? Result<>(error(ErrorCode::unauthenticated, "the key is not known"))
+                                : Result<>();
+  });
+  const Preflight preflight = check();
+  ASSERT_EQ(preflight.findings.size(), 1U);
+  EXPECT_EQ(preflight.light, Light::red);
+  EXPECT_THAT(said("account"), HasSubstr("red: the key is not known"));
+}
+
+}  // namespace
+}  // namespace rekindle
