@@ -9,6 +9,7 @@
 #include "app/vault_store.h"
 #include "aws/aws_site.h"
 #include "aws/credential_sources.h"
+#include "aws/iam_policy.h"
 #include "aws/s3_store.h"
 #include "base/file.h"
 #include "net/curl_transport.h"
@@ -67,8 +68,16 @@ class HomeWorkplace final : public Workplace, public Sites, public Vaults {
   Result<> prepare_vault(const VaultSettings& settings) override;
   Result<std::string> restore_hidden(const std::string& vault) override;
   Result<PowerState> power_at_datacenter(const std::string& machine) override;
+  nlohmann::json iam_policy(const std::string& region, const std::vector<std::string>& kms_keys,
+                            const std::vector<std::string>& passed_roles,
+                            const std::vector<std::string>& vault_buckets) override {
+    return rekindle::iam_policy({region, kms_keys, passed_roles, vault_buckets});
+  }
 
  private:
+  template <typename Site, typename Connect>
+  Result<Site*> connected(std::map<std::string, std::unique_ptr<Site>>& sites, const std::string& name,
+                          Connect&& connect);
   Result<VsphereOptions> options_of(const Datacenter& datacenter);
   Result<std::unique_ptr<AwsSite>> make_site(const Account& account);
   Result<Credentials> own_credentials_of(const Account& account, const CredentialContext& context);
@@ -101,15 +110,27 @@ Result<VsphereOptions> HomeWorkplace::options_of(const Datacenter& datacenter) {
   return options;
 }
 
-Result<SnapshotSource*> HomeWorkplace::datacenter(const std::string& name) {
+// Connecting may take a minute where a site is down: others go on meanwhile. Who comes second gives his away.
+template <typename Site, typename Connect>
+Result<Site*> HomeWorkplace::connected(std::map<std::string, std::unique_ptr<Site>>& sites,
+                                       const std::string& name, Connect&& connect) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto known = sites.find(name);
+    if (known != sites.end()) return known->second.get();
+  }
+  std::unique_ptr<Site> made = TRY(std::forward<Connect>(connect)());
   const std::lock_guard lock(mutex_);
-  auto& site = datacenters_[name];
-  if (!site) {
+  return sites.emplace(name, std::move(made)).first->second.get();
+}
+
+Result<SnapshotSource*> HomeWorkplace::datacenter(const std::string& name) {
+  VsphereSite* site = TRY(connected(datacenters_, name, [&]() -> Result<std::unique_ptr<VsphereSite>> {
     const auto settings = TRY(TRY(catalog())->get<Datacenter>(name));
     const VsphereOptions options = TRY(options_of(settings));
-    site = TRY(VsphereSite::connect(options, clock_, random_), "datacenter {}", name);
-  }
-  return site.get();
+    return TRY(VsphereSite::connect(options, clock_, random_), "datacenter {}", name);
+  }));
+  return site;
 }
 
 Result<Credentials> HomeWorkplace::own_credentials_of(const Account& account,
@@ -145,17 +166,22 @@ Result<std::unique_ptr<AwsSite>> HomeWorkplace::make_site(const Account& account
   options.region = account.region;
   options.endpoint = account.endpoint;
   options.credentials = TRY(credentials_of(account));
+  if (account.image_puts_per_second > 0) {
+    options.ebs_quotas.put = {static_cast<double>(account.image_puts_per_second),
+                              std::max(1.0, account.image_puts_per_second / 10.0)};
+  }
+  options.installation = secrets_.installation();
+  options.proxy.instance_id = account.proxy_instance_id;
+  if (!account.proxy_device_path.empty()) options.proxy.device_path = account.proxy_device_path;
   return AwsSite::make(options, http_, clock_, random_);
 }
 
 Result<RecoveryTarget*> HomeWorkplace::account(const std::string& name) {
-  const std::lock_guard lock(mutex_);
-  auto& site = accounts_[name];
-  if (!site) {
+  AwsSite* site = TRY(connected(accounts_, name, [&]() -> Result<std::unique_ptr<AwsSite>> {
     const auto settings = TRY(TRY(catalog())->get<Account>(name));
-    site = TRY(make_site(settings), "account {}", name);
-  }
-  return site.get();
+    return TRY(make_site(settings), "account {}", name);
+  }));
+  return site;
 }
 
 Result<std::unique_ptr<VaultStore>> HomeWorkplace::open_store(const VaultSettings& settings) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/file.h"
+#include "crypto/hash.h"
 
 namespace rekindle {
 
@@ -27,6 +28,11 @@ Result<SecretBox> SecretBox::open(const std::filesystem::path& home, Random& ran
   AeadKey key;
   std::copy(raw.begin(), raw.end(), key.begin());
   return SecretBox(key);
+}
+
+std::string SecretBox::installation() const {
+  const Sha256 mac = hmac_sha256(key_, as_bytes("rekindle installation"));
+  return to_hex(ByteView(mac).first(8));
 }
 
 std::string SecretBox::seal(const std::string& secret, Random& random) const {

@@ -15,6 +15,9 @@ class SecretBox {
   // Reads <home>/secret.key, or makes it.
   static Result<SecretBox> open(const std::filesystem::path& home, Random& random);
 
+  // Names this home to the outside; tells nothing of the key. The same as long as the key is.
+  std::string installation() const;
+
   std::string seal(const std::string& secret, Random& random) const;
   // `corrupt` when it was not sealed with this key.
   Result<std::string> unseal(const std::string& sealed) const;

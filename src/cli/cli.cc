@@ -115,6 +115,7 @@ int run_command_line(int argc, const char* const* argv, const OpenWorkplace& ope
   add_nouns(root, session);
   extra(root, {session.chosen, session.output.json, session.interrupted});
   for (CLI::App* noun : root.get_subcommands({})) noun->require_subcommand(1);
+  add_serve_command(root, session);
 
   try {
     root.parse(argc, argv);

@@ -38,6 +38,14 @@ void add_point_commands(CLI::App& root, Session& session);
 void add_replicate_commands(CLI::App& root, Session& session);
 void add_failover_commands(CLI::App& root, Session& session);
 void add_job_commands(CLI::App& root, Session& session);
+// `not_found` for machines that no policy backs up.
+Result<> check_machines(Catalog& catalog, const DrPlan& plan);
+// export, apply, check; of the noun plan.
+void add_plan_file_verbs(CLI::App& noun, Session& session);
+void add_plan_check(CLI::App& noun, Session& session);
+// audit, policy; of the noun account.
+void add_account_care_verbs(CLI::App& noun, Session& session);
+void add_serve_command(CLI::App& root, Session& session);
 // check, repair, collect; of the noun vault.
 void add_vault_care_verbs(CLI::App& noun, Session& session);
 // key; of the noun vault.

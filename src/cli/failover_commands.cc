@@ -1,8 +1,10 @@
-// failover: the one button. job: what runs and ran.
+// failover: the one button.
 #include <algorithm>
+#include <optional>
 
 #include "cli/job_control.h"
-#include "recover/failover.h"
+#include "protect/replicate.h"
+#include "recover/plan_failover.h"
 
 namespace rekindle {
 
@@ -11,64 +13,172 @@ namespace {
 struct FailoverInput {
   std::string plan;
   std::vector<std::string> machines;
+  std::string as_of;
   bool test = false;
   bool datacenter_is_down = false;
 };
 
-Result<std::vector<std::string>> machines_of(const DrPlan& plan, const std::vector<std::string>& wanted) {
-  std::vector<std::string> all;
-  for (const PlanMachine& machine : plan.machines) all.push_back(machine.machine);
-  for (const std::string& machine : wanted) {
-    if (std::find(all.begin(), all.end(), machine) == all.end()) {
-      return error(ErrorCode::not_found, "the plan {} does not hold the machine '{}'; it holds: {}",
-                   plan.name, machine, fmt::join(all, ", "));
-    }
-  }
-  return wanted.empty() ? all : wanted;
+FailoverKind kind_of(const FailoverInput& input) {
+  return input.test ? FailoverKind::test : FailoverKind::production;
 }
 
-Result<> fail_over(Session& session, Workplace& workplace, const FailoverRequest& request) {
-  const Job job = TRY(perform_job(session, workplace, JobKind::failover, request.machine,
-                                  parameters_of(request), Unfinished::cancel));
-  if (session.output.json) session.output.record(job);
-  TRY(outcome(job));
-  Catalog* catalog = TRY(workplace.catalog());
-  const auto failover = TRY(catalog->get<Failover>(id_by_job("failover", job.id)));
-  session.output.say(fmt::format("{}: runs as {} ({}) since {}, with its data of {}.", request.machine,
-                                 failover.instance_id, failover.private_ip, duration_of(job),
-                                 to_iso8601(failover.recovery_point_time)));
-  for (const StepTiming& timing : job.timings) {
-    session.output.say(fmt::format("    {:<14} {:>8}", timing.step,
-                                   human_duration(std::chrono::milliseconds(timing.milliseconds))));
+// Those that are asked for, or all; without those that run already, unless all of them do, which is then
+// refused with the reason.
+Result<std::vector<std::string>> machines_to_start(Catalog& catalog, const DrPlan& plan,
+                                                   const FailoverInput& input) {
+  std::vector<std::string> wanted = input.machines;
+  if (wanted.empty()) {
+    for (const PlanMachine& machine : plan.machines) wanted.push_back(machine.machine);
   }
-  return {};
+  std::vector<std::string> not_running;
+  for (const std::string& machine : wanted) {
+    TRY(find_machine(plan, machine));
+    const auto failovers = TRY(catalog.list<Failover>(machine));
+    const bool runs = std::any_of(failovers.begin(), failovers.end(), [&](const Failover& failover) {
+      return failover.plan == plan.name && failover.kind == kind_of(input) &&
+             failover.state == FailoverState::running;
+    });
+    if (!runs) not_running.push_back(machine);
+  }
+  return not_running.empty() ? wanted : not_running;
+}
+
+// The newest recovery point that is not after `as_of`.
+Result<RecoveryPoint> point_as_of(Catalog& catalog, const std::string& machine, Time as_of) {
+  const auto points = TRY(catalog.list<RecoveryPoint>(machine));
+  const RecoveryPoint* found = nullptr;
+  for (const RecoveryPoint& point : points) {
+    if (point.time <= as_of && (found == nullptr || point.time > found->time)) found = &point;
+  }
+  if (found != nullptr) return *found;
+  return error(ErrorCode::not_found,
+               "{} has no recovery point of {} or before; list them with 'rekindle backup "
+               "list'",
+               machine, to_iso8601(as_of));
+}
+
+// DR copies aside, of the points at that time.
+Result<std::map<std::string, std::string>> make_copies(Session& session, Workplace& workplace,
+                                                       const DrPlan& plan,
+                                                       const std::vector<std::string>& machines, Time as_of) {
+  Catalog* catalog = TRY(workplace.catalog());
+  std::map<std::string, std::string> copies;
+  for (const std::string& machine : machines) {
+    const RecoveryPoint point = TRY(point_as_of(*catalog, machine, as_of));
+    const ReplicateRequest request{plan.name, machine, point.id.str()};
+    const Job job = TRY(perform_job(session, workplace, JobKind::replicate, machine, parameters_of(request),
+                                    Unfinished::cancel));
+    TRY(outcome(job), "{}", machine);
+    const auto copy = job.data.at("copy").get<DrCopy>();
+    copies[machine] = copy.id;
+    session.output.say(fmt::format("{}: a DR copy of {} in {}.", machine,
+                                   to_iso8601(copy.recovery_point_time), duration_of(job)));
+  }
+  return copies;
+}
+
+std::string seconds_since(Time begin, const nlohmann::json& then) {
+  return human_duration(then.get<Time>() - begin);
+}
+
+// When each machine was launched and when it answered, from the click on.
+void tell(Session& session, const Job& job) {
+  const auto machines = job.data.value("machines", nlohmann::json::object());
+  for (const auto& [machine, record] : machines.items()) {
+    if (!record.contains("instance_id")) continue;
+    if (text(record, "state") != word(JobState::succeeded)) continue;
+    session.output.say(fmt::format("{}: runs as {} ({}); launched after {}, answered after {}.", machine,
+                                   text(record, "instance_id"), text(record, "private_ip"),
+                                   seconds_since(job.created, record.at("launched")),
+                                   seconds_since(job.created, record.at("finished"))));
+  }
+}
+
+// What the user said, by which a run is known again when the button is pressed a second time.
+nlohmann::json asked_for(const FailoverInput& input) {
+  return {{"machines", input.machines}, {"as_of", input.as_of}};
+}
+
+// The run that was interrupted, and is asked for again.
+Result<std::optional<Job>> interrupted_run(Catalog& catalog, const FailoverInput& input) {
+  const auto jobs = TRY(catalog.jobs_of(plan_subject(input.plan)));
+  if (jobs.empty() || is_over(jobs.back().state) || owner_lives(jobs.back().owner))
+    return std::optional<Job>();
+  const nlohmann::json& parameters = jobs.back().parameters;
+  const bool same = parameters.value("asked", nlohmann::json()) == asked_for(input) &&
+                    parameters.value("kind", FailoverKind::production) == kind_of(input);
+  return same ? std::optional(jobs.back()) : std::nullopt;
+}
+
+Result<Job> perform_run(Session& session, Workplace& workplace, const FailoverInput& input) {
+  Catalog* catalog = TRY(workplace.catalog());
+  const auto plan = TRY(catalog->get<DrPlan>(input.plan));
+  const auto interrupted = TRY(interrupted_run(*catalog, input));
+  if (interrupted) {
+    session.output.say(fmt::format("Going on with {}, which was interrupted.", interrupted->id));
+    return resume_job(session, workplace, *interrupted, session.interrupted);
+  }
+  PlanFailoverRequest request;
+  request.plan = plan.name;
+  request.kind = kind_of(input);
+  request.datacenter_is_down = input.datacenter_is_down;
+  request.machines = TRY(machines_to_start(*catalog, plan, input));
+  request.asked = asked_for(input);
+  if (!input.as_of.empty()) {
+    const Time as_of = TRY(from_iso8601(input.as_of), "--as-of");
+    request.dr_copy_ids = TRY(make_copies(session, workplace, plan, request.machines, as_of));
+  }
+  return perform_job(session, workplace, JobKind::plan_failover, plan_subject(plan.name),
+                     parameters_of(request), Unfinished::cancel);
+}
+
+Result<> fail_over(Session& session, Workplace& workplace, const FailoverInput& input) {
+  const Job job = TRY(perform_run(session, workplace, input));
+  if (session.output.json) session.output.record(job);
+  tell(session, job);
+  return outcome(job);
 }
 
 void add_failover_start(CLI::App& noun, Session& session) {
   auto input = std::make_shared<FailoverInput>();
   CLI::App* verb =
-      add_verb(noun, "start", "Start the machines of a plan in the account", session,
-               [&session, input](Workplace& workplace) -> Result<> {
-                 Catalog* catalog = TRY(workplace.catalog());
-                 const auto plan = TRY(catalog->get<DrPlan>(input->plan));
-                 const auto machines = TRY(machines_of(plan, input->machines));
-                 Result<> first;
-                 for (const std::string& machine : machines) {
-                   FailoverRequest request{plan.name, machine,
-                                           input->test ? FailoverKind::test : FailoverKind::production,
-                                           input->datacenter_is_down};
-                   Result<> result = fail_over(session, workplace, request);
-                   if (!result.ok() && first.ok()) {
-                     first = about_one_of(machines.size(), machine, std::move(result).error());
-                   }
-                 }
-                 return first;
-               });
+      add_verb(noun, "start", "Start the machines of a plan in the account, as its steps say", session,
+               [&session, input](Workplace& workplace) { return fail_over(session, workplace, *input); });
   verb->add_option("plan", input->plan, "The DR plan")->required();
   verb->add_option("--machine", input->machines, "Only this machine; may be given many times");
+  verb->add_option(
+      "--as-of", input->as_of,
+      "From the recovery points of that time, 2026-11-26T02:30:00Z, instead of the DR copies: slower");
   verb->add_flag("--datacenter-is-down", input->datacenter_is_down,
                  "Do not ask the datacenter whether the machines still run there");
   verb->add_flag("--test", input->test, "A test: the machines of the datacenter go on, protection too");
+}
+
+Result<Job> unfinished_run(Catalog& catalog, const std::string& plan) {
+  const auto jobs = TRY(catalog.jobs_of(plan_subject(plan)));
+  if (!jobs.empty() && !is_over(jobs.back().state)) return jobs.back();
+  return error(ErrorCode::failed_precondition, "no failover of the plan {} is under way", plan);
+}
+
+void add_failover_approve(CLI::App& noun, Session& session) {
+  auto name = std::make_shared<std::string>();
+  add_verb(noun, "approve", "Let the step go on that waits for an approval", session,
+           [&session, name](Workplace& workplace) -> Result<> {
+             Catalog* catalog = TRY(workplace.catalog());
+             TRY(catalog->get<DrPlan>(*name));
+             const Job job = TRY(unfinished_run(*catalog, *name));
+             const auto steps = job.data.value("steps", nlohmann::json::object());
+             for (const auto& [step, state] : steps.items()) {
+               if (text(state, "state") != "waits for an approval") continue;
+               TRY(catalog->put(Approval{approval_id(job.id, step), workplace.clock().now()}));
+               session.output.say(fmt::format("Step '{}' of {} goes on.", step, *name));
+               return {};
+             }
+             return error(ErrorCode::failed_precondition, "no step of the plan {} waits for an approval",
+                          *name);
+           })
+      ->add_option("plan", *name, "The DR plan")
+      ->required();
 }
 
 Result<> end_failover(Session& session, Workplace& workplace, const Failover& failover) {
@@ -97,6 +207,8 @@ void add_failover_clean_up(CLI::App& noun, Session& session) {
            [&session, name](Workplace& workplace) -> Result<> {
              Catalog* catalog = TRY(workplace.catalog());
              TRY(catalog->get<DrPlan>(*name));
+             // Else it would go on with its next steps.
+             TRY(cancel_unfinished(session, workplace, JobKind::plan_failover, plan_subject(*name)));
              const auto failovers = TRY(catalog->list<Failover>());
              const auto unfinished = TRY(catalog->unfinished_jobs());
              const auto ledger = TRY(catalog->ledger());
@@ -111,74 +223,12 @@ void add_failover_clean_up(CLI::App& noun, Session& session) {
       ->required();
 }
 
-void add_job_show(CLI::App& noun, Session& session) {
-  auto id = std::make_shared<std::string>();
-  add_verb(noun, "show", "Show a job with its steps", session,
-           [&session, id](Workplace& workplace) -> Result<> {
-             Catalog* catalog = TRY(workplace.catalog());
-             session.output.record(TRY(catalog->job(JobId(*id))));
-             return {};
-           })
-      ->add_option("job", *id, "Its id")
-      ->required();
-}
-
-void add_job_cancel(CLI::App& noun, Session& session) {
-  auto id = std::make_shared<std::string>();
-  add_verb(noun, "cancel", "Cancel a job; what it made is removed", session,
-           [&session, id](Workplace& workplace) -> Result<> {
-             Catalog* catalog = TRY(workplace.catalog());
-             TRY(catalog->request_cancel(JobId(*id)));
-             const Job job = TRY(catalog->job(JobId(*id)));
-             session.output.say(owner_lives(job.owner)
-                                    ? "The job is told to stop."
-                                    : "Its process is gone; 'rekindle job resume' removes what it made.");
-             return {};
-           })
-      ->add_option("job", *id, "Its id")
-      ->required();
-}
-
-void add_job_ledger(CLI::App& noun, Session& session) {
-  auto all = std::make_shared<bool>(false);
-  add_verb(noun, "ledger", "List what was made at the sites, and who uses it", session,
-           [&session, all](Workplace& workplace) -> Result<> {
-             Catalog* catalog = TRY(workplace.catalog());
-             const auto entries = TRY(catalog->ledger(*all));
-             std::vector<nlohmann::json> bodies;
-             for (const LedgerEntry& entry : entries) bodies.emplace_back(entry);
-             session.output.records(bodies, {{"kind", "KIND"},
-                                             {"site", "SITE"},
-                                             {"object_id", "OBJECT"},
-                                             {"state", "STATE"},
-                                             {"in_use_by", "USED BY"},
-                                             {"job_id", "MADE BY"}});
-             return {};
-           })
-      ->add_flag("--all", *all, "Also what is gone again");
-}
-
-void add_job_resume(CLI::App& noun, Session& session) {
-  add_verb(noun, "resume", "Finish, or clean up after, jobs whose process is gone", session,
-           [&session](Workplace& workplace) -> Result<> {
-             const auto jobs = TRY(resume_all(session, workplace));
-             std::vector<nlohmann::json> bodies;
-             for (const Job& job : jobs) {
-               bodies.emplace_back(job);
-               session.output.say(fmt::format("{} {} of {}: {}{}", word(job.kind), job.id, job.subject,
-                                              word(job.state), job.error.empty() ? "" : ": " + job.error));
-             }
-             if (session.output.json) session.output.records(bodies, {});
-             if (jobs.empty()) session.output.say("No job was interrupted.");
-             return {};
-           });
-}
-
 }  // namespace
 
 void add_failover_commands(CLI::App& root, Session& session) {
   CLI::App* noun = root.add_subcommand("failover", "Machines started in the account");
   add_failover_start(*noun, session);
+  add_failover_approve(*noun, session);
   add_list_verb<Failover>(*noun, session, "List the failovers",
                           {{"id", "FAILOVER"},
                            {"machine", "MACHINE"},
@@ -189,28 +239,6 @@ void add_failover_commands(CLI::App& root, Session& session) {
                            {"public_ip", "PUBLIC IP"},
                            {"recovery_point_time", "DATA OF"}});
   add_failover_clean_up(*noun, session);
-}
-
-void add_job_commands(CLI::App& root, Session& session) {
-  CLI::App* noun = root.add_subcommand("job", "What runs and ran");
-  add_verb(*noun, "list", "List the jobs", session, [&session](Workplace& workplace) -> Result<> {
-    Catalog* catalog = TRY(workplace.catalog());
-    const auto jobs = TRY(catalog->jobs());
-    std::vector<nlohmann::json> bodies;
-    for (const Job& job : jobs) bodies.emplace_back(job);
-    session.output.records(bodies, {{"id", "JOB"},
-                                    {"kind", "KIND"},
-                                    {"subject", "MACHINE"},
-                                    {"state", "STATE"},
-                                    {"step", "STEP"},
-                                    {"created", "CREATED"},
-                                    {"error", "ERROR"}});
-    return {};
-  });
-  add_job_show(*noun, session);
-  add_job_cancel(*noun, session);
-  add_job_resume(*noun, session);
-  add_job_ledger(*noun, session);
 }
 
 }  // namespace rekindle

@@ -4,14 +4,21 @@
 
 #include "base/log.h"
 #include "cli/progress_line.h"
+#include "cli/step_lines.h"
 #include "jobs/sweep.h"
 #include "protect/backup.h"
 #include "protect/replicate.h"
 #include "recover/failover.h"
+#include "recover/plan_failover.h"
 
 namespace rekindle {
 
-JobProcedure procedure_of(JobKind kind, Workplace& workplace) {
+namespace {
+Result<Job> run_failover(Session& session, Workplace& workplace, const FailoverRequest& request,
+                         std::stop_token stop);
+}  // namespace
+
+JobProcedure procedure_of(JobKind kind, Session& session, Workplace& workplace) {
   switch (kind) {
     case JobKind::backup:
       return backup_procedure(workplace.sites(), workplace.vaults());
@@ -23,18 +30,35 @@ JobProcedure procedure_of(JobKind kind, Workplace& workplace) {
            [&workplace](const std::string& machine) { return workplace.power_at_datacenter(machine); }});
     case JobKind::failover_cleanup:
       return failover_cleanup_procedure(workplace.sites());
+    case JobKind::plan_failover:
+      return plan_failover_procedure(
+          [&session, &workplace](const FailoverRequest& request, std::stop_token stop) {
+            return run_failover(session, workplace, request, std::move(stop));
+          },
+          workplace.sites());
   }
   CHECK(false);
 }
 
 namespace {
 
+// Failovers run side by side: a line each. Others have the terminal to themselves.
+std::unique_ptr<JobObserver> observer_of(JobKind kind, Session& session, Workplace& workplace) {
+  if (kind == JobKind::plan_failover) return std::make_unique<JobObserver>();
+  if (kind == JobKind::failover) return std::make_unique<StepLines>(session.output.json);
+  return std::make_unique<ProgressLine>(workplace.clock(), session.output.json);
+}
+
+}  // namespace
+
 Result<Job> resume_job(Session& session, Workplace& workplace, const Job& job, std::stop_token stop) {
   Catalog* catalog = TRY(workplace.catalog());
-  ProgressLine line(workplace.clock(), session.output.json);
-  JobRunner runner(*catalog, workplace.clock(), workplace.random(), line);
-  return runner.resume(procedure_of(job.kind, workplace), job.id, std::move(stop));
+  const auto observer = observer_of(job.kind, session, workplace);
+  JobRunner runner(*catalog, workplace.clock(), workplace.random(), *observer);
+  return runner.resume(procedure_of(job.kind, session, workplace), job.id, std::move(stop));
 }
+
+namespace {
 
 // Asks a living process to cancel its job, and waits until it has.
 Result<> cancel_living(Workplace& workplace, const Job& job) {
@@ -54,7 +78,7 @@ Result<> cancel_living(Workplace& workplace, const Job& job) {
 bool serves(const Job& finished, JobKind kind, const nlohmann::json& parameters) {
   return finished.state == JobState::succeeded && finished.kind == kind &&
          finished.parameters == parameters &&
-         (kind == JobKind::failover || kind == JobKind::failover_cleanup);
+         (kind == JobKind::failover || kind == JobKind::failover_cleanup || kind == JobKind::plan_failover);
 }
 
 // Returns the interrupted job that did, when finished, what is wanted.
@@ -71,8 +95,8 @@ Result<std::optional<Job>> clear_the_way(Session& session, Workplace& workplace,
       cancelled.request_stop();
     }
     // Nobody wants a failover of yesterday any more, but the one who asks for it again.
-    if (job.kind == JobKind::failover && (kind != job.kind || parameters != job.parameters))
-      cancelled.request_stop();
+    const bool starts_machines = job.kind == JobKind::failover || job.kind == JobKind::plan_failover;
+    if (starts_machines && (kind != job.kind || parameters != job.parameters)) cancelled.request_stop();
     const Job now = TRY(catalog->job(job.id));
     if (is_over(now.state) || owner_lives(now.owner)) continue;  // create_job refuses with the reason
     session.output.say(
@@ -92,21 +116,71 @@ Result<Job> perform_job(Session& session, Workplace& workplace, JobKind kind, co
   Catalog* catalog = TRY(workplace.catalog());
   auto served = TRY(clear_the_way(session, workplace, kind, subject, parameters, unfinished));
   if (served) return *std::move(served);
-  ProgressLine line(workplace.clock(), session.output.json);
-  JobRunner runner(*catalog, workplace.clock(), workplace.random(), line);
-  return runner.start(procedure_of(kind, workplace), subject, std::move(parameters), session.interrupted);
+  const auto observer = observer_of(kind, session, workplace);
+  JobRunner runner(*catalog, workplace.clock(), workplace.random(), *observer);
+  return runner.start(procedure_of(kind, session, workplace), subject, std::move(parameters),
+                      session.interrupted);
 }
 
-Result<std::vector<Job>> resume_all(Session& session, Workplace& workplace) {
+namespace {
+
+// One machine of a plan: its job of this run if there was one, whatever came of it; else a new one, after
+// what was interrupted and is not of this run was cleared away.
+Result<Job> run_failover(Session& session, Workplace& workplace, const FailoverRequest& request,
+                         std::stop_token stop) {
+  Catalog* catalog = TRY(workplace.catalog());
+  const nlohmann::json parameters = parameters_of(request);
+  const auto jobs = TRY(catalog->jobs_of(request.machine));
+  for (auto job = jobs.rbegin(); job != jobs.rend(); ++job) {
+    if (job->kind != JobKind::failover || job->parameters != parameters) continue;
+    return is_over(job->state) ? Result<Job>(*job) : resume_job(session, workplace, *job, std::move(stop));
+  }
+  Session own = session;
+  own.interrupted = std::move(stop);
+  return perform_job(own, workplace, JobKind::failover, request.machine, parameters, Unfinished::cancel);
+}
+
+}  // namespace
+
+bool may_go_on_unasked(JobKind kind) {
+  return kind != JobKind::failover && kind != JobKind::plan_failover;
+}
+
+Result<std::vector<Job>> resume_all(Session& session, Workplace& workplace, Resume which) {
   Catalog* catalog = TRY(workplace.catalog());
   const auto jobs = TRY(catalog->unfinished_jobs());
   std::vector<Job> finished;
+  Result<> first;
   for (const Job& job : jobs) {
-    if (owner_lives(job.owner)) continue;
-    finished.push_back(TRY(resume_job(session, workplace, job, session.interrupted)));
+    if (which == Resume::unasked && !may_go_on_unasked(job.kind)) continue;
+    // A plan's failover may have finished those of its machines meanwhile.
+    const Job now = TRY(catalog->job(job.id));
+    if (is_over(now.state) || owner_lives(now.owner)) continue;
+    Result<Job> resumed = resume_job(session, workplace, now, session.interrupted);
+    if (resumed.ok()) {
+      finished.push_back(*resumed);
+    } else if (first.ok()) {
+      first = std::move(resumed).error().context("{} {} of {}", word(now.kind), now.id, now.subject);
+    }
   }
   TRY(sweep_finished_jobs(*catalog, workplace.sites(), workplace.clock(), ""));
+  if (!first.ok()) return first.error();
   return finished;
+}
+
+Result<> cancel_unfinished(Session& session, Workplace& workplace, JobKind kind, const std::string& subject) {
+  Catalog* catalog = TRY(workplace.catalog());
+  const auto jobs = TRY(catalog->unfinished_jobs());
+  for (const Job& job : jobs) {
+    if (job.kind != kind || job.subject != subject) continue;
+    if (owner_lives(job.owner)) TRY(cancel_living(workplace, job));
+    const Job now = TRY(catalog->job(job.id));
+    if (is_over(now.state)) continue;
+    std::stop_source cancelled;
+    cancelled.request_stop();
+    TRY(resume_job(session, workplace, now, cancelled.get_token()));
+  }
+  return {};
 }
 
 Error about_one_of(std::size_t machines, const std::string& machine, Error why) {

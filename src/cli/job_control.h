@@ -9,8 +9,8 @@
 
 namespace rekindle {
 
-// The table of a kind of job, with this workplace's sites.
-JobProcedure procedure_of(JobKind kind, Workplace& workplace);
+// The table of a kind of job, with this workplace's sites. Both outlive it.
+JobProcedure procedure_of(JobKind kind, Session& session, Workplace& workplace);
 
 enum class Unfinished {
   finish,  // a dead process's job of the machine is finished first; a living one's is an error
@@ -21,9 +21,22 @@ enum class Unfinished {
 Result<Job> perform_job(Session& session, Workplace& workplace, JobKind kind, const std::string& subject,
                         nlohmann::json parameters, Unfinished unfinished);
 
+// Finishes, or cleans up after, a job whose process is gone.
+Result<Job> resume_job(Session& session, Workplace& workplace, const Job& job, std::stop_token stop);
+
+// Whether a job that was interrupted may be gone on with unasked: machines are started only when somebody
+// wants it now.
+bool may_go_on_unasked(JobKind kind);
+
+enum class Resume { everything, unasked };
+
 // Finishes, or cleans up after, every job whose process is gone; then removes what finished jobs left at
-// sites that can be reached now. Returns the jobs.
-Result<std::vector<Job>> resume_all(Session& session, Workplace& workplace);
+// sites that can be reached now. Goes on after an error, and returns the first; else the jobs.
+Result<std::vector<Job>> resume_all(Session& session, Workplace& workplace, Resume which);
+
+// Ends the unfinished jobs of this subject and kind: those of living processes are told to stop and waited
+// for, those of dead ones are cleaned up after.
+Result<> cancel_unfinished(Session& session, Workplace& workplace, JobKind kind, const std::string& subject);
 
 // Says which machine an error is about, where there were several.
 Error about_one_of(std::size_t machines, const std::string& machine, Error why);

@@ -80,8 +80,10 @@ Result<> check_machines(Workplace& workplace, const BackupPolicy& policy) {
 
 void add_policy_create(CLI::App& noun, Session& session) {
   auto policy = std::make_shared<BackupPolicy>();
+  auto schedule = std::make_shared<std::string>("manual");
   CLI::App* verb = add_verb(noun, "create", "Say which machines are backed up into which vault", session,
-                            [&session, policy](Workplace& workplace) -> Result<> {
+                            [&session, policy, schedule](Workplace& workplace) -> Result<> {
+                              policy->schedule = TRY(parse_schedule(*schedule), "--schedule");
                               Catalog* catalog = TRY(workplace.catalog());
                               TRY(catalog->get<Datacenter>(policy->datacenter));
                               TRY(catalog->get<VaultSettings>(policy->vault));
@@ -96,6 +98,10 @@ void add_policy_create(CLI::App& noun, Session& session) {
   verb->add_option("--datacenter", policy->datacenter, "Where the machines run")->required();
   verb->add_option("--vault", policy->vault, "Where their recovery points go")->required();
   verb->add_option("--machine", policy->machines, "A machine; may be given many times")->required();
+  verb->add_option("--schedule", *schedule,
+                   "When 'rekindle serve' backs them up: \"every 15m\", hourly, \"daily 02:30\", \"every 1h "
+                   "22:00-06:00\"")
+      ->capture_default_str();
   add_retention_options(*verb, policy->retention);
 }
 
@@ -118,9 +124,12 @@ void add_machine_commands(CLI::App& root, Session& session) {
 void add_policy_commands(CLI::App& root, Session& session) {
   CLI::App* noun = root.add_subcommand("policy", "Backup policies");
   add_policy_create(*noun, session);
-  add_list_verb<BackupPolicy>(
-      *noun, session, "List them",
-      {{"name", "NAME"}, {"datacenter", "DATACENTER"}, {"vault", "VAULT"}, {"machines", "MACHINES"}});
+  add_list_verb<BackupPolicy>(*noun, session, "List them",
+                              {{"name", "NAME"},
+                               {"datacenter", "DATACENTER"},
+                               {"vault", "VAULT"},
+                               {"schedule", "SCHEDULE"},
+                               {"machines", "MACHINES"}});
   add_show_verb<BackupPolicy>(*noun, session, "Show one");
   add_remove_verb<BackupPolicy>(*noun, session, "Forget one; its recovery points stay");
 }

@@ -13,7 +13,10 @@ namespace {
 struct PlanInput {
   DrPlan plan;
   std::vector<std::string> machines;
-  FailoverSettings settings;
+  std::string replicate = "after-backup";
+  std::string workflow = "ebs-snapshot";
+  std::string convert = "ahead";
+  std::string write = "direct";
   std::vector<std::string> tags;         // NAME=VALUE
   std::vector<std::string> private_ips;  // MACHINE=ADDRESS, or one address for a plan of one machine
 };
@@ -28,12 +31,15 @@ Result<std::pair<std::string, std::string>> split_pair(const std::string& text, 
 
 Result<DrPlan> plan_of(const PlanInput& input) {
   DrPlan plan = input.plan;
-  FailoverSettings settings = input.settings;
-  for (const std::string& tag : input.tags) settings.tags.insert(TRY(split_pair(tag, "NAME=VALUE")));
-  for (const std::string& machine : input.machines) plan.machines.push_back({machine, settings});
+  plan.replicate = TRY(parse_schedule(input.replicate), "--replicate");
+  plan.workflow = nlohmann::json(input.workflow).get<DrWorkflow>();
+  plan.convert = nlohmann::json(input.convert).get<ConvertWhen>();
+  plan.write = nlohmann::json(input.write).get<ImageWriting>();
+  for (const std::string& tag : input.tags) plan.production.tags.insert(TRY(split_pair(tag, "NAME=VALUE")));
+  for (const std::string& machine : input.machines) plan.machines.push_back({machine, {}, {}});
   for (const std::string& text : input.private_ips) {
     if (text.find('=') == std::string::npos && plan.machines.size() == 1) {
-      plan.machines[0].settings.private_ip = text;
+      plan.machines[0].production.private_ip = text;
       continue;
     }
     const auto [machine, address] = TRY(split_pair(text, "MACHINE=ADDRESS"));
@@ -44,10 +50,13 @@ Result<DrPlan> plan_of(const PlanInput& input) {
       return error(ErrorCode::invalid_argument, "--private-ip names {}, which the plan does not hold",
                    machine);
     }
-    found->settings.private_ip = address;
+    found->production.private_ip = address;
   }
+  TRY(check_plan(plan));
   return plan;
 }
+
+}  // namespace
 
 Result<> check_machines(Catalog& catalog, const DrPlan& plan) {
   std::set<std::string> known;
@@ -62,6 +71,8 @@ Result<> check_machines(Catalog& catalog, const DrPlan& plan) {
   }
   return {};
 }
+
+namespace {
 
 void add_plan_create(CLI::App& noun, Session& session) {
   auto input = std::make_shared<PlanInput>();
@@ -82,15 +93,27 @@ void add_plan_create(CLI::App& noun, Session& session) {
   verb->add_option("name", input->plan.name, "How you call it")->required();
   verb->add_option("--account", input->plan.account, "The AWS account")->required();
   verb->add_option("--machine", input->machines, "A machine; may be given many times")->required();
-  verb->add_option("--subnet", input->settings.subnet_id, "Subnet of the instances")->required();
-  verb->add_option("--security-group", input->settings.security_group_ids,
+  verb->add_option("--subnet", input->plan.production.subnet_id, "Subnet of the instances")->required();
+  verb->add_option("--security-group", input->plan.production.security_group_ids,
                    "Security group; may be given many times")
       ->required();
-  verb->add_option("--instance-type", input->settings.instance_type, "t3.small, ...")->required();
+  verb->add_option("--instance-type", input->plan.production.instance_type, "t3.small, ...")->required();
   verb->add_option("--private-ip", input->private_ips, "ADDRESS, or MACHINE=ADDRESS; else any free one");
   verb->add_option("--tag", input->tags, "NAME=VALUE for instances and volumes; may be given many times");
-  verb->add_option("--health-check", input->settings.health_check,
+  verb->add_option("--health-check", input->plan.production.health_check,
                    "URL that answers when the service works; {private_ip} and {public_ip} are filled in");
+  verb->add_option("--replicate", input->replicate,
+                   "When DR copies are updated: after-backup, \"every 15m\", ...")
+      ->capture_default_str();
+  verb->add_option("--workflow", input->workflow, "What is kept ready: snapshots, or an AMI")
+      ->check(CLI::IsMember({"ebs-snapshot", "ami"}))
+      ->capture_default_str();
+  verb->add_option("--convert", input->convert, "When the boot disk gets EC2's drivers")
+      ->check(CLI::IsMember({"ahead", "at-failover"}))
+      ->capture_default_str();
+  verb->add_option("--write", input->write, "By the EBS direct APIs, or through volumes at the AWS proxy")
+      ->check(CLI::IsMember({"direct", "volume"}))
+      ->capture_default_str();
   verb->add_option("--health-check-seconds", input->plan.health_check_seconds, "How long it may take")
       ->capture_default_str();
 }
@@ -121,6 +144,8 @@ Result<> refuse_while_it_holds_something(Catalog& catalog, const std::string& na
 void add_plan_commands(CLI::App& root, Session& session) {
   CLI::App* noun = root.add_subcommand("plan", "DR plans");
   add_plan_create(*noun, session);
+  add_plan_file_verbs(*noun, session);
+  add_plan_check(*noun, session);
   add_list_verb<DrPlan>(*noun, session, "List them", {{"name", "NAME"}, {"account", "ACCOUNT"}});
   add_show_verb<DrPlan>(*noun, session, "Show one");
   add_remove_verb<DrPlan>(*noun, session, "Forget one", refuse_while_it_holds_something);

@@ -3,8 +3,10 @@
 
 #include "base/bytes.h"
 #include "cli/job_control.h"
+#include "cli/protect_work.h"
 #include "jobs/sweep.h"
 #include "protect/backup.h"
+#include "protect/copy_records.h"
 #include "protect/replicate.h"
 
 namespace rekindle {
@@ -38,45 +40,6 @@ Result<BackupPolicy> policy_of(const std::vector<BackupPolicy>& policies, const 
   return error(ErrorCode::not_found,
                "no policy holds the machine '{}'; they hold: {}; make one with 'rekindle policy create'",
                machine, held.empty() ? "none" : fmt::format("{}", fmt::join(held, ", ")));
-}
-
-// By the id it had when it was first backed up, so that a renamed machine stays the same one; else by its
-// name now.
-Result<MachineId> find_machine_id(Workplace& workplace, const BackupPolicy& policy, const std::string& name) {
-  Catalog* catalog = TRY(workplace.catalog());
-  const auto known = catalog->get<ProtectedMachine>(name);
-  SnapshotSource* site = TRY(workplace.sites().datacenter(policy.datacenter));
-  if (known.ok() && known->datacenter == policy.datacenter) {
-    const auto same = site->machine(known->id);
-    if (same.ok()) return known->id;
-    if (same.error().code() != ErrorCode::not_found) return same.error();
-    // Gone; it may have been made anew under its name.
-  }
-  const auto machines = TRY(site->machines());
-  for (const Machine& machine : machines) {
-    if (machine.name == name || machine.id.str() == name) return machine.id;
-  }
-  return no_such_machine(policy.datacenter, name, machines);
-}
-
-Result<> back_up(Session& session, Workplace& workplace, const BackupPolicy& policy,
-                 const std::string& machine, bool full) {
-  BackupRequest request;
-  request.datacenter = policy.datacenter;
-  request.vault = policy.vault;
-  request.machine = machine;
-  request.full = full;
-  request.machine_id = TRY(find_machine_id(workplace, policy, machine));
-  const Job job = TRY(
-      perform_job(session, workplace, JobKind::backup, machine, parameters_of(request), Unfinished::finish));
-  if (session.output.json) session.output.record(job);
-  TRY(outcome(job));
-  const auto point = job.data.at("point").get<RecoveryPoint>();
-  session.output.say(
-      fmt::format("{}: {} backup in {}: {} read, {} added to the vault. Recovery point {} of {}.", machine,
-                  point.full ? "full" : "incremental", duration_of(job), human_bytes(point.bytes_read),
-                  human_bytes(point.bytes_stored), point.id, to_iso8601(point.time)));
-  return {};
 }
 
 // All are tried; the first error is returned.
@@ -114,27 +77,6 @@ void add_backup_run(CLI::App& noun, Session& session) {
   verb->add_flag("--full", input->full, "Read everything, whatever is tracked");
 }
 
-Result<> replicate(Session& session, Workplace& workplace, const DrPlan& plan, const std::string& machine) {
-  const ReplicateRequest request{plan.name, machine};
-  const Job job = TRY(perform_job(session, workplace, JobKind::replicate, machine, parameters_of(request),
-                                  Unfinished::finish));
-  if (session.output.json) session.output.record(job);
-  TRY(outcome(job));
-  if (job.data.value("up_to_date", false)) {
-    session.output.say(fmt::format("{}: its DR copy is up to date.", machine));
-    return {};
-  }
-  const auto copy = job.data.at("copy").get<DrCopy>();
-  std::uint64_t blocks = 0;
-  for (std::size_t i = 0; i < copy.disks.size(); ++i) {
-    blocks += job.data.value(fmt::format("blocks_put_{}", i), std::uint64_t{0});
-  }
-  session.output.say(fmt::format("{}: DR copy of {} in {}: {} written and read back.", machine,
-                                 to_iso8601(copy.recovery_point_time), duration_of(job),
-                                 human_bytes(blocks * image_block_bytes)));
-  return {};
-}
-
 void add_replicate_run(CLI::App& noun, Session& session) {
   auto name = std::make_shared<std::string>();
   add_verb(noun, "run", "Bring a plan's DR copies up to the newest recovery points", session,
@@ -151,29 +93,13 @@ void add_replicate_run(CLI::App& noun, Session& session) {
       ->required();
 }
 
-// The images of the copy are used by nobody from here on; this sweep, or any later one, removes them.
-Result<> forget_copy(Catalog& catalog, const DrCopy& copy) {
-  return catalog.transaction([&]() -> Result<> {
-    const auto unfinished = TRY(catalog.unfinished_jobs());
-    for (const Job& job : unfinished) {
-      if (job.subject == copy.machine && side_of(job.kind) == "account") {
-        return error(ErrorCode::failed_precondition,
-                     "{} {} of {} is not finished; follow it with 'rekindle job show {}'", word(job.kind),
-                     job.id, job.subject, job.id);
-      }
-    }
-    TRY(catalog.release_uses("dr_copy:" + copy.id));
-    return catalog.remove<DrCopy>(copy.id);
-  });
-}
-
 void add_replicate_clean_up(CLI::App& noun, Session& session) {
   auto name = std::make_shared<std::string>();
   add_verb(noun, "clean-up", "Remove the DR copies of a plan from the account", session,
            [&session, name](Workplace& workplace) -> Result<> {
              Catalog* catalog = TRY(workplace.catalog());
              const auto plan = TRY(catalog->get<DrPlan>(*name));
-             TRY(resume_all(session, workplace));
+             TRY(resume_all(session, workplace, Resume::unasked));
              const auto copies = TRY(catalog->list<DrCopy>());
              for (const DrCopy& copy : copies) {
                if (copy.plan == *name) TRY(forget_copy(*catalog, copy));

@@ -99,6 +99,14 @@ void add_account_add(CLI::App& noun, Session& session) {
                                        "Act in this role: arn:aws:iam::...:role/...");
   verb->add_option("--external-id", input->external_id, "What the role's trust policy asks for")->needs(role);
   verb->add_option("--endpoint", input->settings.endpoint, "Another endpoint than AWS's own");
+  verb->add_option("--ebs-puts-per-second", input->settings.image_puts_per_second,
+                   "The account's quota of PutSnapshotBlock (Service Quotas, L-AFAE1BE8); else AWS's default")
+      ->check(CLI::Range(1, 100000));
+  CLI::Option* proxy = verb->add_option("--proxy-instance-id", input->settings.proxy_instance_id,
+                                        "The EC2 instance that this runs on, for plans that write volumes");
+  verb->add_option("--proxy-device-path", input->settings.proxy_device_path,
+                   "Where its volumes appear, with {volume} or {device}; else where EC2 has them")
+      ->needs(proxy);
 }
 
 }  // namespace
@@ -119,6 +127,7 @@ void add_datacenter_commands(CLI::App& root, Session& session) {
 void add_account_commands(CLI::App& root, Session& session) {
   CLI::App* noun = root.add_subcommand("account", "AWS accounts");
   add_account_add(*noun, session);
+  add_account_care_verbs(*noun, session);
   add_list_verb<Account>(*noun, session, "List them",
                          {{"name", "NAME"},
                           {"region", "REGION"},

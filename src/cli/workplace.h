@@ -1,7 +1,9 @@
 // What the commands work with. src/app builds it; it alone knows which implementations are used.
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -37,6 +39,10 @@ class Workplace {
   virtual Result<> prepare_vault(const VaultSettings& vault) = 0;
   // Brings back what somebody hid in a vault on S3; says what was done.
   virtual Result<std::string> restore_hidden(const std::string& vault) = 0;
+  // The IAM policy that the account's user or role needs; `options` as rekindle account policy has them.
+  virtual nlohmann::json iam_policy(const std::string& region, const std::vector<std::string>& kms_keys,
+                                    const std::vector<std::string>& passed_roles,
+                                    const std::vector<std::string>& vault_buckets) = 0;
   // Whether the machine runs in its datacenter; an error when that cannot be asked. Answers within a few
   // seconds.
   virtual Result<PowerState> power_at_datacenter(const std::string& machine) = 0;

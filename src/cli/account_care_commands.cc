@@ -1,0 +1,150 @@
+// account policy, account audit: what Rekindle may do in an account, and what of it is there.
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+
+#include "cli/commands.h"
+#include "jobs/audit.h"
+#include "jobs/sweep.h"
+
+namespace rekindle {
+
+namespace {
+
+struct PolicyInput {
+  std::string account;
+  std::vector<std::string> kms_keys;
+  std::vector<std::string> passed_roles;
+  std::vector<std::string> vault_buckets;
+};
+
+// s3://bucket/prefix -> bucket
+std::string bucket_of(const std::string& url) {
+  const std::string rest = url.substr(std::string_view("s3://").size());
+  return rest.substr(0, rest.find('/'));
+}
+
+Result<> print_policy(Session& session, Workplace& workplace, const PolicyInput& input) {
+  std::string region = "*";
+  std::vector<std::string> buckets = input.vault_buckets;
+  if (!input.account.empty()) {  // else nothing of this home is needed, nor made
+    Catalog* catalog = TRY(workplace.catalog());
+    region = TRY(catalog->get<Account>(input.account)).region;
+    const auto vaults = TRY(catalog->list<VaultSettings>());
+    for (const VaultSettings& vault : vaults) {
+      if (vault.account == input.account) buckets.push_back(bucket_of(vault.s3));
+    }
+  }
+  const nlohmann::json policy = workplace.iam_policy(region, input.kms_keys, input.passed_roles, buckets);
+  std::puts(policy.dump(session.output.json ? -1 : 2).c_str());
+  return {};
+}
+
+void add_account_policy(CLI::App& noun, Session& session) {
+  auto input = std::make_shared<PolicyInput>();
+  CLI::App* verb = add_verb(
+      noun, "policy", "Print the IAM policy that Rekindle needs in an account, and nothing more", session,
+      [&session, input](Workplace& workplace) { return print_policy(session, workplace, *input); });
+  verb->add_option("name", input->account, "The account, for its region and its vaults; else for any region");
+  verb->add_option("--kms-key", input->kms_keys,
+                   "ARN of a key of encrypted volumes; may be given many times");
+  verb->add_option("--vault-bucket", input->vault_buckets,
+                   "An S3 bucket that holds a vault, beside those of the account; may be given many times");
+  verb->add_option("--pass-role", input->passed_roles,
+                   "ARN of a role that a plan gives to instances; may be given many times");
+}
+
+struct AuditInput {
+  std::string account;
+  bool remove = false;
+  bool yes = false;
+};
+
+std::string_view word_of(OwnedState state) {
+  switch (state) {
+    case OwnedState::used:
+      return "in use";
+    case OwnedState::working:
+      return "of a job under way";
+    case OwnedState::waiting:
+      return "to be removed";
+    case OwnedState::orphan:
+      return "ORPHAN";
+  }
+  return "ORPHAN";
+}
+
+std::vector<nlohmann::json> shown(const Audit& audit) {
+  std::vector<nlohmann::json> rows;
+  for (const AuditedObject& one : audit.objects) {
+    rows.push_back({{"kind", one.object.kind},
+                    {"id", one.object.id},
+                    {"state", std::string(word_of(one.state))},
+                    {"used_by", one.used_by},
+                    {"token", one.object.token}});
+  }
+  for (const LedgerEntry& entry : audit.lost) {
+    rows.push_back({{"kind", entry.kind},
+                    {"id", entry.object_id},
+                    {"state", "LOST"},
+                    {"used_by", entry.in_use_by},
+                    {"token", entry.token}});
+  }
+  return rows;
+}
+
+bool confirmed(std::size_t orphans) {
+  fmt::print(stderr, "Remove {} orphans for good? Type yes: ", orphans);
+  std::fflush(stderr);
+  std::string answer;
+  return std::getline(std::cin, answer) && answer == "yes";
+}
+
+Result<> clear(Session& session, Workplace& workplace, const AuditInput& input, const Audit& audit) {
+  if (!input.yes && (::isatty(STDIN_FILENO) != 1 || !confirmed(audit.orphans())))
+    return error(ErrorCode::cancelled, "nothing was removed; say --yes where there is no terminal to ask at");
+  RecoveryTarget* site = TRY(workplace.sites().account(input.account));
+  TRY(remove_orphans(*site, workplace.clock(), audit));
+  session.output.say(fmt::format("{} orphans are gone.", audit.orphans()));
+  return {};
+}
+
+Result<> audit(Session& session, Workplace& workplace, const AuditInput& input) {
+  Catalog* catalog = TRY(workplace.catalog());
+  TRY(catalog->get<Account>(input.account));
+  RecoveryTarget* site = TRY(workplace.sites().account(input.account));
+  // What earlier jobs could not reach is no orphan: it goes now.
+  TRY(sweep_finished_jobs(*catalog, workplace.sites(), workplace.clock(), input.account));
+  const Audit found = TRY(audit_account(*catalog, *site, input.account));
+  session.output.records(shown(found),
+                         {{"kind", "KIND"}, {"id", "OBJECT"}, {"state", "STATE"}, {"used_by", "USED BY"}});
+  session.output.say(fmt::format("{} objects of ours, {} orphans, {} lost.", found.objects.size(),
+                                 found.orphans(), found.lost.size()));
+  if (input.remove && found.orphans() > 0) return clear(session, workplace, input, found);
+  if (found.orphans() == 0 && found.lost.empty()) return {};
+  return error(ErrorCode::failed_precondition, "{}",
+               found.orphans() > 0
+                   ? "the account holds what nothing lists; remove it with --remove"
+                   : "something that is in use is not in the account any more; DR copies are made "
+                     "anew with 'rekindle replicate run'");
+}
+
+void add_account_audit(CLI::App& noun, Session& session) {
+  auto input = std::make_shared<AuditInput>();
+  CLI::App* verb =
+      add_verb(noun, "audit", "Prove that the account holds nothing of ours that is not listed", session,
+               [&session, input](Workplace& workplace) { return audit(session, workplace, *input); });
+  verb->add_option("name", input->account, "The account")->required();
+  verb->add_flag("--remove", input->remove, "Remove the orphans, after asking");
+  verb->add_flag("--yes", input->yes, "Do not ask");
+}
+
+}  // namespace
+
+void add_account_care_verbs(CLI::App& noun, Session& session) {
+  add_account_policy(noun, session);
+  add_account_audit(noun, session);
+}
+
+}  // namespace rekindle

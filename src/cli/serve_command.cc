@@ -1,0 +1,137 @@
+// serve: the daemon that keeps the schedules of backup policies and DR plans.
+#include <functional>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "base/log.h"
+#include "cli/job_control.h"
+#include "cli/protect_work.h"
+#include "protect/due_work.h"
+
+namespace rekindle {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+struct ServeInput {
+  int parallel = 4;
+  bool once = false;
+};
+
+constexpr std::chrono::minutes retry_after{5};
+
+// Performs what is due and what others left behind, so many at a time, and never two for one machine and
+// side.
+class Daemon {
+ public:
+  Daemon(Session& session, Workplace& workplace, int parallel)
+      : session_(session), workplace_(workplace), parallel_(static_cast<std::size_t>(parallel)) {}
+
+  // Starts what is due and was not started yet. Returns how much is under way.
+  Result<std::size_t> look() {
+    Catalog* catalog = TRY(workplace_.catalog());
+    const auto unfinished = TRY(catalog->unfinished_jobs());
+    const auto due = TRY(due_work(*catalog, workplace_.clock().now()));
+    const std::lock_guard lock(mutex_);
+    forget_finished();
+    for (const Job& job : unfinished) {
+      if (!may_go_on_unasked(job.kind) || owner_lives(job.owner)) continue;
+      start(std::string(side_of(job.kind)) + " " + job.subject, job.subject, [this, job]() -> Result<> {
+        return outcome(TRY(resume_job(session_, workplace_, job, session_.interrupted)));
+      });
+    }
+    for (const DueWork& work : due) {
+      start(std::string(side_of(work.kind)) + " " + work.machine, work.machine,
+            [this, work] { return perform(work); });
+    }
+    return running_.size();
+  }
+
+  bool idle() {
+    const std::lock_guard lock(mutex_);
+    forget_finished();
+    return running_.empty();
+  }
+
+ private:
+  // Under the mutex. What failed a moment ago waits: a datacenter that is down is not asked every second, and
+  // the others have their turn.
+  void start(const std::string& key, const std::string& machine, std::function<Result<>()> work) {
+    if (running_.size() >= parallel_ || running_.contains(key) || session_.interrupted.stop_requested())
+      return;
+    const auto failed = failed_.find(key);
+    if (failed != failed_.end() && workplace_.clock().now() - failed->second < retry_after) return;
+    running_.emplace(key, std::jthread([this, key, machine, work = std::move(work)] {
+                       const Result<> done = work();
+                       if (!done.ok()) log::error("{}: {}", machine, done.error().message());
+                       const std::lock_guard lock(mutex_);
+                       failed_.erase(key);
+                       if (!done.ok()) failed_[key] = workplace_.clock().now();
+                       finished_.insert(key);
+                     }));
+  }
+
+  void forget_finished() {
+    for (const std::string& key : finished_) running_.erase(key);
+    finished_.clear();
+  }
+
+  Result<> perform(const DueWork& work) {
+    log::info("{} of {} is due ({})", work.kind == JobKind::backup ? "a backup" : "the DR copy", work.machine,
+              work.owner);
+    Catalog* catalog = TRY(workplace_.catalog());
+    if (work.kind == JobKind::backup) {
+      const auto policy = TRY(catalog->get<BackupPolicy>(work.owner));
+      return back_up(session_, workplace_, policy, work.machine, false);
+    }
+    const auto plan = TRY(catalog->get<DrPlan>(work.owner));
+    return replicate(session_, workplace_, plan, work.machine);
+  }
+
+  Session& session_;
+  Workplace& workplace_;
+  const std::size_t parallel_;
+  std::mutex mutex_;
+  std::map<std::string, std::jthread> running_;
+  std::set<std::string> finished_;
+  std::map<std::string, Time> failed_;
+};
+
+Result<> serve(Session& session, Workplace& workplace, const ServeInput& input) {
+  session.output.say("Keeping the schedules of policies and plans; Ctrl-C ends it.");
+  Daemon daemon(session, workplace, input.parallel);
+  constexpr milliseconds pause{1000};
+  for (;;) {
+    const auto under_way = daemon.look();
+    if (!under_way.ok()) {
+      if (input.once) return under_way.error();
+      log::error("looking what is due: {}", under_way.error().message());
+    }
+    if (input.once && *under_way == 0) return {};
+    if (!workplace.clock().sleep(input.once ? pause / 10 : pause, session.interrupted)) break;
+  }
+  session.output.say("Ending; what is under way is cancelled, and done again at the next start.");
+  while (!daemon.idle()) workplace.clock().sleep(pause / 10);
+  return {};
+}
+
+}  // namespace
+
+void add_serve_command(CLI::App& root, Session& session) {
+  auto input = std::make_shared<ServeInput>();
+  CLI::App* command = root.add_subcommand("serve", "The daemon: keeps the schedules of policies and plans");
+  command->callback([&session, input] {
+    session.chosen = [&session, input]() -> Result<> {
+      Workplace* workplace = TRY(session.workplace());
+      return serve(session, *workplace, *input);
+    };
+  });
+  command->add_option("--parallel", input->parallel, "Machines at a time")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  command->add_flag("--once", input->once, "Do what is due now, and end");
+}
+
+}  // namespace rekindle
