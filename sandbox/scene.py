@@ -11,6 +11,8 @@ import time
 import urllib.error
 import urllib.request
 
+from ec2_query import Ec2
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BINARY = os.environ.get("REKINDLE_BINARY") or os.environ.get("REKINDLE") or os.path.join(ROOT, "build/release/rekindle")
 
@@ -136,10 +138,22 @@ class Scene:
         self.run("datacenter", "add", "home", "--url", self.sandbox["datacenter"]["url"],
                  "--user", self.sandbox["datacenter"]["user"])
 
-    def add_account(self):
+    def add_account(self, *options):
         region = self.sandbox["region"]
         self.run("account", "add", "aws", "--region", region["name"], "--endpoint", region["endpoint"],
-                 "--access-key-id", region["access_key_id"])
+                 "--access-key-id", region["access_key_id"], *options)
+
+    def add_account_of_a_proxy(self):
+        """The same; this process stands on an EC2 instance, to which volumes can be attached."""
+        proxy = json.loads(self.region_request("POST", "/rekindle-sandbox/proxies", {"name": "proxy"}))
+        self.add_account("--proxy-instance-id", proxy["instance_id"], "--proxy-device-path",
+                         os.path.join(proxy["attached"], "{device}"))
+
+    def add_machine(self, name):
+        """One more of the same guest; returns what the sandbox says of it."""
+        out = rekindle("sandbox", "add-machine", name, "--guest", build_guest(self.variant), "--directory",
+                       self.directory)[1]
+        return json.loads(out)
 
     def create_plan(self, name="dr", **changes):
         region = self.sandbox["region"]
@@ -149,6 +163,15 @@ class Scene:
                    "tag": "service=ledger", **{key.replace("_", "-"): value for key, value in changes.items()}}
         words = [word for key, value in options.items() if value for word in (f"--{key}", value)]
         self.run("plan", "create", name, *words)
+
+    def apply_plan(self, change, name="dr"):
+        """Changes the plan as a user would: exported, edited, applied."""
+        plan = self.json("plan", "export", name)  # with every section, empty or not
+        change(plan)
+        file = os.path.join(self.directory, f"{name}.yaml")
+        with open(file, "w", encoding="utf-8") as out:
+            json.dump(plan, out)  # JSON is YAML
+        return self.run("plan", "apply", file)[1]
 
     def set_up(self):
         self.add_datacenter()
@@ -167,7 +190,9 @@ class Scene:
         rekindle("sandbox", "disaster", "--directory", self.directory)
 
     def fail_over(self, *options):
-        return self.json("failover", "start", "dr", *options)
+        """What became of the machine: its job's state, timings, instance."""
+        job = self.json("failover", "start", "dr", *options)
+        return job["data"]["machines"][self.machine]
 
     def failover(self):
         """The newest failover."""
@@ -184,6 +209,9 @@ class Scene:
 
     def calls(self):
         return json.loads(http_get(self.sandbox["region"]["endpoint"] + "/rekindle-sandbox/calls", timeout=10))
+
+    def ec2(self):
+        return Ec2(self.sandbox["region"])
 
     def region_request(self, method, path, body=None):
         data = json.dumps(body).encode() if body is not None else None

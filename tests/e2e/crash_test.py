@@ -24,10 +24,11 @@ def crash_points(kind, steps, finer):
 
 BACKUP = crash_points("backup", ["prepare", "snapshot", "read", "record", "remove_snapshot"],
                       {"snapshot": ["intended", "made"], "read": ["written", "committed"]})
-REPLICATE = crash_points("replicate", ["choose", "start_images", "write", "verify", "switch", "remove_old"],
+REPLICATE = crash_points("replicate", ["choose", "convert", "start_images", "write", "verify", "register", "switch",
+                                       "remove_old"],
                          {"start_images": ["intended", "made"], "write": ["window", "put", "completed"]})
-FAILOVER = crash_points("failover", ["check", "convert", "register", "launch", "wait_running", "wait_service",
-                                     "record", "tidy"],
+FAILOVER = crash_points("failover", ["check", "convert", "register", "launch", "wait_running", "adjust",
+                                     "wait_service", "record", "tidy"],
                         {step: ["intended", "made"] for step in ("convert", "register", "launch")})
 CLEANUP = crash_points("failover_cleanup", ["release", "terminate"], {})
 
@@ -47,13 +48,13 @@ class World:
         self.scene = scene
         self.seed = 0
 
-    def set_up(self):
+    def set_up(self, **plan):
         scene = self.scene
         scene.add_datacenter()
         scene.add_account()
         scene.run("vault", "create", "main", "--directory", scene.vault)
         scene.run("policy", "create", "all", "--datacenter", "home", "--vault", "main", "--machine", scene.machine)
-        scene.create_plan(health_check="")
+        scene.create_plan(health_check="", **plan)
         scene.back_up()
         scene.replicate()
         self.check()
@@ -72,7 +73,8 @@ class World:
         self.test.assertEqual(status, -signal.SIGKILL, f"{point} was not reached: {err}")
         self.check_copy()
         self.check_once()
-        (job,) = [one for one in self.scene.json("job", "list") if one["id"] not in before]
+        kind = point.split("/")[0]
+        (job,) = [one for one in self.scene.json("job", "list") if one["id"] not in before and one["kind"] == kind]
         return job["id"]
 
     def come_back(self, kind, by_next_command):
@@ -141,10 +143,10 @@ class World:
         self.test.assertEqual(self.failovers(), [])
 
 
-def world_of(test):
+def world_of(test, **plan):
     """Lasts until the test ends."""
     world = World(test, test.enterContext(Scene("bios")))
-    world.set_up()
+    world.set_up(**plan)
     return world
 
 
@@ -196,7 +198,7 @@ class ProtectionKilledAtEveryPoint(unittest.TestCase):
 
 class FailoverKilledAtEveryPoint(unittest.TestCase):
     def test_failover_and_its_clean_up(self):
-        world = world_of(self)
+        world = world_of(self, convert="at-failover")  # so that there is a conversion to be killed in
         for turn, point in enumerate(FAILOVER):
             world.kill_and_come_back(point, by_next_command=turn % 2 == 1)
             self.assertEqual(len(world.failovers()), 1)

@@ -15,6 +15,7 @@ class UnconvertedDoesNotBoot(unittest.TestCase):
         with Scene(self.variant) as scene:
             self.scene, self.ec2 = scene, Ec2(scene.sandbox["region"])
             scene.set_up()
+            scene.create_plan(convert="at-failover")
             scene.back_up()
             scene.replicate()
             scene.strike()

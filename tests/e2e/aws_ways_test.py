@@ -1,0 +1,102 @@
+"""DR copies by both ways of writing and both workflows: the same content, no matter how, and nothing left behind."""
+
+import hashlib
+import json
+import os
+import subprocess
+import unittest
+
+from scene import Scene, http_get, wait_for_http
+
+BLOCK = 512 * 1024
+
+
+class BothWaysAndWorkflows(unittest.TestCase):
+    WAYS = (("direct", "ebs-snapshot"), ("volume", "ebs-snapshot"), ("volume", "ami"), ("direct", "ami"))
+
+    def test_every_copy_is_its_recovery_point_and_boots(self):
+        if not os.path.exists("/dev/fuse"):
+            self.skipTest("there is no /dev/fuse: volumes cannot be attached here")
+        with Scene("bios") as scene:
+            self.scene = scene
+            scene.set_up()
+            scene.add_account_of_a_proxy()
+            for turn, (write, workflow) in enumerate(self.WAYS):
+                with self.subTest(write=write, workflow=workflow):
+                    scene.create_plan(write=write, workflow=workflow)
+                    http_get(scene.source_url(f"/scatter?mib=2&seed={turn}"), timeout=60)
+                    point = scene.back_up()["data"]["point"]
+                    scene.replicate()
+                    self.check_copy(point, workflow)
+            self.fail_over_from_the_ami()
+            self.audit()
+
+    def check_copy(self, point, workflow):
+        (copy,) = self.scene.json("replicate", "list")
+        self.assertEqual(copy["recovery_point_id"], point["id"])
+        self.assertTrue(copy["certificate"]["would_boot"], copy["certificate"])
+        self.assertEqual(bool(copy["template_id"]), workflow == "ami")
+        inventory = self.scene.inventory()
+        self.assertEqual([one["id"] for one in inventory["snapshots"]], [copy["disks"][0]["image_id"]])
+        self.assertEqual(inventory["volumes"], [])
+        self.assertEqual([one["id"] for one in inventory["images"]], [copy["template_id"]] if workflow == "ami" else [])
+        self.compare(point, copy)
+
+    def compare(self, point, copy):
+        """Block by block, past the product on the side of AWS: boto3 reads the snapshot."""
+        disk = os.path.join(self.scene.directory, "restored.raw")
+        self.scene.run("point", "restore", point["id"], "--to", disk)
+        overlay = {block["index"]: block["sha256"] for block in copy["overlay"]}
+        differing = []
+        stored = self.snapshot_digests(copy["disks"][0]["image_id"])
+        empty = hashlib.sha256(bytes(BLOCK)).hexdigest()
+        with open(disk, "rb") as file:
+            for index, block in enumerate(iter(lambda: file.read(BLOCK), b"")):
+                wanted = overlay.get(index) or hashlib.sha256(block.ljust(BLOCK, b"\0")).hexdigest()
+                if stored.get(str(index), empty) != wanted:
+                    differing.append(index)
+        os.unlink(disk)
+        self.assertEqual(differing, [], "blocks of the snapshot that are not those of the recovery point")
+        self.assertGreater(len(overlay), 0)
+
+    def snapshot_digests(self, snapshot):
+        region = self.scene.sandbox["region"]
+        script = """
+import boto3, hashlib, json, sys
+ebs = boto3.client('ebs', endpoint_url=sys.argv[1])
+blocks, token = {}, {}
+while True:
+    page = ebs.list_snapshot_blocks(SnapshotId=sys.argv[2], **token)
+    for one in page['Blocks']:
+        data = ebs.get_snapshot_block(SnapshotId=sys.argv[2], BlockIndex=one['BlockIndex'], BlockToken=one['BlockToken'])
+        blocks[one['BlockIndex']] = hashlib.sha256(data['BlockData'].read()).hexdigest()
+    if not page.get('NextToken'): break
+    token = {'NextToken': page['NextToken']}
+print(json.dumps(blocks))
+"""
+        done = subprocess.run(["/usr/bin/python3", "-c", script, region["endpoint"], snapshot], check=True,
+                              capture_output=True, text=True,
+                              env={**os.environ, "AWS_DEFAULT_REGION": region["name"],
+                                   "AWS_ACCESS_KEY_ID": region["access_key_id"],
+                                   "AWS_SECRET_ACCESS_KEY": region["secret_access_key"]})
+        return json.loads(done.stdout)
+
+    def fail_over_from_the_ami(self):
+        record = self.scene.fail_over("--test")
+        self.assertEqual(record["state"], "succeeded")
+        (copy,) = self.scene.json("replicate", "list")
+        (instance,) = [one for one in self.scene.inventory()["instances"] if one["id"] == record["instance_id"]]
+        self.assertEqual(instance["image_id"], copy["template_id"], "it was launched from the AMI that was ready")
+        wait_for_http(self.scene.instance_url("/ready"))
+        self.scene.run("failover", "clean-up", "dr")
+
+    def audit(self):
+        self.assertIn("0 orphans, 0 lost", self.scene.run("account", "audit", "aws")[1])
+        self.scene.run("replicate", "clean-up", "dr")
+        inventory = self.scene.inventory()
+        for kind in ("snapshots", "images", "volumes"):
+            self.assertEqual(inventory[kind], [], kind)
+
+
+if __name__ == "__main__":
+    unittest.main()
