@@ -64,7 +64,7 @@ def lose_and_recover(scene, timeline, point, acknowledged):
     click = time.monotonic()
     scene.strike()
     timeline.say(f"the datacenter is lost; the ledger had {len(before)} lines")
-    job = scene.fail_over()
+    job = scene.json("job", "show", scene.fail_over()["job_id"])
     rto = time.monotonic() - click
     timeline.say("failed over with one command: rekindle failover start dr")
     show_failover(scene, timeline, job)
