@@ -1,6 +1,7 @@
 // Uploads a raw image as an EBS snapshot by the direct APIs, with the parts that replication uses, and prints
 // what it took as a JSON object. For bench/aws. The keys are in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
@@ -57,7 +58,8 @@ Result<nlohmann::json> upload(const Input& input) {
   options.region = input.region;
   options.endpoint = input.endpoint;
   options.credentials = {environment("AWS_ACCESS_KEY_ID"), environment("AWS_SECRET_ACCESS_KEY")};
-  if (input.puts_per_second > 0) options.ebs_quotas.put = {input.puts_per_second, input.puts_per_second / 10};
+  if (input.puts_per_second > 0)
+    options.ebs_quotas.put = {input.puts_per_second, std::max(1.0, input.puts_per_second / 50)};
   const auto site = TRY(AwsSite::make(options, transport, clock, random));
   const auto disk = TRY(FileDisk::open(input.image, File::Mode::read));
   const auto begin = clock.ticks();

@@ -166,9 +166,10 @@ Result<std::unique_ptr<AwsSite>> HomeWorkplace::make_site(const Account& account
   options.region = account.region;
   options.endpoint = account.endpoint;
   options.credentials = TRY(credentials_of(account));
+  // Few at once: calls that are counted together on their way would go beyond the quota.
   if (account.image_puts_per_second > 0) {
     options.ebs_quotas.put = {static_cast<double>(account.image_puts_per_second),
-                              std::max(1.0, account.image_puts_per_second / 10.0)};
+                              std::max(1.0, account.image_puts_per_second / 50.0)};
   }
   options.installation = secrets_.installation();
   options.proxy.instance_id = account.proxy_instance_id;
