@@ -23,4 +23,13 @@ Result<> forget_copy(Catalog& catalog, const DrCopy& copy) {
   });
 }
 
+Result<std::optional<DrCopy>> current_copy(Catalog& catalog, const std::string& plan,
+                                           const std::string& machine) {
+  const auto copies = TRY(catalog.list<DrCopy>(machine));
+  for (const DrCopy& copy : copies) {
+    if (copy.plan == plan && copy.state == DrCopyState::current) return std::optional(copy);
+  }
+  return std::optional<DrCopy>();
+}
+
 }  // namespace rekindle

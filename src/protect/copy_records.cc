@@ -43,15 +43,6 @@ Result<RecoveryPoint> chosen_point(Catalog& catalog, const std::string& machine,
   return points.back();  // in the order they were made, whatever the clock said
 }
 
-Result<std::optional<DrCopy>> current_copy(Catalog& catalog, const std::string& plan,
-                                           const std::string& machine) {
-  const auto copies = TRY(catalog.list<DrCopy>(machine));
-  for (const DrCopy& copy : copies) {
-    if (copy.plan == plan && copy.state == DrCopyState::current) return std::optional(copy);
-  }
-  return std::optional<DrCopy>();
-}
-
 DrCopy copy_to_make(const Job& job, const RecoveryPoint& point) {
   DrCopy copy;
   copy.id = id_by_job("copy", job.id);

@@ -1,7 +1,6 @@
 // The records that replication reads and writes: points, copies, and what of the ledger is theirs.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,8 +16,6 @@ LedgerEntry entry_of(const DrCopy& copy, ResourceKind kind, const std::string& t
 // The newest point of the machine, or the one that is asked for. `failed_precondition` where there is none,
 // `not_found` for an unknown one.
 Result<RecoveryPoint> chosen_point(Catalog& catalog, const std::string& machine, const std::string& wanted);
-Result<std::optional<DrCopy>> current_copy(Catalog& catalog, const std::string& plan,
-                                           const std::string& machine);
 // The copy that this replicate job makes of the point; without images yet.
 DrCopy copy_to_make(const Job& job, const RecoveryPoint& point);
 

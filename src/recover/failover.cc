@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/parallel.h"
+#include "jobs/dr_copies.h"
 #include "jobs/make_resource.h"
 #include "jobs/sweep.h"
 #include "model/json.h"
@@ -165,15 +166,14 @@ Result<std::string> FailoverSteps::choose_copy(StepContext& context) {
   const std::string wanted = text(job.parameters, "dr_copy_id");
   if (!wanted.empty()) return wanted;
   const std::string machine = text(job.parameters, "machine");
-  const auto copies = TRY(context.catalog.list<DrCopy>(machine));
-  for (const DrCopy& copy : copies) {
-    if (copy.state != DrCopyState::current || copy.plan != text(job.parameters, "plan")) continue;
+  const auto current = TRY(current_copy(context.catalog, text(job.parameters, "plan"), machine));
+  if (current) {
     const std::string account = TRY(plan(context)).account;
-    if (copy.account == account) return copy.id;
+    if (current->account == account) return current->id;
     return error(ErrorCode::failed_precondition,
                  "the DR copy of {} lies in the account {}, the plan names {}; make one there with 'rekindle "
                  "replicate run {}', or name {} in the plan again",
-                 machine, copy.account, account, copy.plan, copy.account);
+                 machine, current->account, account, current->plan, current->account);
   }
   return error(ErrorCode::failed_precondition,
                "{} has no DR copy yet; make one with 'rekindle replicate run {}' before a disaster", machine,

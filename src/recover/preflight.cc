@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "jobs/dr_copies.h"
 #include "model/json.h"
 #include "recover/launch_settings.h"
 
@@ -27,7 +28,6 @@ class Check {
   bool kind_of_test() const { return kind_ == FailoverKind::test; }
   bool check_account();
   Result<> check_machine(const PlanMachine& machine);
-  Result<std::optional<DrCopy>> current_copy();
   void check_images(const DrCopy& copy);
   Result<> check_age(const DrCopy& copy);
   void check_certificate(const DrCopy& copy);
@@ -59,14 +59,6 @@ bool Check::check_account() {
   site_ = *site;
   add(Light::green, "account", fmt::format("{} answers as {}", plan_.account, *identity));
   return true;
-}
-
-Result<std::optional<DrCopy>> Check::current_copy() {
-  const auto copies = TRY(parts_.catalog.list<DrCopy>(machine_));
-  for (const DrCopy& copy : copies) {
-    if (copy.plan == plan_.name && copy.state == DrCopyState::current) return std::optional(copy);
-  }
-  return std::optional<DrCopy>();
 }
 
 void Check::check_images(const DrCopy& copy) {
@@ -175,7 +167,7 @@ Result<> Check::check_second_home() {
 
 Result<> Check::check_machine(const PlanMachine& machine) {
   machine_ = machine.machine;
-  const auto copy = TRY(current_copy());
+  const auto copy = TRY(current_copy(parts_.catalog, plan_.name, machine_));
   if (!copy) {
     add(Light::red, "DR copy",
         fmt::format("it has none; make one with 'rekindle replicate run {}'", plan_.name));
