@@ -61,7 +61,9 @@ class HomeWorkplace final : public Workplace, public Sites, public Vaults {
   Result<std::string> seal(const std::string& secret) override { return secrets_.seal(secret, random_); }
 
   Result<SnapshotSource*> datacenter(const std::string& name) override;
+  Result<RestoreTarget*> restore_target(const std::string& datacenter) override;
   Result<RecoveryTarget*> account(const std::string& name) override;
+  Result<SnapshotSource*> instances_of(const std::string& account) override;
   Result<Vault*> vault(const std::string& name) override;
   Result<std::string> probe_datacenter(Datacenter& datacenter) override;
   Result<std::string> probe_account(const Account& account) override;
@@ -83,6 +85,7 @@ class HomeWorkplace final : public Workplace, public Sites, public Vaults {
   Result<Credentials> own_credentials_of(const Account& account, const CredentialContext& context);
   Result<Credentials> credentials_of(const Account& account);
   Result<std::unique_ptr<VaultStore>> open_store(const VaultSettings& settings);
+  Result<AwsSite*> aws_site(const std::string& account);
   Result<OpenVault> open_vault(const VaultSettings& settings, bool make);
 
   const std::filesystem::path home_;
@@ -177,12 +180,25 @@ Result<std::unique_ptr<AwsSite>> HomeWorkplace::make_site(const Account& account
   return AwsSite::make(options, http_, clock_, random_);
 }
 
+Result<AwsSite*> HomeWorkplace::aws_site(const std::string& account) {
+  return connected(accounts_, account, [&]() -> Result<std::unique_ptr<AwsSite>> {
+    const auto settings = TRY(TRY(catalog())->get<Account>(account));
+    return TRY(make_site(settings), "account {}", account);
+  });
+}
+
+Result<RestoreTarget*> HomeWorkplace::restore_target(const std::string& datacenter) {
+  return error(ErrorCode::failed_precondition, "{}: not there yet", datacenter);
+}
+
 Result<RecoveryTarget*> HomeWorkplace::account(const std::string& name) {
-  AwsSite* site = TRY(connected(accounts_, name, [&]() -> Result<std::unique_ptr<AwsSite>> {
-    const auto settings = TRY(TRY(catalog())->get<Account>(name));
-    return TRY(make_site(settings), "account {}", name);
-  }));
+  AwsSite* site = TRY(aws_site(name));
   return site;
+}
+
+Result<SnapshotSource*> HomeWorkplace::instances_of(const std::string& account) {
+  AwsSite* site = TRY(aws_site(account));
+  return &site->instances();
 }
 
 Result<std::unique_ptr<VaultStore>> HomeWorkplace::open_store(const VaultSettings& settings) {

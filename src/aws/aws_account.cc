@@ -75,6 +75,10 @@ Result<std::string> AwsSite::propose_instance_type(int vcpus, std::uint64_t memo
                subnet.availability_zone);
 }
 
+Result<> AwsSite::check_quotas(const std::vector<LaunchSpec>&) {
+  return {};
+}
+
 Result<std::vector<OwnedObject>> AwsSite::owned_objects() {
   std::set<std::string> ours;
   const auto marked_ones = TRY(ec2_->tagged(installation_tag));
@@ -103,6 +107,8 @@ Result<> AwsSite::remove_object(const OwnedObject& object) {
     case ResourceKind::volume:
       return remove_volume(VolumeId(object.id));
     case ResourceKind::machine_snapshot:
+    case ResourceKind::instance_snapshot:
+    case ResourceKind::restored_machine:
       break;
   }
   return error(ErrorCode::internal, "AWS has no {}", object.id);

@@ -64,7 +64,7 @@ Result<> refuse_no_tags(const Tags& tags) {
                "looking for everything in the AWS account is refused: name a tag");
 }
 
-RunInstancesRequest to_request(const LaunchSpec& spec) {
+RunInstancesRequest launch_request(const LaunchSpec& spec) {
   RunInstancesRequest request;
   request.image = spec.image_template;
   request.instance_type = spec.instance_type;
@@ -106,6 +106,7 @@ Result<std::unique_ptr<AwsSite>> AwsSite::make(const AwsSiteOptions& options, Ht
   site->ec2_ =
       std::make_unique<Ec2Client>(std::make_unique<QueryClient>(std::move(ec2), "2016-11-15", clock));
   site->ebs_ = std::make_unique<EbsClient>(std::move(ebs), options.ebs_quotas, clock);
+  site->instances_ = std::make_unique<AwsInstances>(*site);
   return site;
 }
 
@@ -223,14 +224,25 @@ Result<> AwsSite::wait_until_available(const TemplateId& id) {
   }
 }
 
-Result<TemplateId> AwsSite::register_template(const TemplateSpec& spec) {
-  if (spec.disks.empty()) return error(ErrorCode::invalid_argument, "template '{}' has no disk", spec.name);
+RegisterImageRequest AwsSite::to_request(const TemplateSpec& spec) const {
   RegisterImageRequest request{spec.name, "", spec.firmware == Firmware::uefi, {}, marked(spec.tags)};
   for (std::size_t i = 0; i < spec.disks.size(); ++i) {
     const ImageDisk& disk = spec.disks[i];
     request.devices.push_back(
         {disk.device_name.empty() ? default_device_name(i) : disk.device_name, disk.image});
   }
+  return request;
+}
+
+Result<> AwsSite::check_template(const TemplateSpec& spec) {
+  if (spec.disks.empty()) return error(ErrorCode::invalid_argument, "template '{}' has no disk", spec.name);
+  TRY(ec2_->register_image(to_request(spec), true), "registering an AMI of {}", spec.disks[0].image);
+  return {};
+}
+
+Result<TemplateId> AwsSite::register_template(const TemplateSpec& spec) {
+  if (spec.disks.empty()) return error(ErrorCode::invalid_argument, "template '{}' has no disk", spec.name);
+  const RegisterImageRequest request = to_request(spec);
   auto registered = ec2_->register_image(request);
   if (!registered.ok() && registered.error().code() == ErrorCode::already_exists)
     registered = find_registered(spec);
@@ -267,7 +279,7 @@ Error AwsSite::explain_launch(const AwsFault& fault, const LaunchSpec& spec) {
 }
 
 Result<InstanceId> AwsSite::launch(const LaunchSpec& spec) {
-  RunInstancesRequest request = to_request(spec);
+  RunInstancesRequest request = launch_request(spec);
   request.tags = marked(std::move(request.tags));
   const auto deadline = clock_.ticks() + recent_.grace(spec.image_template.str());
   for (;;) {
@@ -293,6 +305,14 @@ Result<> AwsSite::adjust(const InstanceId& id, const LaunchSpec& spec) {
 
 Result<> AwsSite::stop(const InstanceId& id) {
   return ec2_->stop_instance(id);
+}
+
+Result<> AwsSite::start(const InstanceId& id) {
+  return ec2_->start_instance(id);
+}
+
+Result<bool> AwsSite::passes_site_checks(const InstanceId& id) {
+  return ec2_->passes_status_checks(id);
 }
 
 Result<Instance> AwsSite::instance(const InstanceId& id) {
@@ -324,7 +344,7 @@ Result<std::string> AwsSite::console_output(const InstanceId& id) {
 Result<> AwsSite::check_launch(const LaunchSpec& spec) {
   const LaunchPlace place = TRY(check_launch_settings(*ec2_, spec));
   if (spec.image_template.empty()) return {};
-  const auto outcome = TRY(ec2_->run_instance(to_request(spec), true));
+  const auto outcome = TRY(ec2_->run_instance(launch_request(spec), true));
   const auto* fault = std::get_if<AwsFault>(&outcome);
   return fault == nullptr ? Result<>() : explain_launch_fault(*fault, spec, place, ec2_->service());
 }

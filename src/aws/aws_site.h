@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "aws/aws_instances.h"
 #include "aws/credentials.h"
 #include "aws/ebs_client.h"
 #include "aws/ec2_client.h"
@@ -70,24 +71,33 @@ class AwsSite final : public RecoveryTarget {
   Result<InstanceId> launch(const LaunchSpec& spec) override;
   Result<> adjust(const InstanceId& id, const LaunchSpec& spec) override;
   Result<> stop(const InstanceId& id) override;
+  Result<> start(const InstanceId& id) override;
   Result<Instance> instance(const InstanceId& id) override;
   Result<> terminate(const InstanceId& id) override;
   Result<std::vector<Instance>> find_instances(const Tags& tags) override;
   Result<std::string> console_output(const InstanceId& id) override;
+  Result<bool> passes_site_checks(const InstanceId& id) override;
   Result<> check_launch(const LaunchSpec& spec) override;
+  Result<> check_template(const TemplateSpec& spec) override;
+  Result<> check_quotas(const std::vector<LaunchSpec>& specs) override;
   Result<std::string> propose_instance_type(int vcpus, std::uint64_t memory_mib,
                                             const std::string& subnet_id) override;
   Result<std::string> subnet_range(const std::string& subnet_id) override;
   Result<std::vector<OwnedObject>> owned_objects() override;
   Result<> remove_object(const OwnedObject& object) override;
 
+  // Its instances, as machines that can be frozen and read.
+  AwsInstances& instances() { return *instances_; }
+
   // For what only AWS has: volumes, changed blocks.
   Ec2Client& ec2() { return *ec2_; }
   EbsClient& ebs() { return *ebs_; }
 
  private:
+  friend class AwsInstances;
   AwsSite(const AwsSiteOptions& options, Clock& clock);
   Result<Ec2Snapshot> describe_image(const ImageId& id);
+  RegisterImageRequest to_request(const TemplateSpec& spec) const;
   Result<TemplateId> find_registered(const TemplateSpec& spec);
   Result<> wait_until_available(const TemplateId& id);
   Tags marked(Tags tags) const;  // as ours
@@ -104,6 +114,7 @@ class AwsSite final : public RecoveryTarget {
   std::unique_ptr<QueryClient> sts_;
   std::unique_ptr<Ec2Client> ec2_;
   std::unique_ptr<EbsClient> ebs_;
+  std::unique_ptr<AwsInstances> instances_;
 };
 
 }  // namespace rekindle

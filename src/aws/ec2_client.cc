@@ -107,6 +107,18 @@ Result<Ec2Snapshot> Ec2Client::create_snapshot(const VolumeId& volume, const std
   return read_snapshot(answer.root());
 }
 
+Result<std::vector<Ec2Snapshot>> Ec2Client::create_snapshots(const InstanceId& instance,
+                                                             const std::string& description,
+                                                             const Ec2Tags& tags) {
+  QueryForm form("CreateSnapshots");
+  form.set("InstanceSpecification.InstanceId", instance.str()).set_if("Description", description);
+  form.tags_of("snapshot", tags);
+  const QueryAnswer answer = TRY(query_->call(form, {.repeatable = false}));
+  std::vector<Ec2Snapshot> made;
+  TRY(read_items(answer.root(), "snapshotSet", read_snapshot, made), "CreateSnapshots");
+  return made;
+}
+
 Result<> Ec2Client::delete_snapshot(const ImageId& id, std::chrono::milliseconds settle_for) {
   QueryForm form("DeleteSnapshot");
   form.set("SnapshotId", id.str());
@@ -127,7 +139,7 @@ Result<std::vector<Ec2Image>> Ec2Client::images_named(const std::string& name) {
   return describe(*query_, form, "imagesSet", read_image);
 }
 
-Result<TemplateId> Ec2Client::register_image(const RegisterImageRequest& request) {
+Result<TemplateId> Ec2Client::register_image(const RegisterImageRequest& request, bool dry_run) {
   CHECK(!request.devices.empty());
   QueryForm form("RegisterImage");
   // Without Architecture AWS takes i386. ENA must be declared, or no current instance type accepts the image.
@@ -142,6 +154,13 @@ Result<TemplateId> Ec2Client::register_image(const RegisterImageRequest& request
     form.set(prefix + ".Ebs.VolumeType", "gp3").flag(prefix + ".Ebs.DeleteOnTermination", true);
   }
   form.tags_of("image", request.tags);
+  if (dry_run) {
+    form.flag("DryRun", true);
+    const auto reply = TRY(query_->send(form));
+    const auto* fault = std::get_if<AwsFault>(&reply);
+    if (fault == nullptr || fault->code == "DryRunOperation") return TemplateId();
+    return service().error_of(*fault, form.action());
+  }
   const QueryAnswer answer = TRY(query_->call(form));
   std::string id = TRY(answer.root().required("imageId"), "RegisterImage");
   return TemplateId(std::move(id));
@@ -206,6 +225,24 @@ Result<> Ec2Client::stop_instance(const InstanceId& id) {
   form.list("InstanceId", {id.str()});
   TRY(query_->call(form));
   return {};
+}
+
+Result<> Ec2Client::start_instance(const InstanceId& id) {
+  QueryForm form("StartInstances");
+  form.list("InstanceId", {id.str()});
+  TRY(query_->call(form));
+  return {};
+}
+
+Result<bool> Ec2Client::passes_status_checks(const InstanceId& id) {
+  QueryForm form("DescribeInstanceStatus");
+  form.list("InstanceId", {id.str()});
+  const QueryAnswer answer = TRY(query_->call(form));
+  for (const QueryElement& item : answer.root().items("instanceStatusSet")) {
+    return item.child("systemStatus").text("status") == "ok" &&
+           item.child("instanceStatus").text("status") == "ok";
+  }
+  return false;
 }
 
 Result<> Ec2Client::set_source_dest_check(const InstanceId& id, bool check) {

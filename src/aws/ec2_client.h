@@ -71,14 +71,17 @@ class Ec2Client {
   // Not repeatable without care: has no client token. Find by tag before.
   Result<Ec2Snapshot> create_snapshot(const VolumeId& volume, const std::string& description,
                                       const Ec2Tags& tags);
+  // Of all volumes of the instance at one instant. Not repeatable either.
+  Result<std::vector<Ec2Snapshot>> create_snapshots(const InstanceId& instance,
+                                                    const std::string& description, const Ec2Tags& tags);
   Result<> delete_snapshot(
       const ImageId& id,
       std::chrono::milliseconds settle_for = {});  // `not_found`; `failed_precondition` when an AMI uses it
 
   Result<std::vector<Ec2Image>> images(const Ec2Selection<TemplateId>& which);  // by tags: only our own
   Result<std::vector<Ec2Image>> images_named(const std::string& name);
-  Result<TemplateId> register_image(
-      const RegisterImageRequest& request);  // `already_exists`: the name is taken
+  // `already_exists`: the name is taken. dry_run: only whether it would be accepted; the id is empty then.
+  Result<TemplateId> register_image(const RegisterImageRequest& request, bool dry_run = false);
   Result<> deregister_image(const TemplateId& id, std::chrono::milliseconds settle_for = {});
 
   // Leaves faults to the caller, who knows what was asked for. dry_run: only whether it would be accepted;
@@ -90,10 +93,13 @@ class Ec2Client {
       std::chrono::milliseconds settle_for = {});  // by tags: not the terminated
   Result<> terminate_instance(const InstanceId& id, std::chrono::milliseconds settle_for = {});
   Result<> stop_instance(const InstanceId& id);
+  Result<> start_instance(const InstanceId& id);
+  // Both status checks are "ok"; of an instance that does not run, none is.
+  Result<bool> passes_status_checks(const InstanceId& id);
   Result<std::string> console_output(const InstanceId& id);
   Result<> set_source_dest_check(const InstanceId& id, bool check);
-  // Takes it from whoever has it; the same instance again is fine.
   Result<bool> has_address(const std::string& allocation_id);  // whether it is the account's
+  // Takes it from whoever has it; the same instance again is fine.
   Result<> associate_address(const std::string& allocation_id, const InstanceId& id);
 
   Result<Ec2Volume> create_volume(const CreateVolumeRequest& request);

@@ -16,7 +16,9 @@ Result<Ec2Snapshot> read_snapshot(const QueryElement& item) {
   Ec2Snapshot snapshot;
   std::string id = TRY(item.required("snapshotId"));
   snapshot.id = ImageId(std::move(id));
-  snapshot.state = TRY(item.required("status"));
+  snapshot.state = item.text("status");
+  if (snapshot.state.empty()) snapshot.state = TRY(item.required("state"));  // so CreateSnapshots calls it
+  snapshot.volume = VolumeId(item.text("volumeId"));
   snapshot.state_message = item.text("statusMessage");
   snapshot.size_gib = TRY(item.number("volumeSize"));
   snapshot.encrypted = item.text("encrypted") == "true";
@@ -50,10 +52,14 @@ Result<Ec2Instance> read_instance(const QueryElement& item) {
   instance.subnet_id = item.text("subnetId");
   instance.private_ip = item.text("privateIpAddress");
   instance.public_ip = item.text("ipAddress");
+  const std::string root = item.text("rootDeviceName");
+  std::map<std::pair<bool, std::string>, std::string> volumes;  // not the root, device name -> volume
   for (const QueryElement& device : item.items("blockDeviceMapping")) {
+    const std::string name = device.text("deviceName");
     const std::string volume = device.child("ebs").text("volumeId");
-    if (!volume.empty()) instance.volumes.emplace_back(volume);
+    if (!volume.empty()) volumes[{name != root, name}] = volume;
   }
+  for (const auto& [device, volume] : volumes) instance.volumes.emplace_back(volume);
   instance.tags = read_tags(item);
   return instance;
 }

@@ -21,6 +21,7 @@ struct Ec2Snapshot {
   std::string state_message;
   std::uint64_t size_gib = 0;
   bool encrypted = false;
+  VolumeId volume;  // that it is of; of one begun by the EBS direct APIs AWS says vol-ffffffff
   Ec2Tags tags;
 };
 
@@ -42,7 +43,7 @@ struct Ec2Instance {
   std::string subnet_id;
   std::string private_ip;
   std::string public_ip;
-  std::vector<VolumeId> volumes;
+  std::vector<VolumeId> volumes;  // the root's first, the others by their device names
   Ec2Tags tags;
 };
 

@@ -23,7 +23,7 @@ constexpr const char* columns = "body, owner, fencing, cancel_requested, bytes_d
 
 std::string_view side_of(JobKind kind) {
   if (kind == JobKind::plan_failover) return "plan";
-  return kind == JobKind::backup ? "datacenter" : "account";
+  return kind == JobKind::backup ? "datacenter" : "account";  // failback works at both, for the account's instance
 }
 
 Result<Job> Catalog::create_job(JobKind kind, const std::string& subject, nlohmann::json parameters,

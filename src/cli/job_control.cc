@@ -36,6 +36,9 @@ JobProcedure procedure_of(JobKind kind, Session& session, Workplace& workplace) 
             return run_failover(session, workplace, request, std::move(stop));
           },
           workplace.sites());
+    case JobKind::instance_backup:
+    case JobKind::failback:
+      break;
   }
   CHECK(false);
 }

@@ -15,7 +15,8 @@ namespace {
 nlohmann::json brief(const DrPlan& plan) {
   nlohmann::json all = plan;
   const nlohmann::json defaults = DrPlan();
-  for (const char* field : {"workflow", "convert", "write", "verify_all", "production", "test", "steps"}) {
+  for (const char* field : {"workflow", "convert", "write", "verify_all", "keep_copies", "production", "test",
+                            "failback", "keep_days", "steps"}) {
     if (all.at(field) == defaults.at(field)) all.erase(field);
   }
   if (all.contains("steps")) {
@@ -33,7 +34,8 @@ nlohmann::json brief(const DrPlan& plan) {
 std::string in_order(const nlohmann::json& plan) {
   std::string text;
   for (const char* field : {"name", "account", "replicate", "workflow", "convert", "write", "verify_all",
-                            "health_check_seconds", "production", "test", "machines", "steps"}) {
+                            "keep_copies", "health_check_seconds", "production", "test", "failback",
+                            "keep_days", "machines", "steps"}) {
     if (plan.contains(field)) text += to_yaml({{field, plan.at(field)}});
   }
   return text;

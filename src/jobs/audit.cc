@@ -4,37 +4,16 @@
 #include <map>
 #include <set>
 
+#include "jobs/sweep.h"
+
 namespace rekindle {
 
 namespace {
 
-// Instances hold volumes, templates hold images.
-int order_of(ResourceKind kind) {
-  switch (kind) {
-    case ResourceKind::instance:
-      return 0;
-    case ResourceKind::machine_template:
-      return 1;
-    default:
-      return 2;
-  }
-}
-
-Result<> wait_until_terminated(RecoveryTarget& site, Clock& clock, const InstanceId& id) {
-  constexpr int polls = 300;
-  for (int poll = 0; poll < polls; ++poll) {
-    const auto instance = site.instance(id);
-    if (!instance.ok() && instance.error().code() == ErrorCode::not_found) return {};
-    if (!instance.ok()) return instance.error();
-    if (instance->state == InstanceState::terminated) return {};
-    clock.sleep(std::chrono::milliseconds(poll < 10 ? 100 : 1000));
-  }
-  return error(ErrorCode::unavailable, "the instance {} does not terminate", id);
-}
-
-// The volumes of an instance carry its token; they come and go with it.
-bool is_of_an_instance(const LedgerEntry& entry, const OwnedObject& object) {
-  return entry.kind == ResourceKind::instance && object.kind == ResourceKind::volume;
+// The volumes of an instance, and the images of its snapshot, carry its token; they come and go with it.
+bool is_part_of(const LedgerEntry& entry, const OwnedObject& object) {
+  return (entry.kind == ResourceKind::instance && object.kind == ResourceKind::volume) ||
+         (entry.kind == ResourceKind::instance_snapshot && object.kind == ResourceKind::image);
 }
 
 }  // namespace
@@ -67,7 +46,7 @@ Result<Audit> audit_account(Catalog& catalog, RecoveryTarget& site, const std::s
     if (entry != by_token.end()) {
       const LedgerEntry& known = entry->second;
       const bool is_it =
-          known.object_id.empty() || known.object_id == object.id || is_of_an_instance(known, object);
+          known.object_id.empty() || known.object_id == object.id || is_part_of(known, object);
       if (is_it && unfinished.contains(known.job_id)) {
         audited.state = OwnedState::working;
         audited.used_by = known.job_id.str();
@@ -75,13 +54,15 @@ Result<Audit> audit_account(Catalog& catalog, RecoveryTarget& site, const std::s
         audited.state = known.in_use_by.empty() ? OwnedState::waiting : OwnedState::used;
         audited.used_by = known.in_use_by;
       }
-      if (known.object_id == object.id) seen.insert(object.token);
+      const bool is_all = known.object_id == object.id || known.kind == ResourceKind::instance_snapshot;
+      if (is_all) seen.insert(object.token);
     }
     audit.objects.push_back(std::move(audited));
   }
   for (const auto& [token, entry] : by_token) {
     const bool listed =
-        entry.site == account && entry.state == ResourceState::exists && !entry.in_use_by.empty();
+        entry.site == account && entry.state == ResourceState::exists && !entry.in_use_by.empty() &&
+        entry.kind != ResourceKind::machine_snapshot && entry.kind != ResourceKind::restored_machine;
     if (listed && !seen.contains(token)) audit.lost.push_back(entry);
   }
   return audit;
@@ -93,13 +74,13 @@ Result<> remove_orphans(RecoveryTarget& site, Clock& clock, const Audit& audit) 
     if (audited.state == OwnedState::orphan) orphans.push_back(audited.object);
   }
   std::stable_sort(orphans.begin(), orphans.end(), [](const OwnedObject& a, const OwnedObject& b) {
-    return order_of(a.kind) < order_of(b.kind);
+    return removal_order(a.kind) < removal_order(b.kind);
   });
   Result<> first;
   for (const OwnedObject& orphan : orphans) {
-    Result<> removed = site.remove_object(orphan);
-    if (removed.ok() && orphan.kind == ResourceKind::instance)
-      removed = wait_until_terminated(site, clock, InstanceId(orphan.id));
+    Result<> removed = orphan.kind == ResourceKind::instance
+                           ? terminate_and_wait(site, clock, InstanceId(orphan.id))
+                           : site.remove_object(orphan);
     if (!removed.ok() && first.ok()) first = std::move(removed).error().context("removing {}", orphan.id);
   }
   return first;

@@ -8,10 +8,7 @@
 
 namespace rekindle {
 
-namespace {
-
-// What must go first has the lower number: a template keeps its images, an instance its volumes.
-int order_of(ResourceKind kind) {
+int removal_order(ResourceKind kind) {
   switch (kind) {
     case ResourceKind::instance:
       return 0;
@@ -22,10 +19,27 @@ int order_of(ResourceKind kind) {
     case ResourceKind::image:
       return 3;
     case ResourceKind::machine_snapshot:
+    case ResourceKind::instance_snapshot:
       return 4;
+    case ResourceKind::restored_machine:
+      return 5;
   }
-  return 5;
+  return 6;
 }
+
+Result<> terminate_and_wait(RecoveryTarget& site, Clock& clock, const InstanceId& id) {
+  TRY(site.terminate(id));
+  for (int poll = 0; poll < 600; ++poll) {
+    const auto instance = site.instance(id);
+    if (!instance.ok() && instance.error().code() == ErrorCode::not_found) return {};
+    if (!instance.ok()) return instance.error();
+    if (instance->state == InstanceState::terminated) return {};
+    clock.sleep(std::chrono::milliseconds(poll < 10 ? 100 : 1000));
+  }
+  return error(ErrorCode::unavailable, "the instance {} does not terminate", id);
+}
+
+namespace {
 
 // Removing tells how many there were; of those only intended, none may be found.
 using Removed = Result<std::size_t>;
@@ -78,18 +92,6 @@ Removed remove_templates(RecoveryTarget& site, Clock& clock, const LedgerEntry& 
   return templates.size();
 }
 
-Result<> terminate_and_wait(RecoveryTarget& site, Clock& clock, const InstanceId& id) {
-  TRY(site.terminate(id));
-  for (int poll = 0; poll < 600; ++poll) {
-    const auto instance = site.instance(id);
-    if (!instance.ok() && instance.error().code() == ErrorCode::not_found) return {};
-    if (!instance.ok()) return instance.error();
-    if (instance->state == InstanceState::terminated) return {};
-    clock.sleep(std::chrono::milliseconds(poll < 10 ? 100 : 1000));
-  }
-  return error(ErrorCode::unavailable, "the instance {} does not terminate", id);
-}
-
 Removed remove_instances(RecoveryTarget& site, Clock& clock, const LedgerEntry& entry) {
   if (!entry.object_id.empty()) {
     TRY(terminate_and_wait(site, clock, InstanceId(entry.object_id)));
@@ -116,10 +118,40 @@ Removed remove_volumes(RecoveryTarget& site, Clock& clock, const LedgerEntry& en
   return volumes.size();
 }
 
+Removed remove_instance_snapshot(SnapshotSource& site, Clock& clock, const LedgerEntry& entry) {
+  const MachineId instance(entry.container);
+  const auto found = TRY(find_patiently(clock, [&]() -> Result<std::vector<SnapshotName>> {
+    auto names = TRY(site.snapshots(instance));
+    std::erase_if(names, [&](const SnapshotName& snapshot) { return snapshot.name != entry.token; });
+    return names;
+  }));
+  for (const SnapshotName& snapshot : found) TRY(site.remove_snapshot(instance, snapshot.id));
+  return entry.object_id.empty() ? found.size() : 1;
+}
+
+Removed remove_restored_machine(RestoreTarget& site, const LedgerEntry& entry) {
+  if (!entry.object_id.empty()) {
+    TRY(site.remove_machine(MachineId(entry.object_id)));
+    return 1;
+  }
+  const auto found = TRY(site.find_machine(entry.token));
+  if (!found) return 0;
+  TRY(site.remove_machine(*found));
+  return 1;
+}
+
 Removed remove_resource(Sites& sites, Clock& clock, const LedgerEntry& entry) {
   if (entry.kind == ResourceKind::machine_snapshot) {
     SnapshotSource* site = TRY(sites.datacenter(entry.site));
     return remove_machine_snapshot(*site, entry);
+  }
+  if (entry.kind == ResourceKind::instance_snapshot) {
+    SnapshotSource* site = TRY(sites.instances_of(entry.site));
+    return remove_instance_snapshot(*site, clock, entry);
+  }
+  if (entry.kind == ResourceKind::restored_machine) {
+    RestoreTarget* site = TRY(sites.restore_target(entry.site));
+    return remove_restored_machine(*site, entry);
   }
   RecoveryTarget* site = TRY(sites.account(entry.site));
   if (entry.kind == ResourceKind::instance) return remove_instances(*site, clock, entry);
@@ -146,7 +178,7 @@ Result<bool> sweep_entry(Catalog& catalog, Sites& sites, Clock& clock, const Led
 
 Result<int> sweep(Catalog& catalog, Sites& sites, Clock& clock, std::vector<LedgerEntry> entries) {
   std::sort(entries.begin(), entries.end(), [](const LedgerEntry& a, const LedgerEntry& b) {
-    return std::pair(order_of(a.kind), a.token) < std::pair(order_of(b.kind), b.token);
+    return std::pair(removal_order(a.kind), a.token) < std::pair(removal_order(b.kind), b.token);
   });
   int removed = 0;
   Result<> first;

@@ -18,4 +18,10 @@ Result<> sweep_job(Catalog& catalog, Sites& sites, Clock& clock, const JobId& jo
 // are skipped with a warning. Returns how many resources were removed.
 Result<int> sweep_finished_jobs(Catalog& catalog, Sites& sites, Clock& clock, const std::string& site);
 
+// What must go first has the lower number: a template keeps its images, an instance its volumes.
+int removal_order(ResourceKind kind);
+
+// `unavailable` when it is still there after ten minutes.
+Result<> terminate_and_wait(RecoveryTarget& site, Clock& clock, const InstanceId& id);
+
 }  // namespace rekindle

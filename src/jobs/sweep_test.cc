@@ -120,7 +120,7 @@ TEST_F(SweepTest, ASnapshotGoesByItsNameAndWithItsMachine) {
   EXPECT_EQ(site.snapshot_count(), 1U);
 
   intend("rekindle-job-2", ResourceKind::machine_snapshot, job, "dc");
-  site.remove_machine(frozen.id);
+  site.lose_machine(frozen.id);
   ASSERT_TRUE(sweep_job(*catalog, site, clock, job).ok());
   EXPECT_TRUE(catalog->ledger()->empty());
 }

@@ -136,6 +136,17 @@ FailoverSettings settings_of(const DrPlan& plan, const PlanMachine& machine, Fai
   return settings;
 }
 
+FailbackSettings failback_settings_of(const DrPlan& plan, const PlanMachine& machine) {
+  FailbackSettings settings = plan.failback;
+  const FailbackSettings& over = machine.failback;
+  inherit(settings.datacenter, over.datacenter);
+  inherit(settings.datastore, over.datastore);
+  inherit(settings.test_network, over.test_network);
+  inherit(settings.health_check, over.health_check);
+  for (const auto& [network, there] : over.networks) settings.networks[network] = there;
+  return settings;
+}
+
 std::vector<PlanStep> steps_of(const DrPlan& plan) {
   std::set<std::string> placed;
   for (const PlanStep& step : plan.steps) placed.insert(step.machines.begin(), step.machines.end());
@@ -157,6 +168,9 @@ Result<> check_plan(const DrPlan& plan) {
     return error(ErrorCode::invalid_argument, "the plan {} holds no machine", plan.name);
   if (plan.health_check_seconds <= 0)
     return error(ErrorCode::invalid_argument, "health_check_seconds must be positive");
+  if (plan.keep_copies < 1)
+    return error(ErrorCode::invalid_argument, "keep_copies must be 1 at least: the newest DR copy is kept always");
+  if (plan.keep_days < 0) return error(ErrorCode::invalid_argument, "keep_days must not be negative");
   if (plan.workflow == DrWorkflow::ami && plan.convert != ConvertWhen::ahead) {
     return error(ErrorCode::invalid_argument,
                  "workflow ami keeps an AMI that is ready to launch: that needs convert: ahead");

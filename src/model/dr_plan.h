@@ -45,17 +45,33 @@ struct FailoverSettings {
   std::string user_data;         // as text
   std::optional<bool> source_dest_check;
   std::optional<bool> leave_stopped;  // launched, its service not waited for, then stopped
-  std::string health_check;           // URL with {private_ip} or {public_ip}; empty: running is enough
+  // What must answer: a URL with {private_ip} or {public_ip} (http, https; "tcp://{private_ip}:5432": that the
+  // port accepts); "status": AWS's own checks of the instance; "console:TEXT": what its serial console says.
+  // Empty: running is enough.
+  std::string health_check;
   VolumeSettings volumes;
   std::map<std::string, std::string> tags;
 
   friend bool operator==(const FailoverSettings&, const FailoverSettings&) = default;
 };
 
+// How a machine comes home. A field that is absent (empty) is inherited from the plan's.
+struct FailbackSettings {
+  std::string datacenter;  // none: the one that it came from
+  std::string datastore;   // of a new machine; none: the one with the most room
+  // Network as the machine knows it -> network of the datacenter. Others keep their name.
+  std::map<std::string, std::string> networks;
+  std::string test_network;  // isolated: where test failbacks are connected
+  std::string health_check;  // URL that answers when it runs there; none: powered on is enough
+
+  friend bool operator==(const FailbackSettings&, const FailbackSettings&) = default;
+};
+
 struct PlanMachine {
   std::string machine;  // name of a protected machine
   FailoverSettings production;
   FailoverSettings test;
+  FailbackSettings failback;
 };
 
 // What a failed machine or script means for the steps that follow.
@@ -85,9 +101,12 @@ struct DrPlan {
   ConvertWhen convert = ConvertWhen::ahead;
   ImageWriting write = ImageWriting::direct;
   bool verify_all = false;         // read back every block, not only what was written and a sample
+  int keep_copies = 1;             // complete DR copies of a machine, the newest among them
   int health_check_seconds = 300;  // how long a service may take to answer
   FailoverSettings production;     // of all machines, unless they say otherwise
   FailoverSettings test;
+  FailbackSettings failback;
+  int keep_days = 7;  // instances of machines that came home stay so long, stopped
   std::vector<PlanMachine> machines;
   std::vector<PlanStep> steps;  // none: all machines at once
 };
@@ -124,9 +143,10 @@ struct BootCertificate {
   std::string signature;                 // hex, by the vault's key, of all of the above
 };
 
-// pending: being written. current: complete, verified, the one that failover uses. retired: replaced. aside:
-// of an earlier recovery point, complete and verified, for one failover.
-enum class DrCopyState { pending, current, retired, aside };
+// pending: being written. current: complete, verified, the one that failover uses. kept: replaced, and still
+// whole, as the plan says; for a failover from its point. retired: replaced. aside: of an earlier recovery
+// point, complete and verified, for one failover.
+enum class DrCopyState { pending, current, kept, retired, aside };
 
 struct DrCopy {
   std::string id;
@@ -151,7 +171,9 @@ struct DrCopy {
 };
 
 enum class FailoverKind { test, production };
-enum class FailoverState { running, released };
+// running: the instance is there. returned: the machine went home, the instance is stopped and kept until
+// `keep_until`. released: it is gone, or is about to be.
+enum class FailoverState { running, returned, released };
 
 struct Failover {
   std::string id;
@@ -168,6 +190,10 @@ struct Failover {
   Time recovery_point_time{};
   Time started{};
   Time finished{};
+  Time keep_until{};
+  // The DR copy it was started from: what the instance's volumes are compared with. Absent images: whole.
+  std::vector<DrCopyDisk> disks;
+  std::vector<ConvertedBlock> overlay;  // in which the boot disk's image is not the recovery point
 };
 
 // A person's yes to a step of a running failover of a plan.
@@ -183,6 +209,9 @@ Result<const PlanMachine*> find_machine(const DrPlan& plan, const std::string& m
 // the plan's test settings, and the machine's test settings last, so that what isolates a test wins. Tags are
 // joined.
 FailoverSettings settings_of(const DrPlan& plan, const PlanMachine& machine, FailoverKind kind);
+
+// The machine's over the plan's; networks are joined.
+FailbackSettings failback_settings_of(const DrPlan& plan, const PlanMachine& machine);
 
 // The steps as they will be done: the plan's, and, before the first, the machines that no step names.
 std::vector<PlanStep> steps_of(const DrPlan& plan);

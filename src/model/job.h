@@ -14,8 +14,17 @@
 
 namespace rekindle {
 
-// plan_failover: of all machines of a plan, each by a failover of its own.
-enum class JobKind { backup, replicate, failover, failover_cleanup, plan_failover };
+// plan_failover: of all machines of a plan, each by a failover of its own. instance_backup: of a machine that
+// runs in the account now. failback: of one machine.
+enum class JobKind {
+  backup,
+  replicate,
+  failover,
+  failover_cleanup,
+  plan_failover,
+  instance_backup,
+  failback
+};
 
 // running:   steps are being performed, or wait for a process to go on after a crash
 // cleaning:  a step failed for good or the user cancelled; what was made is being removed

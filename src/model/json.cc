@@ -34,8 +34,8 @@ JSON_FIELDS(DiskSpec, id, name, size_bytes, position, excluded_because)
 JSON_FIELDS(NicSpec, name, mac_address, network, model)
 JSON_FIELDS(Machine, id, name, power, firmware, vcpus, memory_mib, guest_os, change_tracking, disks, nics,
             refused_because)
-JSON_FIELDS(RecoveryPointDisk, disk_id, size_bytes, change_id)
-JSON_FIELDS(RecoveryPoint, id, vault, datacenter, machine, time, disks, full, bytes_read, bytes_stored,
+JSON_FIELDS(RecoveryPointDisk, disk_id, size_bytes, change_id, undone_blocks)
+JSON_FIELDS(RecoveryPoint, id, vault, datacenter, account, machine, time, disks, full, bytes_read, bytes_stored,
             bytes_changed, legal_hold)
 JSON_FIELDS(Datacenter, name, url, user, sealed_password, thumbprint)
 JSON_FIELDS(Account, name, region, endpoint, credentials, access_key_id, sealed_secret_access_key, profile,
@@ -51,7 +51,7 @@ JSON_FIELDS(CertificateCheck, name, passed, detail)
 JSON_FIELDS(BootCertificate, would_boot, reason, checks, warnings, recovery_point_id, content_ids, signature)
 JSON_FIELDS(Approval, id, time)
 JSON_FIELDS(Failover, id, job_id, plan, machine, account, kind, state, instance_id, private_ip, public_ip,
-            recovery_point_id, recovery_point_time, started, finished)
+            recovery_point_id, recovery_point_time, started, finished, keep_until, disks, overlay)
 JSON_FIELDS(StepTiming, step, started, milliseconds)
 JSON_FIELDS(LedgerEntry, token, kind, site, container, object_id, state, job_id, in_use_by, updated)
 #undef JSON_FIELDS

@@ -44,6 +44,7 @@ NLOHMANN_JSON_SERIALIZE_ENUM(CredentialKind, {{CredentialKind::access_key, "acce
 NLOHMANN_JSON_SERIALIZE_ENUM(RunsAt, {{RunsAt::datacenter, "datacenter"}, {RunsAt::account, "account"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(DrCopyState, {{DrCopyState::pending, "pending"},
                                            {DrCopyState::current, "current"},
+                                           {DrCopyState::kept, "kept"},
                                            {DrCopyState::retired, "retired"},
                                            {DrCopyState::aside, "aside"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(OnFailure, {{OnFailure::abort, "abort"}, {OnFailure::go_on, "go-on"}})
@@ -55,12 +56,16 @@ NLOHMANN_JSON_SERIALIZE_ENUM(ImageWriting,
 NLOHMANN_JSON_SERIALIZE_ENUM(FailoverKind,
                              {{FailoverKind::production, "production"}, {FailoverKind::test, "test"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(FailoverState,
-                             {{FailoverState::running, "running"}, {FailoverState::released, "released"}})
+                             {{FailoverState::running, "running"},
+                              {FailoverState::returned, "returned"},
+                              {FailoverState::released, "released"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(JobKind, {{JobKind::backup, "backup"},
                                        {JobKind::replicate, "replicate"},
                                        {JobKind::failover, "failover"},
                                        {JobKind::failover_cleanup, "failover_cleanup"},
-                                       {JobKind::plan_failover, "plan_failover"}})
+                                       {JobKind::plan_failover, "plan_failover"},
+                                       {JobKind::instance_backup, "instance_backup"},
+                                       {JobKind::failback, "failback"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(JobState, {{JobState::failed, "failed"},
                                         {JobState::running, "running"},
                                         {JobState::cleaning, "cleaning"},
@@ -70,7 +75,9 @@ NLOHMANN_JSON_SERIALIZE_ENUM(ResourceKind, {{ResourceKind::machine_snapshot, "ma
                                             {ResourceKind::image, "image"},
                                             {ResourceKind::machine_template, "machine_template"},
                                             {ResourceKind::instance, "instance"},
-                                            {ResourceKind::volume, "volume"}})
+                                            {ResourceKind::volume, "volume"},
+                                            {ResourceKind::instance_snapshot, "instance_snapshot"},
+                                            {ResourceKind::restored_machine, "restored_machine"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(ResourceState, {{ResourceState::intended, "intended"},
                                              {ResourceState::exists, "exists"},
                                              {ResourceState::released, "released"}})
@@ -112,6 +119,8 @@ void to_json(nlohmann::json& j, const VolumeSettings& value);
 void from_json(const nlohmann::json& j, VolumeSettings& value);
 void to_json(nlohmann::json& j, const FailoverSettings& value);
 void from_json(const nlohmann::json& j, FailoverSettings& value);
+void to_json(nlohmann::json& j, const FailbackSettings& value);
+void from_json(const nlohmann::json& j, FailbackSettings& value);
 void to_json(nlohmann::json& j, const PlanMachine& value);
 void from_json(const nlohmann::json& j, PlanMachine& value);
 void to_json(nlohmann::json& j, const PlanStep& value);

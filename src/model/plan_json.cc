@@ -106,10 +106,29 @@ void from_json(const nlohmann::json& j, FailoverSettings& value) {
   read_if_there(j, "tags", value.tags);
 }
 
+void to_json(nlohmann::json& j, const FailbackSettings& value) {
+  j = nlohmann::json::object();
+  write_if_set(j, "datacenter", value.datacenter);
+  write_if_set(j, "datastore", value.datastore);
+  write_if_set(j, "networks", value.networks);
+  write_if_set(j, "test_network", value.test_network);
+  write_if_set(j, "health_check", value.health_check);
+}
+
+void from_json(const nlohmann::json& j, FailbackSettings& value) {
+  value = {};
+  read_if_there(j, "datacenter", value.datacenter);
+  read_if_there(j, "datastore", value.datastore);
+  read_if_there(j, "networks", value.networks);
+  read_if_there(j, "test_network", value.test_network);
+  read_if_there(j, "health_check", value.health_check);
+}
+
 void to_json(nlohmann::json& j, const PlanMachine& value) {
   j = {{"machine", value.machine}};
   write_if_set(j, "production", value.production);
   write_if_set(j, "test", value.test);
+  write_if_set(j, "failback", value.failback);
 }
 
 void from_json(const nlohmann::json& j, PlanMachine& value) {
@@ -118,6 +137,7 @@ void from_json(const nlohmann::json& j, PlanMachine& value) {
   read_if_there(j, "settings", value.production);  // its name in the catalogs of earlier versions
   read_if_there(j, "production", value.production);
   read_if_there(j, "test", value.test);
+  read_if_there(j, "failback", value.failback);
 }
 
 void to_json(nlohmann::json& j, const PlanStep& value) {
@@ -149,9 +169,12 @@ void to_json(nlohmann::json& j, const DrPlan& value) {
        {"convert", value.convert},
        {"write", value.write},
        {"verify_all", value.verify_all},
+       {"keep_copies", value.keep_copies},
        {"health_check_seconds", value.health_check_seconds},
        {"production", value.production},
        {"test", value.test},
+       {"failback", value.failback},
+       {"keep_days", value.keep_days},
        {"machines", value.machines},
        {"steps", value.steps}};
 }
@@ -169,9 +192,12 @@ void from_json(const nlohmann::json& j, DrPlan& value) {
   read_word(j, "convert", value.convert);
   read_word(j, "write", value.write);
   read_if_there(j, "verify_all", value.verify_all);
+  read_if_there(j, "keep_copies", value.keep_copies);
   read_if_there(j, "health_check_seconds", value.health_check_seconds);
   read_if_there(j, "production", value.production);
   read_if_there(j, "test", value.test);
+  read_if_there(j, "failback", value.failback);
+  read_if_there(j, "keep_days", value.keep_days);
   read_if_there(j, "machines", value.machines);
   read_if_there(j, "steps", value.steps);
 }

@@ -18,13 +18,17 @@ struct RecoveryPointDisk {
   // The site's name of this instant of the disk: what a later incremental backup asks its changes since.
   // Empty: not tracked, the next backup reads everything.
   std::string change_id;
+  // Of a point taken in the account: blocks of 512 KiB in which it is not what the site had at that instant,
+  // because the conversion was undone in them.
+  std::vector<std::uint64_t> undone_blocks;
 };
 
 struct RecoveryPoint {
   RecoveryPointId id;
   std::string vault;
   std::string datacenter;
-  Machine machine;  // its configuration at that instant
+  std::string account;  // where it ran at that instant, and whose change ids these are; empty: the datacenter
+  Machine machine;      // its configuration at that instant; in the account: when it left the datacenter
   Time time{};      // the instant: everything the guest wrote durably before it is in
   std::vector<RecoveryPointDisk> disks;
   bool full = false;                // every disk was read whole

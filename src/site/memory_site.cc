@@ -50,7 +50,7 @@ void MemorySite::add_machine(Machine machine) {
   guests_[id] = std::move(guest);
 }
 
-void MemorySite::remove_machine(const MachineId& id) {
+void MemorySite::lose_machine(const MachineId& id) {
   const Lock lock(mutex_);
   guests_.erase(id.str());
 }
@@ -92,6 +92,16 @@ Result<SnapshotSource*> MemorySite::datacenter(const std::string&) {
 Result<RecoveryTarget*> MemorySite::account(const std::string&) {
   TRY(before("account"));
   return static_cast<RecoveryTarget*>(this);
+}
+
+Result<RestoreTarget*> MemorySite::restore_target(const std::string&) {
+  TRY(before("restore_target"));
+  return static_cast<RestoreTarget*>(this);
+}
+
+Result<SnapshotSource*> MemorySite::instances_of(const std::string&) {
+  TRY(before("instances_of"));
+  return static_cast<SnapshotSource*>(&machines_of_instances_);
 }
 
 Result<MemorySite::Guest*> MemorySite::find_guest(const MachineId& id) {

@@ -10,13 +10,15 @@
 #include <vector>
 
 #include "disk/memory_disk.h"
+#include "site/memory_instances.h"
 #include "site/recovery_target.h"
+#include "site/restore_target.h"
 #include "site/sites.h"
 #include "site/snapshot_source.h"
 
 namespace rekindle {
 
-class MemorySite final : public SnapshotSource, public RecoveryTarget, public Sites {
+class MemorySite final : public SnapshotSource, public RestoreTarget, public RecoveryTarget, public Sites {
  public:
   // A fault to put before (lost request) or after (lost answer) a call takes effect. Called with the name of
   // the method and whether the call has taken effect; an error it returns is what the caller sees.
@@ -25,7 +27,7 @@ class MemorySite final : public SnapshotSource, public RecoveryTarget, public Si
 
   // The machine's disks are those of `machine.disks`, all zeros.
   void add_machine(Machine machine);
-  void remove_machine(const MachineId& id);
+  void lose_machine(const MachineId& id);
   // What the running guest writes.
   void guest_writes(const MachineId& id, std::size_t disk, std::uint64_t offset, ByteView bytes);
   Bytes disk_content(const MachineId& id, std::size_t disk);
@@ -42,15 +44,22 @@ class MemorySite final : public SnapshotSource, public RecoveryTarget, public Si
   std::size_t template_count() const { return templates_.size(); }
   std::size_t volume_count() const { return volumes_.size(); }
   std::size_t live_instance_count() const;
-  // The content of the instance's boot disk.
-  Bytes instance_disk(const InstanceId& id);
+  // The content of one of the instance's disks, and what its guest writes to it.
+  Bytes instance_disk(const InstanceId& id, std::size_t disk = 0);
+  void instance_writes(const InstanceId& id, std::size_t disk, std::uint64_t offset, ByteView bytes);
+  // The blocks written to disks of machines that are off, in bytes.
+  std::uint64_t bytes_restored() const { return bytes_restored_; }
+  // No changes are known between images of an instance any more.
+  void lose_lineage() { lineage_lost_ = true; }
   LaunchSpec launch_spec_of(const InstanceId& id);  // that it was launched with
   // It stops by itself: a panic of its guest, a fault of its host.
   void end_instance(const InstanceId& id, const std::string& reason);
 
   // Sites
   Result<SnapshotSource*> datacenter(const std::string&) override;
+  Result<RestoreTarget*> restore_target(const std::string&) override;
   Result<RecoveryTarget*> account(const std::string&) override;
+  Result<SnapshotSource*> instances_of(const std::string&) override;
 
   // SnapshotSource
   Result<std::vector<Machine>> machines() override;
@@ -64,6 +73,15 @@ class MemorySite final : public SnapshotSource, public RecoveryTarget, public Si
                                 const std::string& since_change_id) override;
   Result<std::unique_ptr<BlockSource>> open_disk(const MachineSnapshot& snapshot,
                                                  const DiskId& disk) override;
+
+  // RestoreTarget
+  Result<> check_new_machine(const NewMachine& wanted) override;
+  Result<MachineId> create_machine(const NewMachine& wanted) override;
+  Result<std::optional<MachineId>> find_machine(const std::string& token) override;
+  Result<> remove_machine(const MachineId& id) override;
+  Result<> power_on(const MachineId& id) override;
+  Result<> power_off(const MachineId& id) override;
+  Result<std::unique_ptr<BlockTarget>> open_disk_to_write(const MachineId& id, const DiskId& disk) override;
 
   // RecoveryTarget
   Result<std::string> identity() override;
@@ -83,11 +101,15 @@ class MemorySite final : public SnapshotSource, public RecoveryTarget, public Si
   Result<InstanceId> launch(const LaunchSpec& spec) override;
   Result<> adjust(const InstanceId& id, const LaunchSpec& spec) override;
   Result<> stop(const InstanceId& id) override;
+  Result<> start(const InstanceId& id) override;
   Result<Instance> instance(const InstanceId& id) override;
   Result<> terminate(const InstanceId& id) override;
   Result<std::vector<Instance>> find_instances(const Tags& tags) override;
   Result<std::string> console_output(const InstanceId& id) override;
+  Result<bool> passes_site_checks(const InstanceId& id) override;
   Result<> check_launch(const LaunchSpec& spec) override;
+  Result<> check_template(const TemplateSpec& spec) override;
+  Result<> check_quotas(const std::vector<LaunchSpec>& specs) override;
   // "small" has 2 vCPUs and 2 GiB, "large" 8 and 32.
   Result<std::string> propose_instance_type(int vcpus, std::uint64_t memory_mib,
                                             const std::string& subnet_id) override;
@@ -98,6 +120,8 @@ class MemorySite final : public SnapshotSource, public RecoveryTarget, public Si
  private:
   friend class MemoryImageWriter;
   friend class MemoryVolumeWriter;
+  friend class MemoryInstances;
+  friend class MemoryMachineDisk;
   static constexpr std::uint64_t tracking_unit = 64 * kib;
 
   struct FrozenDisk {
@@ -118,6 +142,7 @@ class MemorySite final : public SnapshotSource, public RecoveryTarget, public Si
     std::uint64_t epoch = 1;
     std::uint64_t tracked_since = 1;
     std::map<std::string, Snapshot> snapshots;
+    std::string token;  // of a machine that failback made
   };
   struct StoredImage {
     Image image;
@@ -131,7 +156,8 @@ class MemorySite final : public SnapshotSource, public RecoveryTarget, public Si
   struct StoredInstance {
     Instance instance;
     LaunchSpec spec;
-    Bytes boot_disk;
+    std::vector<Bytes> disks;
+    std::vector<ImageId> from;  // the images they began as
   };
 
   Result<> before(std::string_view method) const { return fault_ ? fault_(method, false) : Result<>(); }
@@ -145,11 +171,14 @@ class MemorySite final : public SnapshotSource, public RecoveryTarget, public Si
   std::uint64_t counter_ = 0;
   std::uint64_t bytes_read_ = 0;
   std::uint64_t blocks_put_ = 0;
+  std::uint64_t bytes_restored_ = 0;
+  bool lineage_lost_ = false;
   std::map<std::string, Guest> guests_;
   std::map<std::string, StoredImage> images_;
   std::map<std::string, StoredVolume> volumes_;
   std::map<std::string, TemplateSpec> templates_;
   std::map<std::string, StoredInstance> instances_;
+  MemoryInstances machines_of_instances_{*this};
 };
 
 }  // namespace rekindle

@@ -35,9 +35,17 @@ void MemorySite::damage_image(const ImageId& id, std::uint64_t offset) {
   images_.at(id.str()).content.at(offset) ^= std::byte{1};
 }
 
-Bytes MemorySite::instance_disk(const InstanceId& id) {
+Bytes MemorySite::instance_disk(const InstanceId& id, std::size_t disk) {
   const Lock lock(mutex_);
-  return instances_.at(id.str()).boot_disk;
+  return instances_.at(id.str()).disks.at(disk);
+}
+
+void MemorySite::instance_writes(const InstanceId& id, std::size_t disk, std::uint64_t offset,
+                                 ByteView bytes) {
+  const Lock lock(mutex_);
+  Bytes& content = instances_.at(id.str()).disks.at(disk);
+  CHECK(offset + bytes.size() <= content.size());
+  std::copy(bytes.begin(), bytes.end(), content.begin() + static_cast<std::ptrdiff_t>(offset));
 }
 
 LaunchSpec MemorySite::launch_spec_of(const InstanceId& id) {
@@ -257,7 +265,10 @@ Result<InstanceId> MemorySite::launch(const LaunchSpec& spec) {
   stored.instance.tags = spec.tags;
   stored.instance.private_ip = spec.private_ip.empty() ? "10.0.0.9" : spec.private_ip;
   stored.instance.state = InstanceState::running;
-  stored.boot_disk = images_.at(found->second.disks.at(0).image.str()).content;
+  for (const ImageDisk& disk : found->second.disks) {
+    stored.disks.push_back(images_.at(disk.image.str()).content);
+    stored.from.push_back(disk.image);
+  }
   const InstanceId id = stored.instance.id;
   instances_.emplace(id.str(), std::move(stored));
   TRY(after("launch"));
@@ -280,6 +291,15 @@ Result<> MemorySite::stop(const InstanceId& id) {
   if (found == instances_.end()) return error(ErrorCode::not_found, "the instance {} does not exist", id);
   found->second.instance.state = InstanceState::stopped;
   return after("stop");
+}
+
+Result<> MemorySite::start(const InstanceId& id) {
+  const Lock lock(mutex_);
+  TRY(before("start"));
+  const auto found = instances_.find(id.str());
+  if (found == instances_.end()) return error(ErrorCode::not_found, "the instance {} does not exist", id);
+  found->second.instance.state = InstanceState::running;
+  return after("start");
 }
 
 Result<Instance> MemorySite::instance(const InstanceId& id) {
@@ -313,6 +333,26 @@ Result<std::vector<Instance>> MemorySite::find_instances(const Tags& tags) {
 Result<std::string> MemorySite::console_output(const InstanceId& id) {
   TRY(before("console_output"));
   return fmt::format("console of {}\n", id);
+}
+
+Result<bool> MemorySite::passes_site_checks(const InstanceId& id) {
+  TRY(before("passes_site_checks"));
+  return TRY(instance(id)).state == InstanceState::running;
+}
+
+Result<> MemorySite::check_template(const TemplateSpec& spec) {
+  TRY(before("check_template"));
+  for (const ImageDisk& disk : spec.disks) TRY(image(disk.image));
+  return {};
+}
+
+// Of "small" as many as one likes, of "large" one.
+Result<> MemorySite::check_quotas(const std::vector<LaunchSpec>& specs) {
+  TRY(before("check_quotas"));
+  const auto large = std::count_if(specs.begin(), specs.end(),
+                                   [](const LaunchSpec& spec) { return spec.instance_type == "large"; });
+  if (large <= 1) return {};
+  return error(ErrorCode::exhausted, "{} of type large are wanted, the quota allows 1", large);
 }
 
 Result<> MemorySite::check_launch(const LaunchSpec& spec) {

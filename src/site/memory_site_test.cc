@@ -98,7 +98,7 @@ TEST_F(MemorySiteTest, ForgottenChangesAreAnErrorThatSaysSo) {
 
 TEST_F(MemorySiteTest, AMachineThatIsGoneIsNotFound) {
   const MachineSnapshot snapshot = freeze();
-  site.remove_machine(id);
+  site.lose_machine(id);
   EXPECT_EQ(site.machine(id).error().code(), ErrorCode::not_found);
   EXPECT_EQ(site.open_disk(snapshot, disk).error().code(), ErrorCode::not_found);
 }

@@ -125,7 +125,7 @@ struct Instance {
   std::string public_ip;
   std::string state_reason;  // why it died
   Tags tags;
-  std::vector<std::string> volume_ids;
+  std::vector<std::string> volume_ids;  // the boot disk's first
 };
 
 // Something at the site that carries our tags, whoever knows of it still.
@@ -175,14 +175,22 @@ class RecoveryTarget {
   // Idempotent.
   virtual Result<> adjust(const InstanceId& id, const LaunchSpec& spec) = 0;
   virtual Result<> stop(const InstanceId& id) = 0;  // by its power button; does not wait; stopped is fine
+  virtual Result<> start(const InstanceId& id) = 0;  // a stopped one; does not wait; running is fine
   virtual Result<Instance> instance(const InstanceId& id) = 0;
   virtual Result<> terminate(const InstanceId& id) = 0;  // with its volumes; absent is fine; does not wait
   virtual Result<std::vector<Instance>> find_instances(const Tags& tags) = 0;  // not the terminated ones
   virtual Result<std::string> console_output(const InstanceId& id) = 0;
+  // Whether the site's own checks of a running instance pass by now (EC2: its status and its system's).
+  virtual Result<bool> passes_site_checks(const InstanceId& id) = 0;
 
-  // Whether a launch with these settings would be accepted (unknown type, subnet, group, address taken),
+  // Whether a launch with these settings would be accepted (unknown type, subnet, group, key, address taken),
   // without making anything.
   virtual Result<> check_launch(const LaunchSpec& spec) = 0;
+  // The same of registering a template of images that are there.
+  virtual Result<> check_template(const TemplateSpec& spec) = 0;
+  // Whether the account's quotas allow that all of these run beside what runs now. `exhausted`: says which
+  // quota, what it allows, what is used and what is wanted.
+  virtual Result<> check_quotas(const std::vector<LaunchSpec>& specs) = 0;
   // The smallest current type that has at least this, and that the subnet's zone offers. `exhausted`: none.
   virtual Result<std::string> propose_instance_type(int vcpus, std::uint64_t memory_mib,
                                                     const std::string& subnet_id) = 0;

@@ -5,6 +5,7 @@
 
 #include "base/result.h"
 #include "site/recovery_target.h"
+#include "site/restore_target.h"
 #include "site/snapshot_source.h"
 
 namespace rekindle {
@@ -14,7 +15,10 @@ class Sites {
  public:
   virtual ~Sites() = default;
   virtual Result<SnapshotSource*> datacenter(const std::string& name) = 0;
+  virtual Result<RestoreTarget*> restore_target(const std::string& datacenter) = 0;
   virtual Result<RecoveryTarget*> account(const std::string& name) = 0;
+  // The instances that run there, as machines that can be frozen and read: their ids are instance ids.
+  virtual Result<SnapshotSource*> instances_of(const std::string& account) = 0;
 };
 
 }  // namespace rekindle
