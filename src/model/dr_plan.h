@@ -71,7 +71,7 @@ struct PlanMachine {
   std::string machine;  // name of a protected machine
   FailoverSettings production;
   FailoverSettings test;
-  FailbackSettings failback;
+  FailbackSettings failback = {};
 };
 
 // What a failed machine or script means for the steps that follow.
@@ -105,7 +105,7 @@ struct DrPlan {
   int health_check_seconds = 300;  // how long a service may take to answer
   FailoverSettings production;     // of all machines, unless they say otherwise
   FailoverSettings test;
-  FailbackSettings failback;
+  FailbackSettings failback = {};
   int keep_days = 7;  // instances of machines that came home stay so long, stopped
   std::vector<PlanMachine> machines;
   std::vector<PlanStep> steps;  // none: all machines at once

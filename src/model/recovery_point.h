@@ -20,7 +20,7 @@ struct RecoveryPointDisk {
   std::string change_id;
   // Of a point taken in the account: blocks of 512 KiB in which it is not what the site had at that instant,
   // because the conversion was undone in them.
-  std::vector<std::uint64_t> undone_blocks;
+  std::vector<std::uint64_t> undone_blocks = {};
 };
 
 struct RecoveryPoint {
