@@ -1,11 +1,12 @@
-"""./run demo: a running VM dies and lives again, with a timeline and measured RPO and RTO."""
+"""./run demo: a running VM dies, lives again in the account, and comes home; with a timeline and measured RPO, RTO and
+downtime."""
 
 import argparse
 import datetime
 import sys
 import time
 
-from scene import Scene, build_guest, http_get, ledger_lines
+from scene import Scene, build_guest, http_get, ledger_lines, wait_for_http
 
 
 class Timeline:
@@ -81,6 +82,31 @@ def lose_and_recover(scene, timeline, point, acknowledged):
     print(f"RTO  {rto:6.1f} s   from the loss of the datacenter until the service answered")
 
 
+def come_home(scene, timeline):
+    answer = http_get(scene.instance_url("/scatter?mib=50&seed=8"), timeout=120)
+    there = ledger_lines(http_get(scene.instance_url("/ledger"), timeout=10))
+    timeline.say(f"the machine lives in the account, and writes there: {answer.strip()}")
+    scene.start_servers("--revive")
+    scene.web = scene.machine_status()
+    scene.apply_plan(lambda plan: plan.update(failback={"health_check": scene.source_url("/ready")}))
+    timeline.say("the datacenter is back, with the VM as it was lost")
+    job = scene.json("failback", "start", "dr")
+    data = job["data"]
+    timeline.say("home with one command: rekindle failback start dr")
+    for number, one in enumerate(data["passes"], 1):
+        timeline.note(f"pass {number}: {mib(one['bytes_read'])} read from the account, {mib(one['bytes_written'])} written at home, "
+                      f"{one['milliseconds'] / 1000:.1f} s")
+    for path in data["passes"][-1]["undone"].get("restored", []):
+        timeline.note(f"as before the failover again: {path}")
+    wait_for_http(scene.source_url("/ready"))
+    home = ledger_lines(http_get(scene.source_url("/ledger")))
+    timeline.say(f"the service answers at home: {http_get(scene.source_url('/status')).strip()}")
+    if home[:len(there)] != there:
+        raise SystemExit("the ledger of the machine that came home is not the one that it wrote in the account")
+    timeline.note(f"its ledger holds all {len(there)} lines of both lives, and goes on")
+    return data["downtime_ms"] / 1000
+
+
 def main():
     parser = argparse.ArgumentParser(prog="./run demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave everything running, and say how to look at it")
@@ -95,13 +121,16 @@ def main():
         protect(scene, timeline)
         point, acknowledged = update(scene, timeline)
         lose_and_recover(scene, timeline, point, acknowledged)
+        print()
+        away = come_home(scene, timeline)
+        print(f"\nAWAY {away:6.1f} s   from the order to stop the instance until the service answered at home")
         if options.keep:
-            print(f"\nEverything runs on. Look around:\n  export REKINDLE_HOME={scene.home}\n  rekindle failover list\n"
-                  f"  curl {scene.instance_url('/status')}\nEnd it:\n"
+            print(f"\nEverything runs on. Look around:\n  export REKINDLE_HOME={scene.home}\n  rekindle failback status dr\n"
+                  f"  curl {scene.source_url('/status')}\nEnd it:\n"
                   f"  rekindle sandbox stop --directory {scene.directory} && rm -r {scene.directory}")
         else:
             scene.run("failover", "clean-up", "dr")
-            timeline.say("the failover is ended; instance and volumes are gone")
+            timeline.say("what was kept in the account is given up; instance, volumes and snapshots are gone")
 
 
 if __name__ == "__main__":

@@ -227,10 +227,17 @@ class Scene:
         """How many blocks the region was sent."""
         return self.calls().get("PutSnapshotBlock", {}).get("calls", 0)
 
+    def machines_at_home(self):
+        """What the sandbox says of the machines of the datacenter."""
+        return json.loads(rekindle("sandbox", "status", "--directory", self.directory)[1]).get("machines", [])
+
+    def machine_status(self):
+        """Of the machine; None where it is not there."""
+        return next((one for one in self.machines_at_home() if one["name"] == self.machine), None)
+
     def machine_snapshots(self):
-        """The names of the machine's snapshots in the datacenter."""
-        status = json.loads(rekindle("sandbox", "status", "--directory", self.directory)[1])
-        return [name for machine in status.get("machines", []) for name in machine["snapshots"]]
+        """The names of the machines' snapshots in the datacenter."""
+        return [name for machine in self.machines_at_home() for name in machine["snapshots"]]
 
     def vault_bytes(self):
         total = 0

@@ -55,8 +55,8 @@ REKINDLE_RECORD(Failover, "failover", record.id, record.machine)
 REKINDLE_RECORD(Approval, "approval", record.id, record.id)
 #undef REKINDLE_RECORD
 
-// backup works at the datacenter; replicate, failover and its cleanup at the account: one unfinished job
-// each. plan_failover only starts others.
+// Backups, of the machine or of its instance, are of the datacenter's side; replicate, failover, its cleanup
+// and failback of the account's: one unfinished job each. plan_failover only starts others.
 std::string_view side_of(JobKind kind);
 
 class Catalog {

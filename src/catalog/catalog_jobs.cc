@@ -23,7 +23,8 @@ constexpr const char* columns = "body, owner, fencing, cancel_requested, bytes_d
 
 std::string_view side_of(JobKind kind) {
   if (kind == JobKind::plan_failover) return "plan";
-  return kind == JobKind::backup ? "datacenter" : "account";  // failback works at both, for the account's instance
+  // A failback is of the account's side, which it ends; the backups that it asks for are jobs of their own.
+  return kind == JobKind::backup || kind == JobKind::instance_backup ? "datacenter" : "account";
 }
 
 Result<Job> Catalog::create_job(JobKind kind, const std::string& subject, nlohmann::json parameters,

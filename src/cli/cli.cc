@@ -54,6 +54,7 @@ void add_nouns(CLI::App& root, Session& session) {
   add_point_commands(root, session);
   add_replicate_commands(root, session);
   add_failover_commands(root, session);
+  add_failback_commands(root, session);
   add_job_commands(root, session);
 }
 

@@ -1,7 +1,9 @@
 // failover: the one button.
 #include <algorithm>
+#include <mutex>
 #include <optional>
 
+#include "base/parallel.h"
 #include "cli/job_control.h"
 #include "protect/replicate.h"
 #include "recover/plan_failover.h"
@@ -61,19 +63,27 @@ Result<RecoveryPoint> point_as_of(Catalog& catalog, const std::string& machine, 
 Result<std::map<std::string, std::string>> make_copies(Session& session, Workplace& workplace,
                                                        const DrPlan& plan,
                                                        const std::vector<std::string>& machines, Time as_of) {
+  constexpr std::size_t most_at_once = 8;
   Catalog* catalog = TRY(workplace.catalog());
+  Session of_jobs = session;
+  of_jobs.output.json = session.output.json || machines.size() > 1;  // several do not share a progress line
+  std::mutex mutex;
   std::map<std::string, std::string> copies;
-  for (const std::string& machine : machines) {
-    const RecoveryPoint point = TRY(point_as_of(*catalog, machine, as_of));
+  TRY(parallel_for(machines.size(), most_at_once, session.interrupted, [&](std::size_t i) -> Result<> {
+    const std::string& machine = machines[i];
+    const RecoveryPoint point = TRY(point_as_of(*catalog, machine, as_of), "{}", machine);
     const ReplicateRequest request{plan.name, machine, point.id.str()};
-    const Job job = TRY(perform_job(session, workplace, JobKind::replicate, machine, parameters_of(request),
-                                    Unfinished::cancel));
+    const Job job = TRY(perform_job(of_jobs, workplace, JobKind::replicate, machine, parameters_of(request),
+                                    Unfinished::cancel),
+                        "{}", machine);
     TRY(outcome(job), "{}", machine);
     const auto copy = job.data.at("copy").get<DrCopy>();
+    const std::lock_guard lock(mutex);
     copies[machine] = copy.id;
     session.output.say(fmt::format("{}: a DR copy of {} in {}.", machine,
                                    to_iso8601(copy.recovery_point_time), duration_of(job)));
-  }
+    return {};
+  }));
   return copies;
 }
 

@@ -7,7 +7,9 @@
 #include "cli/step_lines.h"
 #include "jobs/sweep.h"
 #include "protect/backup.h"
+#include "protect/instance_backup.h"
 #include "protect/replicate.h"
+#include "recover/failback.h"
 #include "recover/failover.h"
 #include "recover/plan_failover.h"
 
@@ -16,6 +18,8 @@ namespace rekindle {
 namespace {
 Result<Job> run_failover(Session& session, Workplace& workplace, const FailoverRequest& request,
                          std::stop_token stop);
+Result<Job> run_instance_backup(Session& session, Workplace& workplace, const InstanceBackupRequest& request,
+                                std::stop_token stop);
 }  // namespace
 
 JobProcedure procedure_of(JobKind kind, Session& session, Workplace& workplace) {
@@ -37,8 +41,13 @@ JobProcedure procedure_of(JobKind kind, Session& session, Workplace& workplace) 
           },
           workplace.sites());
     case JobKind::instance_backup:
+      return instance_backup_procedure(workplace.sites(), workplace.vaults());
     case JobKind::failback:
-      break;
+      return failback_procedure(
+          {workplace.sites(), workplace.vaults(), workplace.http(),
+           [&session, &workplace](const InstanceBackupRequest& request, std::stop_token stop) {
+             return run_instance_backup(session, workplace, request, std::move(stop));
+           }});
   }
   CHECK(false);
 }
@@ -48,7 +57,8 @@ namespace {
 // Failovers run side by side: a line each. Others have the terminal to themselves.
 std::unique_ptr<JobObserver> observer_of(JobKind kind, Session& session, Workplace& workplace) {
   if (kind == JobKind::plan_failover) return std::make_unique<JobObserver>();
-  if (kind == JobKind::failover) return std::make_unique<StepLines>(session.output.json);
+  if (kind == JobKind::failover || kind == JobKind::failback)
+    return std::make_unique<StepLines>(session.output.json);
   return std::make_unique<ProgressLine>(workplace.clock(), session.output.json);
 }
 
@@ -81,7 +91,8 @@ Result<> cancel_living(Workplace& workplace, const Job& job) {
 bool serves(const Job& finished, JobKind kind, const nlohmann::json& parameters) {
   return finished.state == JobState::succeeded && finished.kind == kind &&
          finished.parameters == parameters &&
-         (kind == JobKind::failover || kind == JobKind::failover_cleanup || kind == JobKind::plan_failover);
+         (kind == JobKind::failover || kind == JobKind::failover_cleanup || kind == JobKind::plan_failover ||
+          kind == JobKind::failback);
 }
 
 // Returns the interrupted job that did, when finished, what is wanted.
@@ -141,6 +152,16 @@ Result<Job> run_failover(Session& session, Workplace& workplace, const FailoverR
   Session own = session;
   own.interrupted = std::move(stop);
   return perform_job(own, workplace, JobKind::failover, request.machine, parameters, Unfinished::cancel);
+}
+
+// A pass of a failback, which has the terminal.
+Result<Job> run_instance_backup(Session& session, Workplace& workplace, const InstanceBackupRequest& request,
+                                std::stop_token stop) {
+  Session own = session;
+  own.output.json = true;
+  own.interrupted = std::move(stop);
+  return perform_job(own, workplace, JobKind::instance_backup, request.machine, parameters_of(request),
+                     Unfinished::finish);
 }
 
 }  // namespace

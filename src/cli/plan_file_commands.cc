@@ -33,9 +33,9 @@ nlohmann::json brief(const DrPlan& plan) {
 // nlohmann sorts by name; people want the name of the plan first.
 std::string in_order(const nlohmann::json& plan) {
   std::string text;
-  for (const char* field : {"name", "account", "replicate", "workflow", "convert", "write", "verify_all",
-                            "keep_copies", "health_check_seconds", "production", "test", "failback",
-                            "keep_days", "machines", "steps"}) {
+  for (const char* field :
+       {"name", "account", "replicate", "workflow", "convert", "write", "verify_all", "keep_copies",
+        "health_check_seconds", "production", "test", "failback", "keep_days", "machines", "steps"}) {
     if (plan.contains(field)) text += to_yaml({{field, plan.at(field)}});
   }
   return text;

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "cli/job_control.h"
 #include "protect/backup.h"
+#include "protect/instance_backup.h"
 #include "protect/replicate.h"
 
 namespace rekindle {
@@ -30,8 +31,38 @@ Result<MachineId> find_machine_id(Workplace& workplace, const BackupPolicy& poli
 
 }  // namespace
 
+namespace {
+
+// Whether AWS runs the machine now, so that it is backed up there.
+Result<bool> runs_in_account(Workplace& workplace, const std::string& machine) {
+  Catalog* catalog = TRY(workplace.catalog());
+  const auto known = catalog->get<ProtectedMachine>(machine);
+  if (!known.ok() && known.error().code() != ErrorCode::not_found) return known.error();
+  return known.ok() && known->runs_at == RunsAt::account;
+}
+
+Result<> back_up_instance(Session& session, Workplace& workplace, const std::string& machine) {
+  Catalog* catalog = TRY(workplace.catalog());
+  const Failover failover = TRY(running_failover(*catalog, machine));
+  const InstanceBackupRequest request{machine, failover.id};
+  const Job job = TRY(perform_job(session, workplace, JobKind::instance_backup, machine,
+                                  parameters_of(request), Unfinished::finish));
+  if (session.output.json) session.output.record(job);
+  TRY(outcome(job));
+  const auto point = job.data.at("point").get<RecoveryPoint>();
+  session.output.say(fmt::format(
+      "{}: backup of the instance {} in {}: {} read, {} added to the vault. Recovery point {} of {}.",
+      machine, failover.instance_id, duration_of(job), human_bytes(point.bytes_read),
+      human_bytes(point.bytes_stored), point.id, to_iso8601(point.time)));
+  return {};
+}
+
+}  // namespace
+
 Result<> back_up(Session& session, Workplace& workplace, const BackupPolicy& policy,
                  const std::string& machine, bool full) {
+  const bool is_away = TRY(runs_in_account(workplace, machine));
+  if (is_away) return back_up_instance(session, workplace, machine);
   BackupRequest request;
   request.datacenter = policy.datacenter;
   request.vault = policy.vault;

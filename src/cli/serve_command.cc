@@ -1,4 +1,6 @@
 // serve: the daemon that keeps the schedules of backup policies and DR plans.
+#include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <set>
@@ -27,7 +29,12 @@ constexpr std::chrono::minutes retry_after{5};
 class Daemon {
  public:
   Daemon(Session& session, Workplace& workplace, int parallel)
-      : session_(session), workplace_(workplace), parallel_(static_cast<std::size_t>(parallel)) {}
+      : session_(session),
+        of_jobs_(session),
+        workplace_(workplace),
+        parallel_(static_cast<std::size_t>(parallel)) {
+    of_jobs_.interrupted = {};  // the end of the daemon is not the end of its jobs
+  }
 
   // Starts what is due and was not started yet. Returns how much is under way.
   Result<std::size_t> look() {
@@ -38,9 +45,8 @@ class Daemon {
     forget_finished();
     for (const Job& job : unfinished) {
       if (!may_go_on_unasked(job.kind) || owner_lives(job.owner)) continue;
-      start(std::string(side_of(job.kind)) + " " + job.subject, job.subject, [this, job]() -> Result<> {
-        return outcome(TRY(resume_job(session_, workplace_, job, session_.interrupted)));
-      });
+      start(std::string(side_of(job.kind)) + " " + job.subject, job.subject,
+            [this, job]() -> Result<> { return outcome(TRY(resume_job(of_jobs_, workplace_, job, {}))); });
     }
     for (const DueWork& work : due) {
       start(std::string(side_of(work.kind)) + " " + work.machine, work.machine,
@@ -79,18 +85,22 @@ class Daemon {
   }
 
   Result<> perform(const DueWork& work) {
-    log::info("{} of {} is due ({})", work.kind == JobKind::backup ? "a backup" : "the DR copy", work.machine,
-              work.owner);
+    log::info("{} of {} is due ({})", word(work.kind), work.machine, work.owner);
     Catalog* catalog = TRY(workplace_.catalog());
+    if (work.kind == JobKind::failover_cleanup) {
+      return outcome(TRY(perform_job(of_jobs_, workplace_, work.kind, work.machine,
+                                     {{"failover_id", work.owner}}, Unfinished::finish)));
+    }
     if (work.kind == JobKind::backup) {
       const auto policy = TRY(catalog->get<BackupPolicy>(work.owner));
-      return back_up(session_, workplace_, policy, work.machine, false);
+      return back_up(of_jobs_, workplace_, policy, work.machine, false);
     }
     const auto plan = TRY(catalog->get<DrPlan>(work.owner));
-    return replicate(session_, workplace_, plan, work.machine);
+    return replicate(of_jobs_, workplace_, plan, work.machine);
   }
 
   Session& session_;
+  Session of_jobs_;
   Workplace& workplace_;
   const std::size_t parallel_;
   std::mutex mutex_;
@@ -112,9 +122,12 @@ Result<> serve(Session& session, Workplace& workplace, const ServeInput& input) 
     if (input.once && *under_way == 0) return {};
     if (!workplace.clock().sleep(input.once ? pause / 10 : pause, session.interrupted)) break;
   }
-  session.output.say("Ending; what is under way is cancelled, and done again at the next start.");
-  while (!daemon.idle()) workplace.clock().sleep(pause / 10);
-  return {};
+  // Jobs bear it as they bear a power cut, and nothing that was moved is moved again: nobody waits for the
+  // end of a backup of hours, and none is thrown away.
+  if (daemon.idle()) return {};
+  session.output.say("Ending; what is under way goes on at the next start.");
+  std::fflush(nullptr);
+  std::_Exit(0);
 }
 
 }  // namespace

@@ -41,6 +41,7 @@ Result<ConversionReport> convert(GuestDisk& guest, const ConversionOptions& opti
   const DiskNames names = TRY(DiskNames::of(guest, options));
   TRY(name_disks_by_uuid(guest, names, report), "naming disks by their UUID");
   TRY(adapt_network(guest, options, report), "adapting the network");
+  report.files = guest.changed_files();
   return report;
 }
 

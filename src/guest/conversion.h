@@ -53,6 +53,7 @@ struct ConversionReport {
   std::vector<std::string> changes;    // sentences: what was changed in the guest, but for the initrds
   std::vector<std::string> warnings;   // sentences: what may not work, and what to do about it
   std::vector<std::string> obstacles;  // of the warnings: what may keep it from mounting its disks
+  std::vector<std::string> files;      // all that were changed or made, initrds too
   std::uint64_t journal_blocks_replayed = 0;
 
   // Whether the conversion changed anything but replayed journals.

@@ -295,12 +295,14 @@ Result<> Ext4Volume::append(const std::string& path, ByteView bytes) {
                  human_bytes(bytes.size()), human_bytes(free_bytes()));
   }
   TRY(write_content(number, length, bytes, false), "appending to {}", path);
+  changed_files_.insert(path);
   return {};
 }
 
 Result<> Ext4Volume::replace(const std::string& path, ByteView bytes) {
   const ext2_ino_t number = TRY(writable_file(path));
   TRY(write_content(number, 0, bytes, true), "replacing {}", path);
+  changed_files_.insert(path);
   return {};
 }
 
@@ -338,6 +340,39 @@ Result<> Ext4Volume::create(const std::string& path, ByteView bytes, unsigned mo
   ext2fs_inode_alloc_stats2(filesystem_, number, +1, 0);
   TRY(link(directory, name, number, EXT2_FT_REG_FILE), "making {}", path);
   TRY(write_content(number, 0, bytes, false), "writing {}", path);
+  changed_files_.insert(path);
+  return {};
+}
+
+Result<> Ext4Volume::truncate(const std::string& path, std::uint64_t length) {
+  const ext2_ino_t number = TRY(writable_file(path));
+  const std::uint64_t present = TRY(size_of(path));
+  CHECK(length <= present);
+  ext2_file_t handle = nullptr;
+  TRY(check(ext2fs_file_open(filesystem_, number, EXT2_FILE_WRITE, &handle)), "cutting {}", path);
+  OpenFile file(handle);
+  TRY(check(ext2fs_file_set_size2(handle, static_cast<ext2_off64_t>(length))), "cutting {}", path);
+  TRY(check(ext2fs_file_close(file.release())), "cutting {}", path);
+  changed_files_.insert(path);
+  return {};
+}
+
+Result<> Ext4Volume::remove(const std::string& path) {
+  const ext2_ino_t number = TRY(writable_file(path));
+  const auto [parent, name] = split_path(path);
+  const ext2_ino_t directory = TRY(lookup(parent));
+  TRY(check(ext2fs_unlink(filesystem_, directory, name.c_str(), number, 0)), "removing {}", path);
+  changed_files_.insert(path);
+  ext2_inode inode = TRY(inode_of(number), "{}", path);
+  if (inode.i_links_count > 1) {
+    --inode.i_links_count;
+    return check(ext2fs_write_inode(filesystem_, number, &inode));
+  }
+  TRY(check(ext2fs_punch(filesystem_, number, &inode, nullptr, 0, ~0ULL)), "freeing {}", path);
+  inode.i_links_count = 0;
+  inode.i_dtime = static_cast<__u32>(filesystem_->now);
+  TRY(check(ext2fs_write_inode(filesystem_, number, &inode)), "freeing {}", path);
+  ext2fs_inode_alloc_stats2(filesystem_, number, -1, 0);
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include <ext2fs/ext2fs.h>
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,13 @@ class Ext4Volume {
   Result<> create(const std::string& path, ByteView bytes, unsigned mode);
   // And its parents, root's, 0755. Existing is fine.
   Result<> make_directories(const std::string& path);
+  // Cuts the file to `length`, which is not more than it has.
+  Result<> truncate(const std::string& path, std::uint64_t length);
+  // A file; a hard link elsewhere keeps its content.
+  Result<> remove(const std::string& path);
+
+  // The paths that were given to the writers of files above, so far.
+  const std::set<std::string>& changed_files() const { return changed_files_; }
 
   std::uint64_t free_bytes() const;
 
@@ -87,6 +95,7 @@ class Ext4Volume {
   Ext4Device device_;
   ext2_filsys filesystem_ = nullptr;
   bool bitmaps_loaded_ = false;
+  std::set<std::string> changed_files_;
 };
 
 }  // namespace rekindle

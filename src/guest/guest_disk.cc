@@ -123,6 +123,32 @@ Result<std::unique_ptr<Ext4Volume>> GuestDisk::open_volume(GuestVolume& volume) 
   return Ext4Volume::open(*volume.view);
 }
 
+namespace {
+
+constexpr std::string_view boot_folder = "/boot";
+
+bool is_below_boot(const std::string& path) {
+  return path.starts_with("/boot/");
+}
+
+}  // namespace
+
+Ext4Volume& GuestDisk::volume_of(const std::string& path) {
+  return boot_ && is_below_boot(path) ? *boot_ : *root_;
+}
+
+std::string GuestDisk::path_there(const std::string& path) const {
+  return boot_ && is_below_boot(path) ? path.substr(boot_folder.size()) : path;
+}
+
+std::vector<std::string> GuestDisk::changed_files() const {
+  std::vector<std::string> files(root_->changed_files().begin(), root_->changed_files().end());
+  if (boot_) {
+    for (const std::string& path : boot_->changed_files()) files.push_back(std::string(boot_folder) + path);
+  }
+  return files;
+}
+
 Result<> GuestDisk::close() {
   TRY(root_->close(), "writing the root file system");
   if (boot_) TRY(boot_->close(), "writing the boot file system");

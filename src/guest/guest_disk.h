@@ -25,6 +25,11 @@ class GuestDisk {
   // own volume.
   Ext4Volume& boot() { return boot_ ? *boot_ : *root_; }
   std::string boot_path(const std::string& name) const { return (boot_ ? "/" : "/boot/") + name; }
+  // The file system that holds a path of the guest ("/boot/initrd.img-..."), and its path there.
+  Ext4Volume& volume_of(const std::string& path);
+  std::string path_there(const std::string& path) const;
+  // The files that were changed or made so far, as the guest names them.
+  std::vector<std::string> changed_files() const;
   std::uint64_t journal_blocks_replayed() const { return journal_blocks_replayed_; }
   const std::vector<std::string>& warnings() const { return guest_.warnings; }
 

@@ -22,6 +22,12 @@ const std::vector<std::string>& storage_drivers() {
   return names;
 }
 
+// What a VM's disk may hang on: paravirtual SCSI, LSI Logic parallel and SAS, SATA.
+const std::vector<std::string>& home_drivers() {
+  static const std::vector<std::string> names = {"vmw_pvscsi", "mptspi", "mptsas", "ahci", "sd_mod"};
+  return names;
+}
+
 // Indexes of the whole tree, not only of the modules added: they replace the reduced ones of the initrd,
 // through which udev finds a driver for a device. Aliases of modules that are not there do no harm.
 constexpr std::string_view index_files[] = {"modules.dep",
@@ -89,18 +95,24 @@ Result<std::string> find_initrd(GuestDisk& guest, const std::string& version) {
   return std::string();
 }
 
-Result<bool> is_converted(Ext4Volume& volume, const std::string& path, const std::string& version) {
+// How long the initrd was before it was converted, if it was.
+Result<std::optional<std::uint64_t>> original_length(Ext4Volume& volume, const std::string& path,
+                                                     const std::string& version) {
   const std::uint64_t length = TRY(volume.size_of(path));
-  if (length < initrd_mark_bytes) return false;
+  if (length < initrd_mark_bytes) return std::optional<std::uint64_t>();
   const Bytes last = TRY(volume.read(path, length - initrd_mark_bytes, initrd_mark_bytes));
   const auto original_bytes = read_initrd_mark(version, last);
-  return original_bytes && *original_bytes < length;
+  return original_bytes && *original_bytes < length ? original_bytes : std::nullopt;
+}
+
+Result<bool> is_converted(Ext4Volume& volume, const std::string& path, const std::string& version) {
+  return TRY(original_length(volume, path, version)).has_value();
 }
 
 Result<> append_drivers(GuestDisk& guest, const ModuleIndex& index, const std::string& initrd,
-                        KernelReport& kernel) {
+                        const std::vector<std::string>& drivers, KernelReport& kernel) {
   const std::string tree = "/lib/modules/" + kernel.version;
-  const std::vector<std::string> modules = index.closure(storage_drivers());
+  const std::vector<std::string> modules = index.closure(drivers);
   const ModuleFiles files = TRY(collect_files(guest.root(), tree, modules), "collecting drivers");
   const ArchiveCompression compression = TRY(compression_of(guest, kernel.version));
   const std::uint64_t original_bytes = TRY(guest.boot().size_of(initrd));
@@ -127,7 +139,7 @@ Result<KernelReport> convert_kernel(GuestDisk& guest, const std::string& version
   } else {
     const bool converted = TRY(is_converted(guest.boot(), guest.boot_path(initrd), version));
     kernel.outcome = converted ? KernelOutcome::already_converted : KernelOutcome::drivers_added;
-    if (!converted) TRY(append_drivers(guest, index, guest.boot_path(initrd), kernel));
+    if (!converted) TRY(append_drivers(guest, index, guest.boot_path(initrd), storage_drivers(), kernel));
   }
   return kernel;
 }
@@ -176,6 +188,65 @@ Result<> add_drivers_to_initrds(GuestDisk& guest, ConversionReport& report) {
   if (std::ranges::any_of(report.kernels, will_boot)) return {};
   return error(ErrorCode::failed_precondition, "no kernel of the guest could boot on EC2: {}",
                warnings.empty() ? "none with its modules and an initrd is installed" : warnings.front());
+}
+
+namespace {
+
+// The file as the machine had it when it left; nothing where it had none of that name.
+Result<std::optional<FileInfo>> initrd_before(GuestDisk& before, const std::string& name) {
+  const std::string path = before.boot_path(name);
+  const bool there = TRY(before.boot().is_file(path));
+  if (!there) return std::optional<FileInfo>();
+  return std::optional(TRY(before.boot().info_followed(path)));
+}
+
+Result<> add_home_drivers(GuestDisk& now, const std::string& version, const std::string& initrd,
+                          UndoReport& report) {
+  const ModuleIndex index = TRY(read_index(now.root(), "/lib/modules/" + version));
+  const bool has_any = std::ranges::any_of(home_drivers(), [&](const std::string& driver) {
+    return driver != "sd_mod" && (index.has(driver) || index.built_in(driver));
+  });
+  if (!has_any) {
+    report.warnings.push_back(fmt::format(
+        "kernel {} was installed on EC2 and has no driver of VMware's disks: it will not boot at home",
+        version));
+    return {};
+  }
+  std::vector<std::string> drivers = storage_drivers();
+  drivers.insert(drivers.end(), home_drivers().begin(), home_drivers().end());
+  KernelReport kernel;
+  kernel.version = version;
+  TRY(append_drivers(now, index, initrd, drivers, kernel));
+  report.kernels.push_back(version);
+  return {};
+}
+
+Result<> return_initrd(GuestDisk& now, GuestDisk& before, const std::string& version, UndoReport& report) {
+  const std::string name = TRY(find_initrd(now, version));
+  if (name.empty()) return {};
+  const std::string path = now.boot_path(name);
+  const auto original = TRY(original_length(now.boot(), path, version));
+  const auto then = TRY(initrd_before(before, name));
+  const FileInfo present = TRY(now.boot().info_followed(path));
+  // As it left: a kernel that needed nothing, or one that had come home once before with the drivers of both.
+  if (then && then->size_bytes == present.size_bytes && then->modified == present.modified) return {};
+  if (original && then && then->size_bytes == *original) {
+    TRY(now.boot().truncate(path, *original));
+    report.restored.push_back("/boot/" + name);
+    return {};
+  }
+  return original ? Result<>() : add_home_drivers(now, version, path, report);
+}
+
+}  // namespace
+
+Result<> return_initrds(GuestDisk& now, GuestDisk& before, UndoReport& report) {
+  const auto versions = TRY(now.root().list("/lib/modules"), "listing the kernels");
+  for (const std::string& version : versions) {
+    const bool installed = TRY(is_installed(now, version), "kernel {}", version);
+    if (installed) TRY(return_initrd(now, before, version, report), "kernel {}", version);
+  }
+  return {};
 }
 
 namespace {

@@ -4,6 +4,7 @@
 
 #include "guest/conversion.h"
 #include "guest/guest_disk.h"
+#include "guest/undo_conversion.h"
 
 namespace rekindle {
 
@@ -13,5 +14,10 @@ Result<> add_drivers_to_initrds(GuestDisk& guest, ConversionReport& report);
 
 // So that the next kernel update keeps them (initramfs-tools, dracut).
 Result<> add_drivers_to_configuration(GuestDisk& guest, ConversionReport& report);
+
+// The way home. Takes off an initrd what was appended to it; one that the guest made since, or that came with
+// a new kernel, gets VMware's storage drivers beside EC2's, as it may hold neither. `before`: the guest when
+// it left.
+Result<> return_initrds(GuestDisk& now, GuestDisk& before, UndoReport& report);
 
 }  // namespace rekindle

@@ -59,6 +59,14 @@ Result<> check_settings(const FailoverSettings& settings, const std::string& whe
       !address.starts_with("eipalloc-")) {
     return wrong("public_ip", address, "subnet, yes, no, or the id of an Elastic IP (eipalloc-...)");
   }
+  const std::string& check = settings.health_check;
+  const bool is_url = check.starts_with("http://") || check.starts_with("https://");
+  const bool is_port = check.starts_with("tcp://") && check.rfind(':') > std::string("tcp:").size();
+  const bool is_console = check.starts_with("console:") && check.size() > std::string("console:").size();
+  if (!check.empty() && !is_url && !is_port && !is_console && check != "status") {
+    return wrong("health_check", check,
+                 "a URL, tcp://{private_ip}:PORT, status, or console: and what the console must say");
+  }
   if (settings.volumes.iops < 0) {
     return wrong("volumes.iops", std::to_string(settings.volumes.iops), "a positive number, or nothing");
   }
@@ -169,7 +177,8 @@ Result<> check_plan(const DrPlan& plan) {
   if (plan.health_check_seconds <= 0)
     return error(ErrorCode::invalid_argument, "health_check_seconds must be positive");
   if (plan.keep_copies < 1)
-    return error(ErrorCode::invalid_argument, "keep_copies must be 1 at least: the newest DR copy is kept always");
+    return error(ErrorCode::invalid_argument,
+                 "keep_copies must be 1 at least: the newest DR copy is kept always");
   if (plan.keep_days < 0) return error(ErrorCode::invalid_argument, "keep_days must not be negative");
   if (plan.workflow == DrWorkflow::ami && plan.convert != ConvertWhen::ahead) {
     return error(ErrorCode::invalid_argument,

@@ -2,6 +2,7 @@
 
 #include "crypto/hash.h"
 #include "disk/overlay_disk.h"
+#include "guest/undo_conversion.h"
 #include "prepare/boot_certificate.h"
 
 namespace rekindle {
@@ -63,6 +64,20 @@ Result<MachineConversion> convert_machine(const MachineDisks& disks, Firmware fi
   const Readiness readiness = TRY(inspect_guest(converted, options));
   conversion.certificate = certify(readiness, firmware);
   return conversion;
+}
+
+Result<MachineReturn> return_machine(BlockSource& now, const MachineDisks& before) {
+  CHECK(!before.empty());
+  OverlayDisk overlay(now, image_block_bytes);
+  const UndoReport report = TRY(undo_conversion(overlay, *before[0], options_of(before)));
+  MachineReturn returned;
+  returned.report = {{"restored", report.restored},
+                     {"left", report.left},
+                     {"kernels", report.kernels},
+                     {"warnings", report.warnings}};
+  returned.blocks = overlay.changed_blocks();
+  for (auto& [index, content] : returned.blocks) content.resize(image_block_bytes);
+  return returned;
 }
 
 bool cannot_be_converted(const Error& error) {

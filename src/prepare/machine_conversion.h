@@ -32,6 +32,15 @@ struct MachineConversion {
 // read.
 Result<MachineConversion> convert_machine(const MachineDisks& disks, Firmware firmware);
 
+struct MachineReturn {
+  PatchedDisk::Blocks blocks;  // of the boot disk, of image_block_bytes each, padded with zeros
+  nlohmann::json report;       // what was undone, and what was not, for people
+};
+
+// The way home: what must differ on the boot disk `now` of a machine that lived at the other site, so that it
+// is no longer converted. `before`: its disks when it left. Errors as of convert_machine().
+Result<MachineReturn> return_machine(BlockSource& now, const MachineDisks& before);
+
 // Whether such an error is about the guest itself, so that trying again is of no use.
 bool cannot_be_converted(const Error& error);
 

@@ -8,6 +8,7 @@
 #include "jobs/sweep.h"
 #include "model/json.h"
 #include "protect/read_disk.h"
+#include "protect/unrecorded_point.h"
 
 namespace rekindle {
 
@@ -239,20 +240,11 @@ Result<> Backup::remove_snapshot(StepContext& context) {
   return context.catalog.mark_released(snapshot_name(job));
 }
 
-// A point that was committed but never recorded is known to the vault alone: nobody would ever remove it.
-Result<> forget_unrecorded_point(Catalog& catalog, Vaults& vaults, const Job& job) {
-  const auto recorded = catalog.get<RecoveryPoint>(point_id(job).str());
-  if (recorded.ok()) return {};
-  if (recorded.error().code() != ErrorCode::not_found) return recorded.error();
-  Vault* vault = TRY(vaults.vault(text(job.parameters, "vault")));
-  const Result<> removed = vault->remove_point(point_id(job));
-  if (!removed.ok() && removed.error().code() != ErrorCode::not_found) return removed.error();
-  return {};
-}
-
 Result<> Backup::clean_up(StepContext& context) {
   Result<> swept = sweep_job(context.catalog, sites_, context.clock, context.job.id);
-  TRY(forget_unrecorded_point(context.catalog, vaults_, context.job), "removing its recovery point");
+  TRY(forget_unrecorded_point(context.catalog, vaults_, text(context.job.parameters, "vault"),
+                              point_id(context.job)),
+      "removing its recovery point");
   return swept;
 }
 

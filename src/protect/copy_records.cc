@@ -109,7 +109,8 @@ Result<> forget_stale_copies(Catalog& catalog, const std::string& machine, Time 
   const auto copies = TRY(catalog.list<DrCopy>(machine));
   const auto wanted = TRY(wanted_copies(catalog));
   for (const DrCopy& copy : copies) {
-    if (copy.state == DrCopyState::current || wanted.contains(copy.id)) continue;
+    const bool is_listed = copy.state == DrCopyState::current || copy.state == DrCopyState::kept;
+    if (is_listed || wanted.contains(copy.id)) continue;
     const auto maker = catalog.job(copy.job_id);
     if (!maker.ok() && maker.error().code() != ErrorCode::not_found) return maker.error();
     const bool fresh = copy.state == DrCopyState::aside && maker.ok() && now - maker->created < kept;

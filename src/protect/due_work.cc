@@ -52,8 +52,11 @@ Result<bool> runs_in_account(Catalog& catalog, const std::string& machine) {
 Result<bool> backup_is_due(Catalog& catalog, const BackupPolicy& policy, const std::string& machine,
                            Time now) {
   const auto slot = last_slot(policy.schedule, now);
-  if (!slot || TRY(runs_in_account(catalog, machine))) return false;
-  const History history = TRY(history_of(catalog, machine, JobKind::backup, "vault", policy.vault));
+  if (!slot) return false;
+  const bool is_away = TRY(runs_in_account(catalog, machine));
+  const History history =
+      is_away ? TRY(history_of(catalog, machine, JobKind::instance_backup, "machine", machine))
+              : TRY(history_of(catalog, machine, JobKind::backup, "vault", policy.vault));
   return !history.busy && !failed_just_now(history, now) && is_due(history, *slot);
 }
 
@@ -80,6 +83,14 @@ Result<bool> replication_is_due(Catalog& catalog, const DrPlan& plan, const std:
   return copy_is_behind(catalog, plan, machine);
 }
 
+// The instance of a machine that came home, whose time is over.
+Result<bool> kept_long_enough(Catalog& catalog, const Failover& failover, Time now) {
+  if (failover.state != FailoverState::returned || now < failover.keep_until) return false;
+  const History history =
+      TRY(history_of(catalog, failover.machine, JobKind::failover_cleanup, "failover_id", failover.id));
+  return !history.busy && !failed_just_now(history, now);
+}
+
 }  // namespace
 
 Result<std::vector<DueWork>> due_work(Catalog& catalog, Time now) {
@@ -97,6 +108,11 @@ Result<std::vector<DueWork>> due_work(Catalog& catalog, Time now) {
       if (TRY(replication_is_due(catalog, plan, machine.machine, now)))
         due.push_back({JobKind::replicate, plan.name, machine.machine});
     }
+  }
+  const auto failovers = TRY(catalog.list<Failover>());
+  for (const Failover& failover : failovers) {
+    if (TRY(kept_long_enough(catalog, failover, now)))
+      due.push_back({JobKind::failover_cleanup, failover.id, failover.machine});
   }
   return due;
 }

@@ -10,8 +10,8 @@
 namespace rekindle {
 
 struct DueWork {
-  JobKind kind = JobKind::backup;  // or replicate
-  std::string owner;               // the policy, the plan
+  JobKind kind = JobKind::backup;  // or replicate, failover_cleanup
+  std::string owner;               // the policy, the plan, the failover's id
   std::string machine;
 
   friend auto operator<=>(const DueWork&, const DueWork&) = default;
@@ -19,8 +19,9 @@ struct DueWork {
 
 // Backups are due when the last one of the machine began before the schedule's last time: an outage is caught
 // up with once. Replications are due when there is a newer recovery point than the DR copy's, and the plan's
-// time has come, or it is "after-backup". What failed is tried again after five minutes. Left out: machines
-// that AWS runs now, and those with a job under way on that side.
+// time has come, or it is "after-backup"; not of machines that AWS runs now, which are backed up there. The
+// instance of a machine that came home is removed when its time is over. What failed is tried again after
+// five minutes. Left out: machines with a job under way on that side.
 Result<std::vector<DueWork>> due_work(Catalog& catalog, Time now);
 
 }  // namespace rekindle

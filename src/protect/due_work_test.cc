@@ -10,7 +10,9 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::minutes;
+using testing::Contains;
 using testing::ElementsAre;
+using testing::Not;
 using testing::IsEmpty;
 
 // The catalog's clock is the one that jobs are dated by, so that this one owns both.
@@ -91,13 +93,34 @@ TEST_F(DueWorkTest, WhatFailedIsTriedAgainAfterFiveMinutes) {
   EXPECT_THAT(due(), ElementsAre(backup));
 }
 
-TEST_F(DueWorkTest, AMachineThatTheAccountRunsIsLeftAlone) {
+TEST_F(DueWorkTest, AMachineThatTheAccountRunsIsBackedUpThereAndNotReplicated) {
   ASSERT_EQ(back_up().state, JobState::succeeded);
   auto machine = catalog->get<ProtectedMachine>("web").value();
   machine.runs_at = RunsAt::account;
   ASSERT_TRUE(catalog->put(machine).ok());
   clock.advance(hours(3));
+  EXPECT_THAT(due(), ElementsAre(backup));
+  // One of the instance was made since.
+  const Job made =
+      catalog->create_job(JobKind::instance_backup, "web", {{"machine", "web"}}, "prepare").value();
+  Job job = catalog->claim_job(made.id, "somebody").value();
+  job.state = JobState::succeeded;
+  ASSERT_TRUE(catalog->save_job(job).ok());
   EXPECT_THAT(due(), IsEmpty());
+}
+
+TEST_F(DueWorkTest, AnInstanceWhoseMachineCameHomeGoesWhenItsTimeIsOver) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  Failover failover;
+  failover.id = "failover-1";
+  failover.machine = "web";
+  failover.state = FailoverState::returned;
+  failover.keep_until = clock.now() + minutes(10);
+  ASSERT_TRUE(catalog->put(failover).ok());
+  const DueWork removal{JobKind::failover_cleanup, "failover-1", "web"};
+  EXPECT_THAT(due(), Not(Contains(removal)));
+  clock.advance(minutes(11));
+  EXPECT_THAT(due(), Contains(removal));
 }
 
 TEST_F(DueWorkTest, AJobUnderWayIsNotStartedTwice) {

@@ -12,6 +12,7 @@
 #include "protect/copy_content.h"
 #include "protect/copy_records.h"
 #include "protect/image_copy.h"
+#include "protect/retired_copies.h"
 
 namespace rekindle {
 
@@ -45,12 +46,12 @@ class Replication {
   Result<> verify(StepContext& context);
   Result<> register_template(StepContext& context);
   Result<> switch_copy(StepContext& context);
-  Result<> remove_old(StepContext& context);
 
  private:
   Result<RecoveryTarget*> target(const Job& job) { return sites_.account(text(job.data, "account")); }
   Result<CopyContent*> content(const Job& job);
   Result<> drop_lost_images(const Job& job, DrCopy& copy);
+  Result<std::optional<DrCopy>> find_kept(StepContext& context, const RecoveryPointId& point, bool ahead);
   Result<ImageSpec> image_spec(const Job& job, std::size_t position);
   Result<ImageId> start_image(StepContext& context, std::size_t position);
   Result<> start_volume(StepContext& context, std::size_t position);
@@ -147,6 +148,7 @@ Result<> Replication::choose(StepContext& context) {
   job.data["workflow"] = plan.workflow;
   job.data["write"] = plan.write;
   job.data["verify_all"] = plan.verify_all;
+  job.data["keep_copies"] = plan.keep_copies;
   TRY(target(job));
   TRY(forget_stale_copies(context.catalog, text(job.parameters, "machine"), context.clock.now()));
   TRY(sweep_finished_jobs(context.catalog, sites_, context.clock, plan.account));
@@ -162,13 +164,30 @@ Result<> Replication::choose(StepContext& context) {
   }
   const bool done = old_copy && disks > 0 && old_copy->disks.size() == disks &&
                     old_copy->recovery_point_id == point.id && old_copy->certificate.has_value() == ahead;
-  job.data["up_to_date"] = done;
+  const auto kept = done || !is_aside(job) ? std::nullopt : TRY(find_kept(context, point.id, ahead));
+  job.data["up_to_date"] = done || kept.has_value();
   job.data["vault"] = point.vault;
-  job.data["copy"] = done ? *old_copy : copy_to_make(job, point);
+  job.data["copy"] = kept ? *kept : done ? *old_copy : copy_to_make(job, point);
   job.data.erase("old_copy");
   if (old_copy) job.data["old_copy"] = *old_copy;
   content_.reset();
   return {};
+}
+
+// A copy of that point that is still whole: nothing has to be made.
+Result<std::optional<DrCopy>> Replication::find_kept(StepContext& context, const RecoveryPointId& point,
+                                                     bool ahead) {
+  const Job& job = context.job;
+  const auto copies = TRY(context.catalog.list<DrCopy>(text(job.parameters, "machine")));
+  for (DrCopy copy : copies) {
+    const bool fits = copy.state == DrCopyState::kept && copy.plan == text(job.parameters, "plan") &&
+                      copy.recovery_point_id == point && copy.certificate.has_value() == ahead;
+    if (!fits) continue;
+    const std::size_t disks = copy.disks.size();
+    TRY(drop_lost_images(job, copy));
+    if (copy.disks.size() == disks) return std::optional(copy);
+  }
+  return std::optional<DrCopy>();
 }
 
 // A guest that cannot be converted is replicated all the same: its data are safe, and the certificate says
@@ -422,14 +441,8 @@ Result<> Replication::switch_copy(StepContext& context) {
   Job& job = context.job;
   if (up_to_date(job)) return {};
   return context.catalog.transaction([&]() -> Result<> {
-    auto old_copy = is_aside(job) ? std::nullopt : old_copy_of(job);
-    if (old_copy) {
-      if (!job.data.contains("makers_of_old"))
-        job.data["makers_of_old"] = TRY(makers_of(context.catalog, *old_copy));
-      old_copy->state = DrCopyState::retired;
-      TRY(context.catalog.put(*old_copy));
-      TRY(context.catalog.release_uses(user_of(*old_copy)));
-    }
+    const auto old_copy = is_aside(job) ? std::nullopt : old_copy_of(job);
+    if (old_copy && !job.data.contains("retired")) TRY(retire_copies(context, *old_copy));
     DrCopy copy = copy_of(job);
     copy.state = is_aside(job) ? DrCopyState::aside : DrCopyState::current;
     for (std::size_t i = 0; i < copy.disks.size(); ++i)
@@ -439,22 +452,6 @@ Result<> Replication::switch_copy(StepContext& context) {
     TRY(context.catalog.put(copy));
     return context.catalog.save_job(job);
   });
-}
-
-Result<> Replication::remove_old(StepContext& context) {
-  const auto old_copy = old_copy_of(context.job);
-  if (up_to_date(context.job) || !old_copy || is_aside(context.job)) return {};
-  // The new copy is in place: what cannot be removed yet is for the next sweep, and no failure.
-  const auto makers = context.job.data.value("makers_of_old", std::vector<JobId>{old_copy->job_id});
-  for (const JobId& maker : makers) {
-    const Result<> swept = sweep_job(context.catalog, sites_, context.clock, maker);
-    if (swept.ok()) continue;
-    log::warn("{}: not all could be removed yet: {}", context.job.id, swept.error().message());
-    context.job.data["left_behind"] = swept.error().message();
-  }
-  const Result<> removed = context.catalog.remove<DrCopy>(old_copy->id);
-  if (!removed.ok() && removed.error().code() != ErrorCode::not_found) return removed.error();
-  return {};
 }
 
 }  // namespace
@@ -476,7 +473,7 @@ JobProcedure replicate_procedure(Sites& sites, Vaults& vaults) {
       {"switch", "control plane", "switching to the new DR copy",
        method_of(replication, &Replication::switch_copy)},
       {"remove_old", "AWS proxy", "removing the old DR copy",
-       method_of(replication, &Replication::remove_old), true},
+       [&sites](StepContext& context) { return remove_retired(context, sites); }, true},
   };
   procedure.clean_up = [&sites](StepContext& context) {
     return sweep_job(context.catalog, sites, context.clock, context.job.id);

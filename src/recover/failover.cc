@@ -70,6 +70,7 @@ class FailoverSteps {
   Result<DrCopy> copy(StepContext& context);
   Result<RecoveryTarget*> target(StepContext& context);
   Result<> refuse_second_home(StepContext& context);
+  Result<> refuse_to_go_back(StepContext& context, const Failover& returned);
   Result<> refuse_while_it_runs(Job& job);
   Result<LedgerEntry> ledger_entry(StepContext& context, ResourceKind kind, const std::string& token);
   Result<LaunchSpec> launch_spec(StepContext& context);
@@ -113,6 +114,10 @@ Result<> FailoverSteps::refuse_second_home(StepContext& context) {
   const auto ledger = TRY(context.catalog.ledger());
   for (const Failover& other : failovers) {
     if (other.kind != kind_of(context.job)) continue;
+    if (other.state == FailoverState::returned) {
+      TRY(refuse_to_go_back(context, other));
+      continue;
+    }
     if (other.state == FailoverState::running || holds_instance(other, ledger)) {
       return error(
           ErrorCode::failed_precondition,
@@ -123,6 +128,31 @@ Result<> FailoverSteps::refuse_second_home(StepContext& context) {
   const bool asks = kind_of(context.job) == FailoverKind::production &&
                     !context.job.parameters.value("datacenter_is_down", false);
   return asks ? refuse_while_it_runs(context.job) : Result<>();
+}
+
+// The machine came home from there, and its stopped instance is kept. It may go, and its address be free,
+// only where the DR copy has all that it wrote.
+Result<> FailoverSteps::refuse_to_go_back(StepContext& context, const Failover& returned) {
+  const auto points = TRY(context.catalog.list<RecoveryPoint>(returned.machine));
+  const DrCopy chosen = TRY(copy(context));
+  const bool is_newer = std::any_of(points.begin(), points.end(), [&](const RecoveryPoint& point) {
+    return point.id == chosen.recovery_point_id && point.time >= returned.finished;
+  });
+  if (!is_newer) {
+    return error(
+        ErrorCode::failed_precondition,
+        "{} came home from {}, and its DR copy is still that of before: bring it up to date with "
+        "'rekindle replicate run {}' first, or give up what was written there with 'rekindle failover "
+        "clean-up {}'",
+        returned.machine, returned.instance_id, returned.plan, returned.plan);
+  }
+  TRY(context.catalog.transaction([&]() -> Result<> {
+    Failover released = returned;
+    released.state = FailoverState::released;
+    TRY(context.catalog.release_uses("failover:" + returned.id));
+    return context.catalog.put(released);
+  }));
+  return sweep_job(context.catalog, parts_.sites, context.clock, returned.job_id);
 }
 
 // Only silence is a disaster: a datacenter that answers, but not to us, may still run the machine.
@@ -338,11 +368,15 @@ Result<> FailoverSteps::wait_service(StepContext& context) {
   const FailoverSettings resolved = TRY(settings(context));
   if (resolved.health_check.empty() || resolved.leave_stopped.value_or(false)) return {};
   RecoveryTarget* site = TRY(target(context));
-  const std::string url =
-      health_check_url(resolved.health_check, text(job.data, "private_ip"), text(job.data, "public_ip"));
   const InstanceId id(text(job.data, "instance_id"));
+  Instance there;
+  there.id = id;
+  there.private_ip = text(job.data, "private_ip");
+  there.public_ip = text(job.data, "public_ip");
+  const HealthProbe probe =
+      TRY(instance_probe(resolved.health_check, there, parts_.http, *site, context.stop));
   Result<> healthy = wait_until_healthy(
-      parts_.http, context.clock, url, std::chrono::seconds(found.health_check_seconds), context.stop,
+      context.clock, probe, std::chrono::seconds(found.health_check_seconds), context.stop,
       [&]() -> Result<> {
         const auto instance = site->instance(id);
         if (!instance.ok() && instance.error().transient()) return {};  // not known is not dead
@@ -375,6 +409,8 @@ Result<> FailoverSteps::record(StepContext& context) {
   failover.recovery_point_time = source.recovery_point_time;
   failover.started = job.created;
   failover.finished = context.clock.now();
+  failover.disks = source.disks;
+  failover.overlay = source.overlay;
   return context.catalog.transaction([&]() -> Result<> {
     TRY(context.catalog.put(failover));
     TRY(context.catalog.mark_used(text(job.data, "instance_token"), "failover:" + failover.id));
@@ -397,12 +433,15 @@ Result<> FailoverSteps::tidy(StepContext& context) {
 }
 
 Result<> release_failover(StepContext& context) {
-  auto failover = TRY(context.catalog.get<Failover>(text(context.job.parameters, "failover_id")));
   return context.catalog.transaction([&]() -> Result<> {
+    auto failover = TRY(context.catalog.get<Failover>(text(context.job.parameters, "failover_id")));
+    const bool gives_back =
+        failover.kind == FailoverKind::production && failover.state == FailoverState::running;
     TRY(context.catalog.release_uses("failover:" + failover.id));
+    TRY(context.catalog.release_uses("rehearsal:" + failover.id));
     failover.state = FailoverState::released;
     TRY(context.catalog.put(failover));
-    if (failover.kind == FailoverKind::test) return {};
+    if (!gives_back) return {};  // of one that came home the machine is at home already
     auto machine = TRY(context.catalog.get<ProtectedMachine>(failover.machine));
     machine.runs_at = RunsAt::datacenter;
     return context.catalog.put(machine);

@@ -1,5 +1,8 @@
 #include "recover/health_check.h"
 
+#include "net/tcp_probe.h"
+#include "net/url.h"
+
 namespace rekindle {
 
 namespace {
@@ -19,33 +22,89 @@ std::string health_check_url(std::string pattern, const std::string& private_ip,
   return pattern;
 }
 
-Result<> wait_until_healthy(HttpTransport& http, Clock& clock, const std::string& url,
-                            std::chrono::seconds patience, std::stop_token stop,
-                            const std::function<Result<>()>& alive) {
-  const auto end = clock.ticks() + patience;
-  auto next_alive = clock.ticks() + std::chrono::seconds(3);
+namespace {
+
+HealthAnswer ask_http(HttpTransport& http, const std::string& url, const std::stop_token& stop) {
   HttpRequest request;
   request.url = url;
   // Short: a machine that boots accepts connections before anybody answers them.
   request.connect_timeout = std::chrono::milliseconds(1000);
   request.timeout = std::chrono::milliseconds(1000);
   request.stop = stop;
+  const auto answer = http.send(request);
+  if (answer.ok() && answer->status < 400) return {true, ""};
+  return {false,
+          answer.ok() ? fmt::format("it answered with status {}", answer->status) : answer.error().message()};
+}
+
+HealthAnswer ask_tcp(const Url& url) {
+  const Result<> connected = probe_tcp(url.host, url.port, std::chrono::milliseconds(1000));
+  return {connected.ok(), connected.ok() ? "" : connected.error().message()};
+}
+
+// The site counts calls: not five a second.
+constexpr std::chrono::milliseconds site_pause{2000};
+
+HealthProbe site_probe(RecoveryTarget& site, const InstanceId& id) {
+  return {fmt::format("the site's own check of {}", id), site_pause, [&site, id]() -> HealthAnswer {
+            const auto passes = site.passes_site_checks(id);
+            if (!passes.ok()) return {false, passes.error().message()};
+            return {*passes, "it does not pass yet"};
+          }};
+}
+
+HealthProbe console_probe(RecoveryTarget& site, const InstanceId& id, const std::string& wanted) {
+  return {fmt::format("the console of {}", id), site_pause, [&site, id, wanted]() -> HealthAnswer {
+            const auto console = site.console_output(id);
+            if (!console.ok()) return {false, console.error().message()};
+            const bool said = console->find(wanted) != std::string::npos;
+            return {said, fmt::format("\"{}\" is not in it", wanted)};
+          }};
+}
+
+constexpr std::string_view console_prefix = "console:";
+
+}  // namespace
+
+Result<HealthProbe> url_probe(HttpTransport& http, const std::string& url, std::stop_token stop) {
+  const Url parsed = TRY(parse_url(url), "the health check '{}'", url);
+  HealthProbe probe;
+  probe.name = url;
+  if (parsed.scheme == "tcp") {
+    probe.look = [parsed] { return ask_tcp(parsed); };
+  } else {
+    probe.look = [&http, url, stop = std::move(stop)] { return ask_http(http, url, stop); };
+  }
+  return probe;
+}
+
+Result<HealthProbe> instance_probe(const std::string& check, const Instance& instance, HttpTransport& http,
+                                   RecoveryTarget& site, std::stop_token stop) {
+  if (check == "status") return site_probe(site, instance.id);
+  if (check.starts_with(console_prefix))
+    return console_probe(site, instance.id, check.substr(console_prefix.size()));
+  return url_probe(http, health_check_url(check, instance.private_ip, instance.public_ip), std::move(stop));
+}
+
+Result<> wait_until_healthy(Clock& clock, const HealthProbe& probe, std::chrono::seconds patience,
+                            std::stop_token stop, const std::function<Result<>()>& alive) {
+  const auto end = clock.ticks() + patience;
+  auto next_alive = clock.ticks() + std::chrono::seconds(3);
   std::string last = "nothing was asked yet";
   while (clock.ticks() < end) {
-    const auto answer = http.send(request);
-    if (answer.ok() && answer->status < 400) return {};
-    last = answer.ok() ? fmt::format("it answered with status {}", answer->status) : answer.error().message();
+    HealthAnswer answer = probe.look();
+    if (answer.healthy) return {};
+    last = std::move(answer.said);
     if (clock.ticks() >= next_alive) {
       TRY(alive());
       next_alive = clock.ticks() + std::chrono::seconds(3);
     }
-    if (!clock.sleep(std::chrono::milliseconds(200), stop))
-      return error(ErrorCode::cancelled, "cancelled by the user");
+    if (!clock.sleep(probe.pause, stop)) return error(ErrorCode::cancelled, "cancelled by the user");
   }
   return error(
       ErrorCode::failed_precondition,
-      "{} did not answer within {} ({}); look at the health check of the plan and the security group", url,
-      human_duration(patience), last);
+      "{} did not answer within {} ({}); look at the health check of the plan and the security group",
+      probe.name, human_duration(patience), last);
 }
 
 std::string last_console_line(std::string_view console) {

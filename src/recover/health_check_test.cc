@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "recover/answering_transport_for_tests.h"
+#include "site/memory_site.h"
 
 namespace rekindle {
 namespace {
@@ -12,7 +13,8 @@ using std::chrono::seconds;
 class HealthCheck : public testing::Test {
  protected:
   Result<> wait(seconds patience = seconds(10), std::stop_token stop = {}) {
-    return wait_until_healthy(http, clock, "http://10.0.0.5/", patience, stop, [&] { return alive; });
+    const auto probe = url_probe(http, "http://10.0.0.5/", stop).value();
+    return wait_until_healthy(clock, probe, patience, stop, [&] { return alive; });
   }
 
   AnsweringTransport http;
@@ -49,6 +51,50 @@ TEST_F(HealthCheck, EndsOnCancel) {
   std::stop_source stop;
   stop.request_stop();
   EXPECT_EQ(wait(seconds(10), stop.get_token()).error().code(), ErrorCode::cancelled);
+}
+
+class InstanceProbe : public testing::Test {
+ protected:
+  InstanceProbe() {
+    instance.private_ip = "10.0.0.5";
+    TemplateSpec spec;
+    const ImageId image = site.start_image({1 * mib, {}, "", "image", {}}).value();
+    spec.disks = {{image, ""}};
+    LaunchSpec launch;
+    launch.image_template = site.register_template(spec).value();
+    instance.id = site.launch(launch).value();
+  }
+  HealthAnswer look(const std::string& check) {
+    return instance_probe(check, instance, http, site, {}).value().look();
+  }
+
+  AnsweringTransport http;
+  MemorySite site;
+  Instance instance;
+};
+
+TEST_F(InstanceProbe, AsksTheSiteForItsOwnChecks) {
+  EXPECT_TRUE(look("status").healthy);
+  site.end_instance(instance.id, "gone");
+  EXPECT_FALSE(look("status").healthy);
+}
+
+TEST_F(InstanceProbe, LooksForATextInTheConsole) {
+  EXPECT_TRUE(look("console:console of").healthy);
+  EXPECT_EQ(look("console:login:").said, "\"login:\" is not in it");
+}
+
+TEST_F(InstanceProbe, ConnectsToAPort) {
+  const HealthAnswer answer = instance_probe("tcp://127.0.0.1:1", instance, http, site, {}).value().look();
+  EXPECT_FALSE(answer.healthy);
+  EXPECT_EQ(http.requests, 0);
+}
+
+TEST_F(InstanceProbe, AsksAUrlWithItsAddress) {
+  http.answer = [](const HttpRequest&) { return HttpResponse::text(200, "text/plain", ""); };
+  EXPECT_TRUE(look("http://{private_ip}/").healthy);
+  EXPECT_EQ(http.last_url, "http://10.0.0.5/");
+  EXPECT_EQ(instance_probe("what?", instance, http, site, {}).error().code(), ErrorCode::invalid_argument);
 }
 
 TEST(HealthCheckUrl, HasTheAddressesInTheirPlaces) {

@@ -58,10 +58,14 @@ Result<MachineId> MemorySite::create_machine(const NewMachine& wanted) {
     if (guest.token == wanted.token) return MachineId(id);
   }
   Machine machine = wanted.machine;
-  machine.id = MachineId(next_id("machine"));
+  if (wanted.keep_ids && guests_.contains(machine.id.str()))
+    return error(ErrorCode::failed_precondition, "there is a machine {}", machine.id);
+  if (!wanted.keep_ids) machine.id = MachineId(next_id("machine"));
   machine.power = PowerState::off;
   machine.change_tracking = true;
-  for (DiskSpec& disk : machine.disks) disk.id = DiskId(next_id("disk"));
+  for (DiskSpec& disk : machine.disks) {
+    if (!wanted.keep_ids) disk.id = DiskId(next_id("disk"));
+  }
   for (NicSpec& nic : machine.nics) {
     const auto mapped = wanted.networks.find(nic.network);
     if (mapped != wanted.networks.end()) nic.network = mapped->second;

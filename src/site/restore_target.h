@@ -16,13 +16,16 @@ namespace rekindle {
 
 struct NewMachine {
   // As the recovery point has it: name, firmware, CPUs, memory, guest OS, disks with their sizes, network
-  // adapters with their MAC addresses. Its ids are not used.
+  // adapters with their MAC addresses.
   Machine machine;
   std::string token;      // written into the machine's configuration, so that it is found again
   std::string datastore;  // empty: the one with the most room
   // Network of the recovery point -> network there. Others keep their name.
   std::map<std::string, std::string> networks;
   bool keep_mac_addresses = true;  // false: for a copy that runs beside the original
+  // The original is gone: the new machine takes over its id, and its disks those of the old disks, where the
+  // site can; so that backups go on where they were.
+  bool keep_ids = false;
 };
 
 // Any number of threads. Errors common to all: as those of SnapshotSource.
@@ -33,8 +36,8 @@ class RestoreTarget {
   // Whether create_machine would be accepted: name free, datastore with room, networks there.
   // `failed_precondition`, `exhausted`, `invalid_argument`: names the wrong value and the right ones.
   virtual Result<> check_new_machine(const NewMachine& wanted) = 0;
-  // Makes a machine that is off, its disks all zeros and thin, changed block tracking on. Repeatable: the same
-  // token, the same machine, also after a crash or a lost answer.
+  // Makes a machine that is off, its disks all zeros and thin, changed block tracking on. Repeatable: the
+  // same token, the same machine, also after a crash or a lost answer.
   virtual Result<MachineId> create_machine(const NewMachine& wanted) = 0;
   virtual Result<std::optional<MachineId>> find_machine(const std::string& token) = 0;
   // With its disks; powers it off before. Absent is fine.

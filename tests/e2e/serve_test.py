@@ -48,9 +48,25 @@ class Daemon(unittest.TestCase):
         self.wait_until(lambda: self.scene.json("replicate", "list")[0]["recovery_point_id"] != copy["recovery_point_id"])
         daemon.send_signal(signal.SIGTERM)
         self.assertEqual(daemon.wait(), 0, "it ends when it is told to")
+        self.scene.run("job", "resume")  # what it may just have begun
         over = ("succeeded", "failed", "cancelled")
         self.assertEqual([job for job in self.scene.json("job", "list") if job["state"] not in over], [])
         self.assertEqual(self.scene.machine_snapshots(), [])
+
+    def test_told_to_end_it_leaves_its_jobs_for_the_next_start(self):
+        self.scene.back_up()
+        self.scene.region_fault(action="PutSnapshotBlock", kind="latency", delay_ms=300, times=-1)
+        daemon = self.serve()
+        self.wait_until(lambda: self.scene.puts() > 20)
+        daemon.send_signal(signal.SIGTERM)
+        self.assertEqual(daemon.wait(), 0)
+        (job,) = [one for one in self.jobs("replicate")]
+        self.assertEqual(job["state"], "running", "it is neither done nor given up")
+        self.scene.region_request("DELETE", "/rekindle-sandbox/faults")
+        self.scene.run("serve", "--once")
+        again = self.scene.json("job", "show", job["id"])
+        self.assertEqual(again["state"], "succeeded", again["error"])
+        self.assertEqual(len(self.scene.json("replicate", "list")), 1)
 
     def test_a_second_look_finds_nothing_to_do(self):
         self.scene.run("policy", "create", "all", "--datacenter", "home", "--vault", "main", "--machine", "web",

@@ -1,0 +1,326 @@
+// failback: the machines come home.
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <thread>
+
+#include "cli/findings.h"
+#include "cli/job_control.h"
+#include "jobs/sweep.h"
+#include "recover/failback.h"
+#include "recover/failback_check.h"
+
+namespace rekindle {
+
+namespace {
+
+struct FailbackInput {
+  std::string plan;
+  std::vector<std::string> machines;
+  std::string to = "automatic";
+  bool test = false;
+  bool ask = false;
+};
+
+ComeHomeTo destination_of(const FailbackInput& input) {
+  if (input.to == "original") return ComeHomeTo::original;
+  return input.to == "new" ? ComeHomeTo::fresh : ComeHomeTo::automatic;
+}
+
+// The production failovers of the plan that run, of the machines that are asked for, by their machines.
+Result<std::map<std::string, Failover>> away(Catalog& catalog, const DrPlan& plan,
+                                             const std::vector<std::string>& machines) {
+  for (const std::string& machine : machines) TRY(find_machine(plan, machine));
+  std::map<std::string, Failover> found;
+  const auto failovers = TRY(catalog.list<Failover>());
+  for (const Failover& failover : failovers) {
+    const bool wanted =
+        machines.empty() || std::find(machines.begin(), machines.end(), failover.machine) != machines.end();
+    if (wanted && failover.plan == plan.name && failover.kind == FailoverKind::production &&
+        failover.state == FailoverState::running)
+      found[failover.machine] = failover;
+  }
+  if (!found.empty()) return found;
+  return error(ErrorCode::failed_precondition, "no machine of the plan {} runs in the account", plan.name);
+}
+
+void add_plan_verb(CLI::App& noun, Session& session) {
+  auto input = std::make_shared<FailbackInput>();
+  CLI::App* verb = add_verb(
+      noun, "plan", "Whether the machines could come home now, to where, and for how long they would be away",
+      session, [&session, input](Workplace& workplace) -> Result<> {
+        Catalog* catalog = TRY(workplace.catalog());
+        const auto plan = TRY(catalog->get<DrPlan>(input->plan));
+        const FailbackCheckParts parts{*catalog, workplace.sites(), workplace.vaults(), workplace.clock()};
+        const Preflight found =
+            TRY(check_failback(parts, plan, input->machines, destination_of(*input), input->test));
+        print_findings(session, found);
+        if (found.light != Light::red) return {};
+        return error(ErrorCode::failed_precondition,
+                     "not all machines of {} could come home now; see what is red", plan.name);
+      });
+  verb->add_option("plan", input->plan, "The DR plan")->required();
+  verb->add_option("--machine", input->machines, "Only this machine; may be given many times");
+  verb->add_option("--to", input->to, "The VM of before, or a new one")
+      ->check(CLI::IsMember({"automatic", "original", "new"}))
+      ->capture_default_str();
+  verb->add_flag("--test", input->test, "Of a rehearsal");
+}
+
+Result<Job> come_home(Session& session, Workplace& workplace, const FailbackInput& input,
+                      const Failover& failover) {
+  FailbackRequest request;
+  request.plan = input.plan;
+  request.machine = failover.machine;
+  request.failover_id = failover.id;
+  request.to = destination_of(input);
+  request.test = input.test;
+  request.ask = input.ask;
+  return perform_job(session, workplace, JobKind::failback, failover.machine, parameters_of(request),
+                     Unfinished::finish);
+}
+
+void tell(Session& session, const Job& job) {
+  const std::string machine = job.subject;
+  std::uint64_t read = 0;
+  std::uint64_t written = 0;
+  const auto passes = job.data.value("passes", nlohmann::json::array());
+  for (const auto& pass : passes) {
+    read += pass.value("bytes_read", std::uint64_t{0});
+    written += pass.value("bytes_written", std::uint64_t{0});
+  }
+  const auto ms = [&](const char* key) {
+    return human_duration(std::chrono::milliseconds(job.data.value(key, std::int64_t{0})));
+  };
+  const std::string moved = fmt::format("{} passes: {} read from the account, {} written at home",
+                                        passes.size(), human_bytes(read), human_bytes(written));
+  if (job.parameters.value("test", false)) {
+    session.output.say(
+        fmt::format("{}: the rehearsal runs as {} in its isolated network; {}. End it with 'rekindle "
+                    "failback clean-up {}'.",
+                    machine, text(job.data, "machine_id"), moved, text(job.parameters, "plan")));
+    return;
+  }
+  session.output.say(fmt::format("{}: is at home; away for {} (forecast {}); {}.", machine, ms("downtime_ms"),
+                                 ms("forecast_ms"), moved));
+}
+
+// Those of one step of the plan's workflow, side by side.
+Result<> bring_step_home(Session& session, Workplace& workplace, const FailbackInput& input,
+                         const std::vector<Failover>& failovers) {
+  constexpr std::size_t most_at_once = 4;
+  std::vector<Result<>> results(failovers.size());
+  std::atomic<std::size_t> next = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < std::min(failovers.size(), most_at_once); ++i) {
+      threads.emplace_back([&] {
+        for (std::size_t at = next++; at < failovers.size(); at = next++) {
+          const Result<Job> job = come_home(session, workplace, input, failovers[at]);
+          results[at] = job.ok() ? outcome(*job) : Result<>(job.error());
+          if (job.ok() && session.output.json) session.output.record(*job);
+          if (results[at].ok()) tell(session, *job);
+        }
+      });
+    }
+  }
+  for (std::size_t i = 0; i < failovers.size(); ++i) {
+    if (!results[i].ok()) return about_one_of(failovers.size(), failovers[i].machine, results[i].error());
+  }
+  return {};
+}
+
+Result<> start(Session& session, Workplace& workplace, const FailbackInput& input) {
+  Catalog* catalog = TRY(workplace.catalog());
+  const auto plan = TRY(catalog->get<DrPlan>(input.plan));
+  const auto failovers = TRY(away(*catalog, plan, input.machines));
+  const auto steps = steps_of(plan);
+  for (const PlanStep& step : steps) {
+    std::vector<Failover> of_step;
+    for (const std::string& machine : step.machines) {
+      const auto found = failovers.find(machine);
+      if (found != failovers.end()) of_step.push_back(found->second);
+    }
+    TRY(bring_step_home(session, workplace, input, of_step));
+  }
+  return {};
+}
+
+void add_start_verb(CLI::App& noun, Session& session) {
+  auto input = std::make_shared<FailbackInput>();
+  CLI::App* verb = add_verb(
+      noun, "start", "Bring the machines of a plan home with all changes, in the order of its steps", session,
+      [&session, input](Workplace& workplace) { return start(session, workplace, *input); });
+  verb->add_option("plan", input->plan, "The DR plan")->required();
+  verb->add_option("--machine", input->machines, "Only this machine; may be given many times");
+  verb->add_option("--to", input->to, "The VM of before if it is there, that VM, or a new one beside it")
+      ->check(CLI::IsMember({"automatic", "original", "new"}))
+      ->capture_default_str();
+  verb->add_flag("--test", input->test,
+                 "A rehearsal: a new VM in the plan's test network; the instance goes on running");
+  verb->add_flag(
+      "--ask", input->ask,
+      "Wait for 'rekindle failback approve' before the service goes away; copying goes on meanwhile");
+}
+
+Result<std::vector<Job>> unfinished_failbacks(Catalog& catalog, const std::string& plan) {
+  auto jobs = TRY(catalog.unfinished_jobs());
+  std::erase_if(jobs, [&](const Job& job) {
+    return job.kind != JobKind::failback || text(job.parameters, "plan") != plan;
+  });
+  return jobs;
+}
+
+void add_approve_verb(CLI::App& noun, Session& session) {
+  auto name = std::make_shared<std::string>();
+  add_verb(noun, "approve", "Let the failbacks go on that wait to stop their instances", session,
+           [&session, name](Workplace& workplace) -> Result<> {
+             Catalog* catalog = TRY(workplace.catalog());
+             TRY(catalog->get<DrPlan>(*name));
+             const auto jobs = TRY(unfinished_failbacks(*catalog, *name));
+             bool any = false;
+             for (const Job& job : jobs) {
+               if (!job.data.value("waits", false)) continue;
+               TRY(catalog->put(Approval{approval_id(job.id, failback_approval), workplace.clock().now()}));
+               session.output.say(fmt::format("{}: goes on.", job.subject));
+               any = true;
+             }
+             if (any) return {};
+             return error(ErrorCode::failed_precondition, "no failback of the plan {} waits for an approval",
+                          *name);
+           })
+      ->add_option("plan", *name, "The DR plan")
+      ->required();
+}
+
+nlohmann::json status_of(const Job& job) {
+  const auto passes = job.data.value("passes", nlohmann::json::array());
+  std::uint64_t written = 0;
+  for (const auto& pass : passes) written += pass.value("bytes_written", std::uint64_t{0});
+  const auto seconds = [&](const char* key) -> nlohmann::json {
+    if (!job.data.contains(key)) return "";
+    return human_duration(std::chrono::milliseconds(job.data.at(key).get<std::int64_t>()));
+  };
+  return {{"machine", job.subject},
+          {"job", job.id},
+          {"kind", job.parameters.value("test", false) ? "rehearsal" : "production"},
+          {"state", job.data.value("waits", false) ? "waits for an approval" : word(job.state)},
+          {"step", is_over(job.state) ? "" : job.step},
+          {"passes", passes.size()},
+          {"written", human_bytes(written)},
+          {"forecast", seconds("forecast_ms")},
+          {"downtime", seconds("downtime_ms")},
+          {"error", job.error}};
+}
+
+// The newest of each machine.
+void add_status_verb(CLI::App& noun, Session& session) {
+  auto name = std::make_shared<std::string>();
+  add_verb(noun, "status", "What became of the failbacks of a plan", session,
+           [&session, name](Workplace& workplace) -> Result<> {
+             Catalog* catalog = TRY(workplace.catalog());
+             const auto plan = TRY(catalog->get<DrPlan>(*name));
+             std::vector<nlohmann::json> rows;
+             for (const PlanMachine& machine : plan.machines) {
+               const auto jobs = TRY(catalog->jobs_of(machine.machine));
+               const auto newest = std::find_if(jobs.rbegin(), jobs.rend(),
+                                                [](const Job& job) { return job.kind == JobKind::failback; });
+               if (newest != jobs.rend()) rows.push_back(status_of(*newest));
+             }
+             session.output.records(rows, {{"machine", "MACHINE"},
+                                           {"kind", "KIND"},
+                                           {"state", "STATE"},
+                                           {"step", "STEP"},
+                                           {"passes", "PASSES"},
+                                           {"written", "WRITTEN"},
+                                           {"forecast", "FORECAST"},
+                                           {"downtime", "AWAY FOR"},
+                                           {"error", ""}});
+             return {};
+           })
+      ->add_option("plan", *name, "The DR plan")
+      ->required();
+}
+
+// The instance of a failback that could not put everything back: it may be started only where the VM at home
+// does not run.
+Result<> go_on_in_account(Session& session, Workplace& workplace, const Failover& failover,
+                          bool datacenter_is_down) {
+  RecoveryTarget* site = TRY(workplace.sites().account(failover.account));
+  const Instance instance = TRY(site->instance(failover.instance_id));
+  if (instance.state != InstanceState::stopped) return {};
+  if (!datacenter_is_down) {
+    const auto power = workplace.power_at_datacenter(failover.machine);
+    if (power.ok() && *power == PowerState::on) {
+      return error(ErrorCode::failed_precondition,
+                   "{} runs at home; switch it off there before its instance is started again",
+                   failover.machine);
+    }
+    if (!power.ok() && power.error().code() != ErrorCode::not_found) {
+      return error(ErrorCode::failed_precondition,
+                   "whether {} runs at home cannot be asked ({}); if you know that it does not, say "
+                   "--datacenter-is-down",
+                   failover.machine, power.error().message());
+    }
+  }
+  TRY(site->start(failover.instance_id));
+  session.output.say(
+      fmt::format("{}: its instance {} is started again.", failover.machine, failover.instance_id));
+  return {};
+}
+
+void add_cancel_verb(CLI::App& noun, Session& session) {
+  struct Input {
+    std::string plan;
+    bool datacenter_is_down = false;
+  };
+  auto input = std::make_shared<Input>();
+  CLI::App* verb =
+      add_verb(noun, "cancel", "Give a failback up: the machines go on in the account", session,
+               [&session, input](Workplace& workplace) -> Result<> {
+                 Catalog* catalog = TRY(workplace.catalog());
+                 const auto plan = TRY(catalog->get<DrPlan>(input->plan));
+                 const auto jobs = TRY(unfinished_failbacks(*catalog, plan.name));
+                 for (const Job& job : jobs)
+                   TRY(cancel_unfinished(session, workplace, JobKind::failback, job.subject));
+                 const auto failovers = TRY(away(*catalog, plan, {}));
+                 for (const auto& [machine, failover] : failovers)
+                   TRY(go_on_in_account(session, workplace, failover, input->datacenter_is_down));
+                 return {};
+               });
+  verb->add_option("plan", input->plan, "The DR plan")->required();
+  verb->add_flag("--datacenter-is-down", input->datacenter_is_down,
+                 "Do not ask the datacenter whether the machines run there");
+}
+
+void add_clean_up_verb(CLI::App& noun, Session& session) {
+  auto name = std::make_shared<std::string>();
+  add_verb(noun, "clean-up", "Remove the VMs of a plan's rehearsals", session,
+           [&session, name](Workplace& workplace) -> Result<> {
+             Catalog* catalog = TRY(workplace.catalog());
+             TRY(catalog->get<DrPlan>(*name));
+             const auto failovers = TRY(catalog->list<Failover>());
+             for (const Failover& failover : failovers) {
+               if (failover.plan == *name) TRY(catalog->release_uses("rehearsal:" + failover.id));
+             }
+             const int removed = TRY(sweep_finished_jobs(*catalog, workplace.sites(), workplace.clock(), ""));
+             session.output.say(fmt::format("{} things are gone.", removed));
+             return {};
+           })
+      ->add_option("plan", *name, "The DR plan")
+      ->required();
+}
+
+}  // namespace
+
+void add_failback_commands(CLI::App& root, Session& session) {
+  CLI::App* noun = root.add_subcommand("failback", "Machines that come home from the account");
+  add_plan_verb(*noun, session);
+  add_start_verb(*noun, session);
+  add_approve_verb(*noun, session);
+  add_status_verb(*noun, session);
+  add_cancel_verb(*noun, session);
+  add_clean_up_verb(*noun, session);
+}
+
+}  // namespace rekindle

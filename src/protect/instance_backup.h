@@ -1,0 +1,39 @@
+// Backup of a machine that runs in the account since a failover: into the vault as a recovery point of the
+// same machine, so that it is protected there, and can come home.
+//
+//   prepare        the failover runs; which recovery point the new one builds upon
+//   snapshot       all volumes of the instance at one instant
+//   read           what changed since the last backup there, or since the DR copy that it was started from,
+//                  into a new recovery point; in it the conversion is undone, so that every point of the
+//                  machine is of the machine as VMware knows it
+//   record         the point into the catalog; the snapshot stays, as what the next backup asks its changes
+//                  since
+//   remove_old     the snapshot of the backup before it
+#pragma once
+
+#include <string>
+
+#include "jobs/job_runner.h"
+#include "protect/vaults.h"
+#include "site/sites.h"
+
+namespace rekindle {
+
+struct InstanceBackupRequest {
+  std::string machine;
+  std::string failover_id;
+};
+
+nlohmann::json parameters_of(const InstanceBackupRequest& request);
+
+// job.data["point"]: the RecoveryPoint. ["undone"]: what became of the conversion, see MachineReturn::report.
+JobProcedure instance_backup_procedure(Sites& sites, Vaults& vaults);
+
+// The production failover of the machine that runs now. `failed_precondition`: there is none.
+Result<Failover> running_failover(Catalog& catalog, const std::string& machine);
+
+// The newest recovery point of this failover's instance, else the one that it was started from. `not_found`:
+// the catalog has neither any more.
+Result<RecoveryPoint> newest_point_of(Catalog& catalog, const Failover& failover);
+
+}  // namespace rekindle

@@ -1,0 +1,297 @@
+#include "recover/failback.h"
+
+#include <algorithm>
+#include <memory>
+
+#include "base/crash_point.h"
+#include "base/log.h"
+#include "jobs/make_resource.h"
+#include "jobs/sweep.h"
+#include "model/json.h"
+#include "recover/failback_destination.h"
+#include "recover/failback_forecast.h"
+#include "recover/failback_steps.h"
+
+namespace rekindle {
+
+nlohmann::json parameters_of(const FailbackRequest& request) {
+  const char* const words[] = {"automatic", "original", "new"};
+  return {{"plan", request.plan}, {"machine", request.machine},
+          {"test", request.test}, {"failover_id", request.failover_id},
+          {"ask", request.ask},   {"to", words[static_cast<int>(request.to)]}};
+}
+
+std::string failback_token(const Job& job, std::string_view what) {
+  return fmt::format("rekindle-{}-{}", job.id, what);
+}
+
+namespace {
+
+FailbackRequest request_of(const Job& job) {
+  const std::string to = text(job.parameters, "to");
+  FailbackRequest request;
+  request.plan = text(job.parameters, "plan");
+  request.machine = text(job.parameters, "machine");
+  request.failover_id = text(job.parameters, "failover_id");
+  request.test = job.parameters.value("test", false);
+  request.ask = job.parameters.value("ask", false);
+  if (to == "original") request.to = ComeHomeTo::original;
+  if (to == "new") request.to = ComeHomeTo::fresh;
+  return request;
+}
+
+constexpr std::uint64_t small_pass_bytes = 64 * mib;
+constexpr std::size_t most_passes = 8;
+constexpr std::chrono::seconds pass_while_asking{60};
+
+bool converged(const nlohmann::json& passes) {
+  const std::size_t count = passes.size();
+  if (count == 0) return false;
+  const auto changed = [&](std::size_t i) { return passes.at(i).value("bytes_changed", std::uint64_t{0}); };
+  if (changed(count - 1) <= small_pass_bytes || count >= most_passes) return true;
+  // It writes as fast as we copy: more passes would not make the last one shorter.
+  return count >= 2 && changed(count - 1) * 10 > changed(count - 2) * 7;
+}
+
+}  // namespace
+
+Result<FailbackSettings> Failback::settings(StepContext& context) {
+  const DrPlan found = TRY(plan(context));
+  const PlanMachine* machine = TRY(find_machine(found, text(context.job.parameters, "machine")));
+  return failback_settings_of(found, *machine);
+}
+
+Result<RecoveryTarget*> Failback::account(StepContext& context) {
+  const Failover found = TRY(failover(context));
+  return parts_.sites.account(found.account);
+}
+
+// What the machine was when it left.
+Result<RecoveryPoint> Failback::base(StepContext& context) {
+  const Failover found = TRY(failover(context));
+  return TRY(context.catalog.get<RecoveryPoint>(found.recovery_point_id.str()),
+             "the recovery point that {} was started from", found.machine);
+}
+
+Result<> Failback::check(StepContext& context) {
+  Job& job = context.job;
+  const FailbackRequest request = request_of(job);
+  const Failover found = TRY(failover(context));
+  if (found.state != FailoverState::running || found.kind != FailoverKind::production) {
+    return error(ErrorCode::failed_precondition, "{} does not run in the account any more", found.machine);
+  }
+  const DrPlan of_plan = TRY(plan(context));
+  const Destination destination = TRY(find_destination(context.catalog, parts_.sites, of_plan, request));
+  job.data["datacenter"] = destination.datacenter;
+  RestoreTarget* target = TRY(home(job));
+  job.data["makes_new"] = destination.machine_id.empty();
+  job.data["original_is_there"] = destination.original_is_there;
+  if (!destination.machine_id.empty()) {
+    job.data["machine_id"] = destination.machine_id;
+    return {};
+  }
+  const RecoveryPoint left = TRY(base(context));
+  const NewMachine wanted = TRY(
+      new_machine_of(of_plan, left, request, destination.original_is_there, failback_token(job, "machine")));
+  return target->check_new_machine(wanted);
+}
+
+// A snapshot of the VM at home, found again after a crash by its name.
+Result<MachineSnapshotId> Failback::freeze_home(StepContext& context, const std::string& name) {
+  const Job& job = context.job;
+  SnapshotSource* site = TRY(machines(job));
+  LedgerEntry entry;
+  entry.token = name;
+  entry.kind = ResourceKind::machine_snapshot;
+  entry.site = text(job.data, "datacenter");
+  entry.container = home_of(job).str();
+  return make_resource(context, entry, [&]() -> Result<MachineSnapshotId> {
+    const MachineSnapshot frozen = TRY(snapshot_named(*site, home_of(job), name));
+    return frozen.id;
+  });
+}
+
+Result<> Failback::thaw_home(StepContext& context, const std::string& name, const MachineSnapshotId& id) {
+  SnapshotSource* site = TRY(machines(context.job));
+  TRY(site->remove_snapshot(home_of(context.job), id));
+  return context.catalog.mark_released(name);
+}
+
+// The VM of before may run: somebody switched it on again, or its host did. What it wrote since the failover
+// is given up, as the plan's owner was told.
+Result<> Failback::free_original(StepContext& context) {
+  Job& job = context.job;
+  SnapshotSource* site = TRY(machines(job));
+  RestoreTarget* target = TRY(home(job));
+  TRY(target->power_off(home_of(job)));
+  const std::string name = failback_token(job, "look");
+  const auto snapshots = TRY(site->snapshots(home_of(job)));
+  for (const SnapshotName& snapshot : snapshots) {
+    if (snapshot.name == name) continue;
+    return error(
+        ErrorCode::failed_precondition,
+        "the VM in the datacenter has a snapshot ('{}'), so that its disks cannot be written: remove "
+        "its snapshots, or let a new VM be made ('--to new')",
+        snapshot.name);
+  }
+  const RecoveryPoint left = TRY(base(context));
+  const MachineSnapshotId id = TRY(freeze_home(context, name));
+  const auto disks = TRY(look_at_home(*site, home_of(job), id, left));
+  job.data["disks"] = disks;
+  return thaw_home(context, name, id);
+}
+
+Result<> Failback::make_new(StepContext& context) {
+  Job& job = context.job;
+  SnapshotSource* site = TRY(machines(job));
+  RestoreTarget* target = TRY(home(job));
+  const RecoveryPoint left = TRY(base(context));
+  const DrPlan of_plan = TRY(plan(context));
+  const std::string token = failback_token(job, "machine");
+  const NewMachine wanted =
+      TRY(new_machine_of(of_plan, left, request_of(job), job.data.value("original_is_there", false), token));
+  LedgerEntry entry;
+  entry.token = token;
+  entry.kind = ResourceKind::restored_machine;
+  entry.site = text(job.data, "datacenter");
+  job.data["machine_id"] =
+      TRY(make_resource(context, entry, [&] { return target->create_machine(wanted); }), "making the VM");
+  const Machine made = TRY(site->machine(home_of(job)));
+  if (made.disks.size() != left.disks.size())
+    return error(ErrorCode::internal, "the new VM has {} disks, {} were asked for", made.disks.size(),
+                 left.disks.size());
+  std::vector<DiskAtHome> disks;
+  for (std::size_t i = 0; i < left.disks.size(); ++i)
+    disks.push_back({made.disks[i].id, wanted.machine.disks.at(i).id, false, {}, true});
+  job.data["disks"] = disks;
+  return {};
+}
+
+Result<> Failback::prepare(StepContext& context) {
+  Job& job = context.job;
+  if (job.data.contains("disks")) return {};
+  TRY(sweep_finished_jobs(context.catalog, parts_.sites, context.clock, text(job.data, "datacenter")));
+  return job.data.value("makes_new", false) ? make_new(context) : free_original(context);
+}
+
+// Which point the next write brings home. Kept before the first byte is written, so that a job that dies goes
+// on with the same one.
+Result<> Failback::back_up_instance(StepContext& context) {
+  Job& job = context.job;
+  if (job.data.contains("pass")) return {};
+  const Time began = context.clock.now();
+  const InstanceBackupRequest request{text(job.parameters, "machine"), text(job.parameters, "failover_id")};
+  const Job child = TRY(parts_.back_up(request, context.stop), "backing up the instance");
+  TRY(outcome(child), "backing up the instance");
+  const auto point = child.data.at("point").get<RecoveryPoint>();
+  job.data["pass"] = {{"point", point.id},
+                      {"bytes_changed", point.bytes_changed},
+                      {"bytes_read", point.bytes_read},
+                      {"began", began},
+                      {"undone", child.data.value("undone", nlohmann::json())}};
+  return context.catalog.save_job(job);
+}
+
+Result<> Failback::pass(StepContext& context) {
+  Job& job = context.job;
+  TRY(back_up_instance(context));
+  nlohmann::json record = job.data.at("pass");
+  const RecoveryPointId point = record.at("point").get<RecoveryPointId>();
+  auto disks = job.data.at("disks").get<std::vector<DiskAtHome>>();
+  const RecoveryPoint left = TRY(base(context));
+  const std::string written = text(job.data, "written");
+  if (job.data.value("writing", false)) {  // a new disk that an earlier attempt wrote to
+    for (DiskAtHome& disk : disks) disk.blank = false;
+  }
+  job.data["writing"] = true;
+  TRY(context.catalog.save_job(job));
+  crash_point("failback/pass/writing");
+  Vault* vault = TRY(parts_.vaults.vault(left.vault));
+  RestoreTarget* target = TRY(home(job));
+  record["bytes_written"] = TRY(bring_home(*vault, *target, home_of(job), disks,
+                                           written.empty() ? left.id : RecoveryPointId(written), point,
+                                           context.progress, context.stop));
+  record["milliseconds"] = (context.clock.now() - record.at("began").get<Time>()).count();
+  for (DiskAtHome& disk : disks) disk = {disk.at_home, disk.in_point, true, {}, false};
+  job.data["disks"] = disks;
+  job.data["written"] = point;
+  job.data["passes"].push_back(record);
+  job.data.erase("pass");
+  job.data.erase("writing");
+  return context.catalog.save_job(job);
+}
+
+// Passes go on meanwhile, so that the last one stays short.
+Result<> Failback::wait_for_approval(StepContext& context) {
+  Job& job = context.job;
+  const std::string id = approval_id(job.id, failback_approval);
+  const auto approved = [&] { return context.catalog.get<Approval>(id).ok(); };
+  if (approved()) return {};
+  job.data["waits"] = true;
+  TRY(context.catalog.save_job(job));
+  log::warn(
+      "{}: ready to come home; its service will be away for about {}. Say go: rekindle failback approve {}",
+      text(job.parameters, "machine"),
+      human_duration(std::chrono::milliseconds(job.data.value("forecast_ms", std::int64_t{0}))),
+      text(job.parameters, "plan"));
+  auto last = context.clock.ticks();
+  while (!approved()) {
+    if (!context.clock.sleep(std::chrono::milliseconds(300), context.stop))
+      return error(ErrorCode::cancelled, "cancelled by the user");
+    if (context.clock.ticks() - last < pass_while_asking) continue;
+    TRY(pass(context));
+    last = context.clock.ticks();
+  }
+  job.data.erase("waits");
+  return {};
+}
+
+Result<> Failback::copy(StepContext& context) {
+  Job& job = context.job;
+  if (!job.data.contains("passes")) job.data["passes"] = nlohmann::json::array();
+  const auto is_enough = [&] {
+    return is_rehearsal(job) ? !job.data.at("passes").empty() : converged(job.data.at("passes"));
+  };
+  while (!is_enough()) TRY(pass(context), "pass {}", job.data.at("passes").size() + 1);
+  if (is_rehearsal(job)) return {};
+  job.data["forecast_ms"] =
+      TRY(forecast_downtime(context.catalog, text(job.parameters, "machine"), job.data.at("passes"))).count();
+  return job.parameters.value("ask", false) ? wait_for_approval(context) : Result<>();
+}
+
+// What is written from here on, and later by the guest, is what the next backup at home reads.
+Result<> Failback::mark(StepContext& context) {
+  Job& job = context.job;
+  if (is_rehearsal(job) || job.data.contains("marks")) return {};
+  SnapshotSource* site = TRY(machines(job));
+  const std::string name = failback_token(job, "mark");
+  const MachineSnapshotId id = TRY(freeze_home(context, name));
+  const MachineSnapshot frozen = TRY(site->find_snapshot(home_of(job), id));
+  nlohmann::json marks = nlohmann::json::object();
+  for (const DiskSnapshot& disk : frozen.disks) marks[disk.disk.str()] = disk.change_id;
+  job.data["marks"] = std::move(marks);
+  return thaw_home(context, name, id);
+}
+
+JobProcedure failback_procedure(FailbackParts parts) {
+  auto steps = std::make_shared<Failback>(std::move(parts));
+  JobProcedure procedure;
+  procedure.kind = JobKind::failback;
+  procedure.steps = {
+      {"check", "backup proxy", "looking where it comes home to", method_of(steps, &Failback::check)},
+      {"prepare", "backup proxy", "preparing the VM at home", method_of(steps, &Failback::prepare)},
+      {"copy", "backup proxy", "copying while it runs", method_of(steps, &Failback::copy)},
+      {"mark", "backup proxy", "marking the VM's disks", method_of(steps, &Failback::mark)},
+      {"stop", "AWS proxy", "stopping the instance", method_of(steps, &Failback::stop)},
+      {"last_copy", "backup proxy", "copying the last changes", method_of(steps, &Failback::last_copy)},
+      {"start", "backup proxy", "starting the VM", method_of(steps, &Failback::start)},
+      {"wait_service", "backup proxy", "waiting for its service", method_of(steps, &Failback::wait_service)},
+      {"record", "control plane", "recording that it is at home", method_of(steps, &Failback::record), true},
+      {"tidy", "control plane", "removing what is not needed any more", method_of(steps, &Failback::tidy),
+       true},
+  };
+  procedure.clean_up = method_of(steps, &Failback::clean_up);
+  return procedure;
+}
+
+}  // namespace rekindle

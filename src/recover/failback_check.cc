@@ -1,0 +1,164 @@
+#include "recover/failback_check.h"
+
+#include <algorithm>
+
+#include "model/json.h"
+#include "recover/failback_destination.h"
+#include "recover/failback_forecast.h"
+
+namespace rekindle {
+
+namespace {
+
+class Check {
+ public:
+  Check(const FailbackCheckParts& parts, const DrPlan& plan) : parts_(parts), plan_(plan) {}
+
+  Result<> check(const Failover& failover, ComeHomeTo to, bool test);
+  Preflight result;
+
+ private:
+  void add(Light light, std::string topic, std::string sentence) {
+    result.light = std::max(result.light, light);
+    result.findings.push_back({light, machine_, std::move(topic), std::move(sentence)});
+  }
+  void check_instance(const Failover& failover);
+  Result<> check_base(const Failover& failover);
+  void check_new(const Failover& failover, const FailbackRequest& request, const Destination& destination);
+  void check_original(const Destination& destination);
+  void check_destination(const Failover& failover, const FailbackRequest& request);
+  void check_settings(const FailbackSettings& settings, bool test);
+
+  const FailbackCheckParts& parts_;
+  const DrPlan& plan_;
+  std::string machine_;
+};
+
+void Check::check_instance(const Failover& failover) {
+  const auto site = parts_.sites.account(failover.account);
+  const auto instance = site.ok() ? (*site)->instance(failover.instance_id) : Result<Instance>(site.error());
+  if (!instance.ok()) {
+    add(Light::red, "instance", instance.error().message());
+  } else if (instance->state == InstanceState::running || instance->state == InstanceState::stopped) {
+    add(Light::green, "instance", fmt::format("{} is there", failover.instance_id));
+  } else {
+    add(Light::red, "instance", fmt::format("{} neither runs nor is it stopped", failover.instance_id));
+  }
+}
+
+// Without the machine as it left, nobody knows what to write, nor what the conversion changed.
+Result<> Check::check_base(const Failover& failover) {
+  const auto point = parts_.catalog.get<RecoveryPoint>(failover.recovery_point_id.str());
+  if (!point.ok()) {
+    add(Light::red, "recovery point", point.error().message());
+    return {};
+  }
+  Vault* vault = TRY(parts_.vaults.vault(point->vault));
+  const auto stored = vault->get(point->id);
+  if (!stored.ok()) {
+    add(Light::red, "recovery point",
+        fmt::format("the vault says of {}: {}", point->id, stored.error().message()));
+    return {};
+  }
+  const auto newest = TRY(newest_point_of(parts_.catalog, failover));
+  const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(parts_.clock.now() - newest.time);
+  add(Light::green, "recovery point",
+      fmt::format("the newest is {} old; what changed since is read first", human_duration(age)));
+  return {};
+}
+
+void Check::check_original(const Destination& destination) {
+  if (destination.has_snapshots) {
+    add(Light::red, "home",
+        "the VM of before has snapshots, so that its disks cannot be written: remove them in vSphere, or let "
+        "a "
+        "new VM be made ('--to new')");
+  } else if (destination.was_on) {
+    add(Light::yellow, "home",
+        fmt::format(
+            "the VM of before runs in {}: it is switched off, and what it wrote since the failover is "
+            "given up",
+            destination.datacenter));
+  } else {
+    add(Light::green, "home", fmt::format("into the VM of before, in {}", destination.datacenter));
+  }
+}
+
+void Check::check_new(const Failover& failover, const FailbackRequest& request,
+                      const Destination& destination) {
+  const auto point = parts_.catalog.get<RecoveryPoint>(failover.recovery_point_id.str());
+  if (!point.ok()) return;  // said already
+  const auto wanted = new_machine_of(plan_, *point, request, destination.original_is_there, "rekindle-check");
+  const auto target = parts_.sites.restore_target(destination.datacenter);
+  Result<> accepted;
+  if (!wanted.ok()) {
+    accepted = wanted.error();
+  } else {
+    accepted = target.ok() ? (*target)->check_new_machine(*wanted) : Result<>(target.error());
+  }
+  if (!accepted.ok()) {
+    add(Light::red, "home", accepted.error().message());
+  } else {
+    add(Light::green, "home",
+        fmt::format("into a new VM '{}' in {}", wanted->machine.name, destination.datacenter));
+  }
+}
+
+void Check::check_destination(const Failover& failover, const FailbackRequest& request) {
+  const auto destination = find_destination(parts_.catalog, parts_.sites, plan_, request);
+  if (!destination.ok()) {
+    add(Light::red, "home", destination.error().message());
+  } else if (destination->machine_id.empty()) {
+    check_new(failover, request, *destination);
+  } else {
+    check_original(*destination);
+  }
+}
+
+void Check::check_settings(const FailbackSettings& settings, bool test) {
+  if (!settings.health_check.empty() || test) return;
+  add(Light::yellow, "health check",
+      "the plan names none for home: a VM that is switched on counts as come home, whether or not its "
+      "service "
+      "answers; set failback.health_check");
+}
+
+Result<> Check::check(const Failover& failover, ComeHomeTo to, bool test) {
+  machine_ = failover.machine;
+  const PlanMachine* machine = TRY(find_machine(plan_, machine_));
+  FailbackRequest request;
+  request.plan = plan_.name;
+  request.machine = machine_;
+  request.failover_id = failover.id;
+  request.to = to;
+  request.test = test;
+  check_instance(failover);
+  TRY(check_base(failover));
+  check_destination(failover, request);
+  check_settings(failback_settings_of(plan_, *machine), test);
+  if (test) return {};
+  const auto downtime = TRY(forecast_downtime(parts_.catalog, machine_, nlohmann::json::array()));
+  add(Light::green, "downtime",
+      fmt::format("about {}, by what was measured so far", human_duration(downtime)));
+  result.forecast = std::max(result.forecast.value_or(downtime), downtime);
+  return {};
+}
+
+}  // namespace
+
+Result<Preflight> check_failback(const FailbackCheckParts& parts, const DrPlan& plan,
+                                 const std::vector<std::string>& machines, ComeHomeTo to, bool test) {
+  Check check(parts, plan);
+  const auto failovers = TRY(parts.catalog.list<Failover>());
+  for (const Failover& failover : failovers) {
+    const bool wanted =
+        machines.empty() || std::find(machines.begin(), machines.end(), failover.machine) != machines.end();
+    const bool is_away = failover.plan == plan.name && failover.kind == FailoverKind::production &&
+                         failover.state == FailoverState::running;
+    if (wanted && is_away) TRY(check.check(failover, to, test), "{}", failover.machine);
+  }
+  if (!check.result.findings.empty()) return std::move(check.result);
+  return error(ErrorCode::failed_precondition, "no machine of the plan {} runs in the account", plan.name);
+}
+
+}  // namespace rekindle

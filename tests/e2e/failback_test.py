@@ -1,0 +1,147 @@
+"""The way home with a real machine: failed over, changed there, and brought back with one command."""
+
+import json
+import os
+import sys
+import unittest
+
+from scene import Scene, http_get, ledger_lines, rekindle, wait_for_http
+from vim import Vim, wait_until
+
+MIB = 2**20
+
+
+class ComesHome(unittest.TestCase):
+    """A planned failover: the VM was switched off, and lies untouched when its machine comes home."""
+    variant = "bios"
+
+    def test_with_all_that_was_written_there(self):
+        with Scene(self.variant) as scene:
+            self.live_away(scene)
+            self.prepare_home(scene)
+            before = self.write_there(scene)
+            self.check_plan(scene)
+            scene.region_request("DELETE", "/rekindle-sandbox/calls")
+            job = scene.json("failback", "start", "dr")
+            self.check_service(scene, before)
+            self.check_job(scene, job)
+            self.check_account(scene)
+            self.check_protection(scene)
+            self.end(scene)
+
+    def live_away(self, scene):
+        scene.set_up()
+        scene.apply_plan(lambda plan: plan.update(failback={"health_check": scene.source_url("/ready")}))
+        scene.back_up()
+        self.left = ledger_lines(http_get(scene.source_url("/ledger")))
+        self.lose(scene)
+        scene.replicate()
+        self.assertEqual(scene.fail_over()["state"], "succeeded")
+
+    def lose(self, scene):
+        Vim(scene.sandbox["datacenter"]).power_off(scene.web["id"])
+        wait_until(lambda: scene.machine_status()["power"] == "poweredOff")
+        scene.back_up()
+
+    def prepare_home(self, scene):
+        pass
+
+    def write_there(self, scene):
+        http_get(scene.instance_url("/scatter?mib=100&seed=5"), timeout=300)
+        self.digest = http_get(scene.instance_url("/digest"), timeout=120)
+        return ledger_lines(http_get(scene.instance_url("/ledger"), timeout=10))
+
+    def check_plan(self, scene):
+        found = scene.json("failback", "plan", "dr")
+        self.assertIn(found["light"], ("green", "yellow"), found)
+        self.assertIn("downtime", [one["topic"] for one in found["findings"]])
+
+    def check_service(self, scene, before):
+        url = scene.source_url
+        wait_for_http(url("/ready"))
+        status = json.loads(http_get(url("/status")))
+        self.assertNotIn("nvme", json.dumps(status))
+        self.assertEqual(http_get(url("/digest"), timeout=120), self.digest)
+        ledger = ledger_lines(http_get(url("/ledger")))
+        self.assertEqual(ledger[:len(before)], before, "every line of both lives is there")
+        self.assertEqual(ledger[:len(self.left)], self.left)
+        self.assertEqual([line[0] for line in ledger], list(range(1, len(ledger) + 1)))
+        self.assertGreaterEqual(len({line[2] for line in ledger}), 3, "it was booted at home, there, and at home")
+
+    def check_job(self, scene, job):
+        data = job["data"]
+        read = sum(one["bytes_read"] for one in data["passes"])
+        written = sum(one["bytes_written"] for one in data["passes"])
+        print(f"{len(data['passes'])} passes: read {read / MIB:.1f} MiB, wrote {written / MIB:.1f} MiB, away for "
+              f"{data['downtime_ms'] / 1000:.1f} s, forecast {data['forecast_ms'] / 1000:.1f} s", file=sys.stderr)
+        self.assertEqual(job["state"], "succeeded")
+        self.assertGreater(written, 50 * MIB)
+        # 100 MiB in pieces of 64 KiB, over a file of 192 MiB, read by blocks of 512 KiB; more than once in passes.
+        self.assertLess(read, 600 * MIB)
+        undone = data["passes"][-1]["undone"]
+        self.assertTrue(any("initrd" in path for path in undone["restored"]), undone)
+
+    def check_account(self, scene):
+        instance, = [one for one in scene.inventory()["instances"] if one["state"] != "terminated"]
+        self.assertEqual(instance["state"], "stopped", "kept for some days")
+        self.assertEqual(scene.failover()["state"], "returned")
+
+    def check_protection(self, scene):
+        point = scene.back_up()["data"]["point"]
+        self.assertFalse(point["full"], "the next backup at home is an incremental one")
+        scene.replicate()
+
+    def end(self, scene):
+        scene.run("failover", "clean-up", "dr")
+        inventory = scene.inventory()
+        self.assertEqual([one for one in inventory["instances"] if one["state"] != "terminated"], [])
+        self.assertEqual(len(inventory["snapshots"]), 1, "the DR copy and nothing else")
+        self.assertEqual(len(inventory["volumes"]), 0)
+        self.assertEqual(scene.machine_snapshots(), [])
+        self.assertEqual(scene.machine_status()["power"], "poweredOn", "the machine at home is not touched")
+        self.assertIn("0 orphans", scene.run("account", "audit", "aws")[1])
+
+
+class ComesHomeUefi(ComesHome):
+    variant = "uefi"
+
+
+class ComesHomeAfterADisaster(ComesHome):
+    """The datacenter comes back with its VM, which its host switches on again: it has a life of its own."""
+
+    def lose(self, scene):
+        scene.replicate()
+        scene.strike()
+
+    def live_away(self, scene):
+        scene.set_up()
+        scene.apply_plan(lambda plan: plan.update(failback={"health_check": scene.source_url("/ready")}))
+        scene.back_up()
+        self.left = ledger_lines(http_get(scene.source_url("/ledger")))
+        self.lose(scene)
+        self.assertEqual(scene.fail_over()["state"], "succeeded")
+
+    def prepare_home(self, scene):
+        scene.start_servers("--revive")
+        Vim(scene.sandbox["datacenter"]).power_on(scene.web["id"])
+        scene.web["host_port"] = scene.machine_status()["host_port"]
+        wait_for_http(scene.source_url("/ready"))
+        http_get(scene.source_url("/scatter?mib=5&seed=99"), timeout=120)
+        scene.apply_plan(lambda plan: plan.update(failback={"health_check": scene.source_url("/ready")}))
+
+
+class ComesHomeToNothing(ComesHomeAfterADisaster):
+    """The datacenter comes back without the VM: a new one is made."""
+
+    def prepare_home(self, scene):
+        scene.start_servers("--revive")
+        Vim(scene.sandbox["datacenter"]).destroy(scene.web["id"])
+        wait_until(lambda: scene.machine_status() is None)
+
+    def check_service(self, scene, before):
+        scene.web = scene.machine_status()
+        super().check_service(scene, before)
+
+
+if __name__ == "__main__":
+    unittest.main()
