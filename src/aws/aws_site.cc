@@ -5,6 +5,7 @@
 #include "aws/image_source.h"
 #include "aws/image_writer.h"
 #include "aws/launch_check.h"
+#include "base/log.h"
 
 namespace rekindle {
 
@@ -16,6 +17,16 @@ constexpr milliseconds first_poll{200};
 constexpr milliseconds longest_poll{2000};
 // A snapshot is free some seconds after its AMI was deregistered.
 constexpr milliseconds release_time{10000};
+
+// An account may have 100 snapshots pending (L-94D7AB7D, fixed): of a plan of many machines, the others wait.
+constexpr milliseconds pending_poll{5000};
+constexpr milliseconds pending_patience{600000};
+
+bool too_many_pending(const Error& error) {
+  const std::string& message = error.message();
+  return message.find("ConcurrentLimitExceeded") != std::string::npos ||
+         message.find("pending snapshots") != std::string::npos;
+}
 
 Image to_image(Ec2Snapshot snapshot) {
   Image image;
@@ -129,9 +140,14 @@ Result<ImageId> AwsSite::start_image(const ImageSpec& spec) {
   request.client_token = spec.token;
   request.tags = marked(spec.tags);
   if (spec.parent) request.tags[parent_tag] = spec.parent->str();
-  ImageId id = TRY(ebs_->start_snapshot(request));
-  recent_.note(id.str());
-  return id;
+  const auto deadline = clock_.ticks() + pending_patience;
+  for (;;) {
+    auto started = ebs_->start_snapshot(request);
+    if (started.ok()) recent_.note(started->str());
+    if (started.ok() || !too_many_pending(started.error()) || clock_.ticks() >= deadline) return started;
+    log::info("{}; waiting until others are complete", started.error().message());
+    clock_.sleep(pending_poll);
+  }
 }
 
 Result<Ec2Snapshot> AwsSite::describe_image(const ImageId& id) {

@@ -115,6 +115,15 @@ TEST_F(AwsSiteTest, RoundsAnImageUpToWholeGibibytesAndRemembersItsParent) {
   EXPECT_TRUE(image->zeros_must_be_put);
 }
 
+TEST_F(AwsSiteTest, WaitsWhileTooManyImagesArePending) {
+  for (int i = 0; i < 2; ++i) {
+    transport.answer(400, R"({"Message":"too many"})",
+                     {{"x-amzn-ErrorType", "ConcurrentLimitExceededException"}});
+  }
+  EXPECT_EQ(start(), ImageId("snap-1"));
+  EXPECT_EQ(transport.requests().size(), 3U);
+}
+
 TEST_F(AwsSiteTest, WaitsForAnImageThatEc2DoesNotKnowYet) {
   const ImageId id = start();
   for (int i = 0; i < 3; ++i) transport.answer(400, fault_xml("InvalidSnapshot.NotFound"));

@@ -114,7 +114,10 @@ Result<> InstanceBackup::snapshot(StepContext& context) {
       job.data["time"] = context.clock.now();
       TRY(context.catalog.save_job(job));
     }
-    const auto frozen = site->create_snapshot(MachineId(found.instance_id.str()), snapshot_name(job));
+    const MachineId instance(found.instance_id.str());
+    auto frozen = site->find_snapshot(instance, MachineSnapshotId(snapshot_name(job)));
+    if (!frozen.ok() && frozen.error().code() == ErrorCode::not_found)
+      frozen = site->create_snapshot(instance, snapshot_name(job));
     if (!frozen.ok()) return frozen.error();
     return frozen->id;
   }));

@@ -67,10 +67,13 @@ constexpr std::string_view console_prefix = "console:";
 }  // namespace
 
 Result<HealthProbe> url_probe(HttpTransport& http, const std::string& url, std::stop_token stop) {
-  const Url parsed = TRY(parse_url(url), "the health check '{}'", url);
+  constexpr std::string_view tcp = "tcp://";
+  const bool is_port = url.starts_with(tcp);
+  const std::string as_http = is_port ? "http://" + url.substr(tcp.size()) : url;  // for its host and port
+  const Url parsed = TRY(parse_url(as_http), "the health check '{}'", url);
   HealthProbe probe;
   probe.name = url;
-  if (parsed.scheme == "tcp") {
+  if (is_port) {
     probe.look = [parsed] { return ask_tcp(parsed); };
   } else {
     probe.look = [&http, url, stop = std::move(stop)] { return ask_http(http, url, stop); };
