@@ -31,6 +31,7 @@ constexpr std::array rows = {
     Row{{"ec2:DescribeAddresses", "public_ip: eipalloc-..."}, Statement::look},
     Row{{"ec2:DescribeImages", "failover, sweep"}, Statement::look},
     Row{{"ec2:DescribeInstances", "failover, audit"}, Statement::look},
+    Row{{"ec2:DescribeInstanceStatus", "health_check: status"}, Statement::look},
     Row{{"ec2:DescribeInstanceTypeOfferings", "failover, plan check"}, Statement::look},
     Row{{"ec2:DescribeInstanceTypes", "instance_type: auto"}, Statement::look},
     Row{{"ec2:DescribeNetworkInterfaces", "failover, plan check"}, Statement::look},
@@ -45,16 +46,19 @@ constexpr std::array rows = {
     Row{{"ebs:CompleteSnapshot", "replicate, failover"}, Statement::write_images},
     Row{{"ebs:ListSnapshotBlocks", "replicate: verify"}, Statement::write_images},
     Row{{"ebs:GetSnapshotBlock", "replicate: verify"}, Statement::write_images},
+    Row{{"ebs:ListChangedBlocks", "failback"}, Statement::write_images},
     Row{{"ec2:RegisterImage", "failover, workflow ami"}, Statement::make},
     Row{{"ec2:RunInstances", "failover"}, Statement::make},
     Row{{"ec2:CreateVolume", "replicate through volumes"}, Statement::make},
     Row{{"ec2:CreateSnapshot", "replicate through volumes"}, Statement::make},
+    Row{{"ec2:CreateSnapshots", "failback"}, Statement::make},
     Row{{"ec2:AttachVolume", "replicate through volumes"}, Statement::attach},
     Row{{"ec2:CreateTags", "everything that is made"}, Statement::make_tags},
     Row{{"ec2:DeleteSnapshot", "sweep"}, Statement::change_ours},
     Row{{"ec2:DeregisterImage", "sweep"}, Statement::change_ours},
     Row{{"ec2:TerminateInstances", "failover clean-up"}, Statement::change_ours},
     Row{{"ec2:StopInstances", "leave_stopped"}, Statement::change_ours},
+    Row{{"ec2:StartInstances", "failback"}, Statement::change_ours},
     Row{{"ec2:DetachVolume", "replicate through volumes"}, Statement::attach},
     Row{{"ec2:DeleteVolume", "replicate through volumes"}, Statement::change_ours},
     Row{{"ec2:ModifyInstanceAttribute", "source_dest_check"}, Statement::change_ours},
@@ -104,7 +108,8 @@ void add_tagging(json& statements, const std::string& snapshots) {
   json tags = allow("TagWhatIsMade", actions_of(Statement::make_tags), "*");
   tags["Condition"] = {
       {"StringEquals",
-       {{"ec2:CreateAction", {"CreateSnapshot", "CreateVolume", "RegisterImage", "RunInstances"}}}}};
+       {{"ec2:CreateAction",
+         {"CreateSnapshot", "CreateSnapshots", "CreateVolume", "RegisterImage", "RunInstances"}}}}};
   statements.push_back(std::move(tags));
   statements.push_back(
       only_ours(allow("TagImages", actions_of(Statement::make_tags), snapshots), "aws:RequestTag"));
