@@ -41,14 +41,21 @@ std::string layer_node(const fs::path& layer_file, const std::string& layer_id) 
   return node.dump();
 }
 
-Result<> switch_layer(const fs::path& socket, const std::string& top_layer, const fs::path& new_file,
-                      const std::string& new_layer) {
+// In a transaction QEMU waits for what each disk is doing and holds back what comes, first for all of them,
+// and then changes them.
+Result<> switch_layers(const fs::path& socket, const std::vector<LayerSwitch>& switches) {
+  json actions = json::array();
+  for (const LayerSwitch& one : switches) {
+    actions.push_back({{"type", "blockdev-snapshot-sync"},
+                       {"data",
+                        {{"node-name", one.top_layer},
+                         {"snapshot-file", one.new_file.string()},
+                         {"snapshot-node-name", one.new_layer},
+                         {"mode", "existing"},
+                         {"format", "qcow2"}}}});
+  }
   const auto qmp = TRY(Qmp::connect(socket));
-  TRY(qmp->execute("blockdev-snapshot-sync", {{"node-name", top_layer},
-                                              {"snapshot-file", new_file.string()},
-                                              {"snapshot-node-name", new_layer},
-                                              {"mode", "existing"},
-                                              {"format", "qcow2"}}));
+  TRY(qmp->execute("transaction", {{"actions", std::move(actions)}}));
   return {};
 }
 

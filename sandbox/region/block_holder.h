@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -17,11 +18,16 @@ pid_t find_holder(const std::filesystem::path& socket);
 // "-blockdev" or "--blockdev" value: a layer, with all below it, as the node `layer_id`.
 std::string layer_node(const std::filesystem::path& layer_file, const std::string& layer_id);
 
-// Makes the holder of `top_layer` write to the empty layer `new_layer` (whose backing file is `top_layer`)
-// from now on. On return everything written before is in the file of `top_layer`, which nobody writes any
-// more.
-Result<> switch_layer(const std::filesystem::path& socket, const std::string& top_layer,
-                      const std::filesystem::path& new_file, const std::string& new_layer);
+struct LayerSwitch {
+  std::string top_layer;           // written until now
+  std::filesystem::path new_file;  // of `new_layer`, which is empty and has `top_layer` as its backing file
+  std::string new_layer;
+};
+
+// Makes the holder write to the new layers from now on; all of them, or none. On return everything written
+// before is in the files of the former ones, which nobody writes any more. All change at one instant: of two
+// writes of which the second began when the first had ended, the former layers never have the second alone.
+Result<> switch_layers(const std::filesystem::path& socket, const std::vector<LayerSwitch>& switches);
 
 // Whether the holder has a node of that name.
 Result<bool> holds_layer(const std::filesystem::path& socket, const std::string& layer_id);

@@ -62,9 +62,11 @@ class Cloud {
 
   // --- volumes (volume_layers.cc)
   Outcome<Volume> make_volume(std::int64_t size_gib, const std::string& snapshot_id, const std::string& type);
-  // Freezes the volume's content: afterwards its former layer is nobody's to write, and it has a new one on
-  // top. Returns the id of the frozen layer. Commits the state on the way.
-  Outcome<std::string> freeze(const std::string& volume_id);
+  // Freezes the volumes' contents at one instant: afterwards their former layers are nobody's to write, and
+  // they have new ones on top. Returns the ids of the frozen layers, in the same order. They are one volume,
+  // or all of one instance; several of a proxy are refused, for each has a process of its own. Commits the
+  // state on the way.
+  Outcome<std::vector<std::string>> freeze(std::vector<Volume> volumes);
   Outcome<> export_volume(const Volume& volume);
   Outcome<> end_export(const Volume& volume);
   // After a crash between the switch of layers and the commit: which of the two the holder writes.
@@ -96,6 +98,8 @@ class Cloud {
   void tick_pending(Instance instance);
   Result<> start_machine_of(Instance& instance);
   std::filesystem::path holder_socket(const Volume& volume) const;
+  // That each volume's next layer is the one to write now.
+  Result<> tell_holder(const std::filesystem::path& socket, const std::vector<Volume>& volumes) const;
   VolumeExport export_of(const Volume& volume) const;
 
   const RegionOptions options_;

@@ -111,6 +111,7 @@ void Cloud::tick_pending(Instance instance) {
   instance.state = "running";
   instance.next_state.clear();
   instance.ever_ran = true;
+  instance.running_since_ms = now_ms();
   starts_.erase(instance.id);
   state_->put(instance);
 }

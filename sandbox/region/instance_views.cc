@@ -152,6 +152,18 @@ Outcome<> describe_instances(Ec2Call& call) {
   return {};
 }
 
+// The checks of a machine that has just started are still under way.
+void write_check(Ec2Call& call, Xml out, const Instance& instance) {
+  const bool running = instance.state == "running";
+  const auto since = std::chrono::milliseconds(call.cloud.now_ms() - instance.running_since_ms);
+  const bool passed = running && since >= call.cloud.options().status_checks;
+  out.add("status", passed ? "ok" : running ? "initializing" : "not-applicable");
+  if (!running) return;
+  Xml detail = out.child("details").item();
+  detail.add("name", "reachability");
+  detail.add("status", passed ? "passed" : "initializing");
+}
+
 Outcome<> describe_status(Ec2Call& call) {
   const bool all = TRY(call.in.flag("IncludeAllInstances", false));
   const auto found = TRY(select(call, "InstanceId", filters()));
@@ -162,9 +174,8 @@ Outcome<> describe_status(Ec2Call& call) {
     item.add("instanceId", instance.id);
     item.add("availabilityZone", instance.zone);
     write_state(item, "instanceState", instance.state);
-    for (const char* check : {"systemStatus", "instanceStatus"}) {
-      item.child(check).add("status", instance.state == "running" ? "ok" : "not-applicable");
-    }
+    for (const char* check : {"systemStatus", "instanceStatus"})
+      write_check(call, item.child(check), instance);
   }
   return {};
 }

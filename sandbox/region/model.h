@@ -131,6 +131,7 @@ struct Instance : Resource {
   std::vector<std::string> group_ids;
   std::string key_name, iam_profile, client_token, reservation_id, architecture, boot_mode, root_device;
   std::int64_t launched_ms = 0, launch_index = 0;
+  std::int64_t running_since_ms = 0;
   std::string public_ip;                    // a loopback address whose port 80 is the guest's
   std::string reason_code, reason_message;  // StateReason
   std::string dies_of;                      // fault: goes from pending to terminated with this StateReason
@@ -145,7 +146,7 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Instance, REGION_RESOURCE_FIELDS
                                                 client_token, reservation_id, architecture, boot_mode,
                                                 root_device, launched_ms, launch_index, public_ip,
                                                 reason_code, reason_message, dies_of, ever_ran, proxy,
-                                                source_dest_check, user_data)
+                                                source_dest_check, user_data, running_since_ms)
 
 struct ElasticAddress : Resource {
   static constexpr const char* kind = "eipalloc";

@@ -52,6 +52,7 @@ struct RegionOptions {
 
   // How long resources stay in their passing states.
   std::chrono::milliseconds instance_start{200};  // pending
+  std::chrono::milliseconds status_checks{200};   // running, and the status checks are "initializing"
   std::chrono::milliseconds instance_end{100};    // shutting-down
   std::chrono::milliseconds instance_stop_grace{
       20000};  // stopping: time for the guest after the power button

@@ -74,27 +74,39 @@ Outcome<> Cloud::end_export(const Volume& volume) {
   return {};
 }
 
-// The switch must not be forgotten by a crash: the record names both layers before the holder is told.
-Outcome<std::string> Cloud::freeze(const std::string& volume_id) {
-  Volume volume = TRY(require<Volume>(volume_id));
-  const std::string frozen = volume.layer_id;
-  volume.next_layer_id = TRY(layers_->create(bytes_of(volume), frozen));
-  state_->put(volume);
-  TRY(state_->commit());
-  const fs::path socket = holder_socket(volume);
-  if (!socket.empty() && find_holder(socket) != 0) {
-    const auto switched =
-        switch_layer(socket, frozen, layers_->path(volume.next_layer_id), volume.next_layer_id);
-    if (!switched.ok()) {
-      volume.next_layer_id.clear();
-      state_->put(volume);
-      TRY(state_->commit());
-      return switched.error();
+// The switch must not be forgotten by a crash: the records name both layers before the holder is told.
+Outcome<std::vector<std::string>> Cloud::freeze(std::vector<Volume> volumes) {
+  const fs::path socket = volumes.empty() ? fs::path() : holder_socket(volumes.front());
+  for (const Volume& volume : volumes) {
+    if (holder_socket(volume) != socket) {
+      return refuse("UnsupportedOperation",
+                    "Volumes that are attached to a proxy of the local region cannot be frozen together");
     }
   }
-  volume.layer_id = std::exchange(volume.next_layer_id, "");
-  state_->put(volume);
-  return frozen;
+  for (Volume& volume : volumes) {
+    volume.next_layer_id = TRY(layers_->create(bytes_of(volume), volume.layer_id));
+    state_->put(volume);
+  }
+  TRY(state_->commit());
+  std::vector<std::string> frozen;
+  const Result<> switched = tell_holder(socket, volumes);
+  for (Volume& volume : volumes) {
+    std::string next = std::exchange(volume.next_layer_id, "");
+    if (switched.ok()) frozen.push_back(std::exchange(volume.layer_id, std::move(next)));
+    state_->put(volume);
+  }
+  if (switched.ok()) return frozen;
+  TRY(state_->commit());
+  return switched.error();
+}
+
+// Nobody has the volumes of a stopped instance open.
+Result<> Cloud::tell_holder(const fs::path& socket, const std::vector<Volume>& volumes) const {
+  if (socket.empty() || find_holder(socket) == 0) return {};
+  std::vector<LayerSwitch> switches;
+  for (const Volume& volume : volumes)
+    switches.push_back({volume.layer_id, layers_->path(volume.next_layer_id), volume.next_layer_id});
+  return switch_layers(socket, switches);
 }
 
 Result<> Cloud::settle_interrupted_freezes() {
