@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "aws/aws_site.h"
+#include "aws/service_quotas.h"
 
 namespace rekindle {
 
@@ -75,8 +76,8 @@ Result<std::string> AwsSite::propose_instance_type(int vcpus, std::uint64_t memo
                subnet.availability_zone);
 }
 
-Result<> AwsSite::check_quotas(const std::vector<LaunchSpec>&) {
-  return {};
+Result<> AwsSite::check_quotas(const std::vector<LaunchSpec>& specs) {
+  return check_vcpu_quota(*quotas_, *ec2_, specs);
 }
 
 Result<std::vector<OwnedObject>> AwsSite::owned_objects() {

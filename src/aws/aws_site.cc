@@ -4,8 +4,11 @@
 
 #include "aws/image_source.h"
 #include "aws/image_writer.h"
+#include "aws/instance_profile.h"
+#include "aws/kms_key.h"
 #include "aws/launch_check.h"
 #include "base/log.h"
+#include "aws/service_quotas.h"
 
 namespace rekindle {
 
@@ -105,17 +108,25 @@ Result<std::unique_ptr<AwsSite>> AwsSite::make(const AwsSiteOptions& options, Ht
     return error(ErrorCode::invalid_argument, "the AWS account names no region; give one, like eu-central-1");
   }
   TRY(options.credentials.check());
+  auto options_of = [&](const char* name) {
+    return ServiceOptions{name, options.region, options.endpoint, options.credentials, options.retries};
+  };
   auto service = [&](const char* name) {
-    return ServiceClient::make({name, options.region, options.endpoint, options.credentials, options.retries},
-                               transport, clock, random);
+    return ServiceClient::make(options_of(name), transport, clock, random);
   };
   std::unique_ptr<AwsSite> site(new AwsSite(options, clock));
   auto sts = TRY(service("sts"));
   auto ec2 = TRY(service("ec2"));
   auto ebs = TRY(service("ebs"));
+  auto kms = TRY(service("kms"));
+  auto quotas = TRY(service("servicequotas"));
+  auto iam = TRY(ServiceClient::make(iam_options(options_of("iam")), transport, clock, random));
   site->sts_ = std::make_unique<QueryClient>(std::move(sts), "2011-06-15", clock);
   site->ec2_ =
       std::make_unique<Ec2Client>(std::make_unique<QueryClient>(std::move(ec2), "2016-11-15", clock));
+  site->iam_ = std::make_unique<QueryClient>(std::move(iam), iam_version, clock);
+  site->kms_ = std::make_unique<JsonClient>(std::move(kms), kms_target);
+  site->quotas_ = std::make_unique<JsonClient>(std::move(quotas), quotas_target);
   site->ebs_ = std::make_unique<EbsClient>(std::move(ebs), options.ebs_quotas, clock);
   site->instances_ = std::make_unique<AwsInstances>(*site);
   return site;
@@ -358,7 +369,7 @@ Result<std::string> AwsSite::console_output(const InstanceId& id) {
 // The settings first, because they explain themselves better; then AWS itself, as far as it tells without
 // doing it.
 Result<> AwsSite::check_launch(const LaunchSpec& spec) {
-  const LaunchPlace place = TRY(check_launch_settings(*ec2_, spec));
+  const LaunchPlace place = TRY(check_launch_settings({*ec2_, *kms_, *iam_}, spec));
   if (spec.image_template.empty()) return {};
   const auto outcome = TRY(ec2_->run_instance(launch_request(spec), true));
   const auto* fault = std::get_if<AwsFault>(&outcome);

@@ -10,6 +10,7 @@
 #include "aws/credentials.h"
 #include "aws/ebs_client.h"
 #include "aws/ec2_client.h"
+#include "aws/json_client.h"
 #include "aws/recently_made.h"
 #include "site/recovery_target.h"
 
@@ -112,6 +113,9 @@ class AwsSite final : public RecoveryTarget {
   Clock& clock_;
   RecentlyMade recent_;
   std::unique_ptr<QueryClient> sts_;
+  std::unique_ptr<QueryClient> iam_;
+  std::unique_ptr<JsonClient> kms_;
+  std::unique_ptr<JsonClient> quotas_;
   std::unique_ptr<Ec2Client> ec2_;
   std::unique_ptr<EbsClient> ebs_;
   std::unique_ptr<AwsInstances> instances_;

@@ -1,5 +1,7 @@
 #include "aws/ec2_client.h"
 
+#include <algorithm>
+
 #include "base/bytes.h"
 
 namespace rekindle {
@@ -364,6 +366,39 @@ Result<std::vector<Ec2InstanceType>> Ec2Client::instance_types(const std::vector
   form.patterns("instance-type", patterns).filter("current-generation", {"true"});
   form.filter("processor-info.supported-architecture", {"x86_64"}).set("MaxResults", "100");
   return describe(*query_, form, "instanceTypeSet", read_instance_type);
+}
+
+Result<std::map<std::string, int>> Ec2Client::running_on_demand() {
+  QueryForm form("DescribeInstances");
+  form.filter("instance-state-name", {"pending", "running"}).set("MaxResults", "1000");
+  std::map<std::string, int> counts;
+  TRY(query_->pages(form, [&](const QueryElement& root) -> Result<> {
+    for (const QueryElement& reservation : root.items("reservationSet")) {
+      for (const QueryElement& instance : reservation.items("instancesSet")) {
+        const bool on_demand = instance.text("instanceLifecycle").empty();
+        const bool on_host = instance.child("placement").text("tenancy") == "host";
+        if (on_demand && !on_host) ++counts[instance.text("instanceType")];
+      }
+    }
+    return {};
+  }));
+  return counts;
+}
+
+// Not by InstanceType.N: one type that does not exist would spoil the whole answer.
+Result<std::map<std::string, int>> Ec2Client::vcpus_of(const std::vector<std::string>& types) {
+  constexpr std::size_t at_once = 100;  // a filter takes 200 values
+  std::map<std::string, int> vcpus;
+  for (std::size_t first = 0; first < types.size(); first += at_once) {
+    const std::size_t count = std::min(at_once, types.size() - first);
+    const auto begin = types.begin() + static_cast<std::ptrdiff_t>(first);
+    QueryForm form("DescribeInstanceTypes");
+    form.filter("instance-type", {begin, begin + static_cast<std::ptrdiff_t>(count)});
+    form.set("MaxResults", "100");
+    const auto found = TRY(describe(*query_, form, "instanceTypeSet", read_instance_type));
+    for (const Ec2InstanceType& type : found) vcpus[type.name] = type.vcpus;
+  }
+  return vcpus;
 }
 
 Result<std::vector<Ec2Tagged>> Ec2Client::tagged(const std::string& tag_key) {

@@ -1,6 +1,7 @@
 // EC2, in typed calls: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/ (version 2016-11-15).
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -117,6 +118,11 @@ class Ec2Client {
   Result<std::vector<std::string>> zones_offering(const std::string& instance_type);
   // Those of the patterns ("t3.*") that current instances of x86_64 can have.
   Result<std::vector<Ec2InstanceType>> instance_types(const std::vector<std::string>& patterns);
+  // How many instances of each type count now to the quota of running on-demand instances: spot instances and
+  // those on dedicated hosts have others.
+  Result<std::map<std::string, int>> running_on_demand();
+  // Of these types, by name; those that do not exist are left out.
+  Result<std::map<std::string, int>> vcpus_of(const std::vector<std::string>& types);
   // Everything of ours that carries this tag, whatever its value, by kind: instances, images, snapshots,
   // volumes.
   Result<std::vector<Ec2Tagged>> tagged(const std::string& tag_key);

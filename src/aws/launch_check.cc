@@ -4,6 +4,8 @@
 #include <charconv>
 #include <optional>
 
+#include "aws/instance_profile.h"
+#include "aws/kms_key.h"
 #include "base/log.h"
 
 namespace rekindle {
@@ -214,7 +216,8 @@ Error explain_launch_fault(const AwsFault& fault, const LaunchSpec& spec, const 
   return service.error_of(fault, "RunInstances");
 }
 
-Result<LaunchPlace> check_launch_settings(Ec2Client& ec2, const LaunchSpec& spec) {
+Result<LaunchPlace> check_launch_settings(const LaunchAdvisers& advisers, const LaunchSpec& spec) {
+  Ec2Client& ec2 = advisers.ec2;
   LaunchPlace place{ec2.service().options().region, ""};
   if (spec.subnet_id.empty()) {
     return error(ErrorCode::invalid_argument,
@@ -236,6 +239,8 @@ Result<LaunchPlace> check_launch_settings(Ec2Client& ec2, const LaunchSpec& spec
   TRY(check_groups(ec2, spec, place, subnet.vpc_id));
   TRY(check_free_address(ec2, spec, subnet));
   TRY(check_elastic_address(ec2, spec));
+  if (!spec.volumes.kms_key.empty()) TRY(check_kms_key(advisers.kms, spec.volumes.kms_key));
+  if (!spec.instance_profile.empty()) TRY(check_instance_profile(advisers.iam, spec.instance_profile));
   return place;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "aws/ec2_client.h"
+#include "aws/json_client.h"
 #include "site/recovery_target.h"
 
 namespace rekindle {
@@ -17,9 +18,17 @@ struct LaunchPlace {
 Error explain_launch_fault(const AwsFault& fault, const LaunchSpec& spec, const LaunchPlace& place,
                            const ServiceClient& service);
 
-// Looks at the subnet, the security groups, the instance type and the private address, without making
-// anything. Where the credentials may not look, that look is left out: the launch itself has the last word.
-Result<LaunchPlace> check_launch_settings(Ec2Client& ec2, const LaunchSpec& spec);
+// Who is asked.
+struct LaunchAdvisers {
+  Ec2Client& ec2;
+  JsonClient& kms;
+  QueryClient& iam;
+};
+
+// Looks at the subnet, the security groups, the instance type, the addresses, the key of the volumes and the
+// instance profile, without making anything. Where the credentials may not look, that look is left out: the
+// launch itself has the last word.
+Result<LaunchPlace> check_launch_settings(const LaunchAdvisers& advisers, const LaunchSpec& spec);
 
 // Whether the IPv4 address can be given to an instance of the subnet: inside, and not one of the five that
 // AWS keeps (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html). `invalid_argument` says

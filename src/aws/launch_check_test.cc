@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "aws/canned_transport.h"
+#include "aws/advisers_for_tests.h"
 
 namespace rekindle {
 namespace {
@@ -38,12 +38,12 @@ std::string fault_xml(std::string_view code) {
 class LaunchCheckTest : public testing::Test {
  protected:
   Error refusal() {
-    const auto checked = check_launch_settings(ec2, spec);
+    const auto checked = check_launch_settings(aws.all(), spec);
     return checked.ok() ? Error(ErrorCode::internal, "it was accepted") : checked.error();
   }
   Error explained(std::string code, std::string message = "m") {
     return explain_launch_fault({400, std::move(code), std::move(message), ""}, spec,
-                                {"eu-central-1", "eu-central-1a"}, ec2.service());
+                                {"eu-central-1", "eu-central-1a"}, aws.ec2.service());
   }
 
   LaunchSpec spec = [] {
@@ -54,18 +54,13 @@ class LaunchCheckTest : public testing::Test {
     wanted.private_ip = "10.0.1.20";
     return wanted;
   }();
-  CannedTransport transport;
-  ManualClock clock{*from_iso8601("2026-11-22T12:00:00Z")};
-  SeededRandom random{1};
-  Ec2Client ec2{std::make_unique<QueryClient>(
-      *ServiceClient::make({"ec2", "eu-central-1", "http://127.0.0.1:1", {"AKID", "secret", ""}}, transport,
-                           clock, random),
-      "2016-11-15", clock)};
+  CannedAdvisers aws;
+  CannedTransport& transport = aws.transport;
 };
 
 TEST_F(LaunchCheckTest, AcceptsSettingsThatFit) {
   for (const auto& answer : {subnet, offered, group, nothing}) transport.answer(200, answer);
-  const auto checked = check_launch_settings(ec2, spec);
+  const auto checked = check_launch_settings(aws.all(), spec);
   ASSERT_TRUE(checked.ok()) << checked.error().message();
   EXPECT_EQ(checked->availability_zone, "eu-central-1a");
   EXPECT_EQ(transport.form(3, "Action"), "DescribeNetworkInterfaces");
@@ -124,7 +119,22 @@ TEST_F(LaunchCheckTest, SaysWhoHoldsTheAddress) {
 TEST_F(LaunchCheckTest, LeavesOutALookThatIsNotAllowed) {
   for (const auto& answer : {subnet, offered, group}) transport.answer(200, answer);
   transport.answer(403, fault_xml("UnauthorizedOperation"));
-  EXPECT_TRUE(check_launch_settings(ec2, spec).ok());
+  EXPECT_TRUE(check_launch_settings(aws.all(), spec).ok());
+}
+
+TEST_F(LaunchCheckTest, LooksAtTheKeyAndTheInstanceProfile) {
+  const auto settings = [&] {
+    for (const auto& answer : {subnet, offered, group, nothing}) transport.answer(200, answer);
+  };
+  spec.volumes.kms_key = "alias/dr";
+  spec.instance_profile = "web-role";
+  settings();
+  transport.answer(400, R"({"__type":"NotFoundException"})");
+  EXPECT_THAT(refusal().message(), HasSubstr("KMS has no key 'alias/dr'"));
+  settings();
+  transport.answer(200, R"({"KeyMetadata":{"KeyState":"Enabled","KeyUsage":"ENCRYPT_DECRYPT"}})");
+  transport.answer(404, "<ErrorResponse><Error><Code>NoSuchEntity</Code></Error></ErrorResponse>");
+  EXPECT_THAT(refusal().message(), HasSubstr("IAM has no instance profile 'web-role'"));
 }
 
 TEST_F(LaunchCheckTest, ExplainsWhatRunInstancesRefuses) {

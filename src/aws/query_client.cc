@@ -1,5 +1,7 @@
 #include "aws/query_client.h"
 
+#include <algorithm>
+
 namespace rekindle {
 
 namespace {
@@ -7,7 +9,6 @@ namespace {
 // What AWS grants an account unless it was raised.
 constexpr Rate reading{20, 100};
 constexpr Rate changing{5, 50};
-constexpr std::chrono::milliseconds attempt_timeout{30000};
 
 bool only_reads(std::string_view action) {
   return action.starts_with("Describe") || action.starts_with("Get");
@@ -90,7 +91,8 @@ Result<std::variant<QueryAnswer, AwsFault>> QueryClient::send(const QueryForm& f
   call.request.method = "POST";
   call.request.headers.add("Content-Type", "application/x-www-form-urlencoded; charset=utf-8");
   call.request.body = to_bytes(as_bytes(form.encode(version_)));
-  call.request.timeout = attempt_timeout;
+  call.request.timeout = options.timeout;
+  call.request.connect_timeout = std::min(call.request.connect_timeout, options.timeout);
   call.repeatable = options.repeatable;
   call.attempts = options.attempts;
   call.settle_for = options.settle_for;

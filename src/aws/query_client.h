@@ -1,4 +1,4 @@
-// AWS's Query protocol: parameters as a form, answers in XML. EC2 and STS speak it.
+// AWS's Query protocol: parameters as a form, answers in XML. EC2, STS and IAM speak it.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Query-Requests.html
 #pragma once
 
@@ -52,6 +52,7 @@ struct QueryOptions {
   bool repeatable = true;
   int attempts = 0;
   std::chrono::milliseconds settle_for{0};
+  std::chrono::milliseconds timeout{30000};  // of one attempt
 };
 
 // Any number of threads. EC2 counts every action in a bucket of its own, per account and region

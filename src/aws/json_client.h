@@ -1,0 +1,36 @@
+// AWS's JSON 1.1 protocol: the action in the header X-Amz-Target, parameters and answers as JSON objects.
+// Service Quotas and KMS speak it.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <variant>
+
+#include "aws/service_client.h"
+
+namespace rekindle {
+
+// Such services are asked beside the work, for advice, and a proxy's network may not lead to them: a few
+// short attempts, then `unavailable`. Any number of threads.
+class JsonClient {
+ public:
+  // `target`: what stands before the action, "TrentService".
+  JsonClient(std::unique_ptr<ServiceClient> service, std::string target)
+      : service_(std::move(service)), target_(std::move(target)) {}
+
+  // The answer, or the fault for the caller to explain. The action must be repeatable.
+  Result<std::variant<nlohmann::json, AwsFault>> send(const std::string& action, const nlohmann::json& body);
+
+  const ServiceClient& service() const { return *service_; }
+
+ private:
+  const std::unique_ptr<ServiceClient> service_;
+  const std::string target_;
+};
+
+// How long one attempt may take to ask for advice, and how many there are.
+inline constexpr std::chrono::milliseconds advice_timeout{3000};
+inline constexpr int advice_attempts = 2;
+
+}  // namespace rekindle

@@ -1,0 +1,80 @@
+#include "aws/kms_key.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "aws/advisers_for_tests.h"
+
+namespace rekindle {
+namespace {
+
+using nlohmann::json;
+using testing::AllOf;
+using testing::HasSubstr;
+
+class KmsKeyTest : public testing::Test {
+ protected:
+  Result<> check() { return check_kms_key(aws.kms, "alias/dr"); }
+  Result<> check_answered(int status, const json& answer) {
+    aws.transport.answer(status, answer.dump());
+    return check();
+  }
+  Result<> check_key(const json& metadata) { return check_answered(200, {{"KeyMetadata", metadata}}); }
+  std::string refusal_of(const json& metadata) {
+    const auto checked = check_key(metadata);
+    return checked.ok() ? "it was accepted" : checked.error().message();
+  }
+
+  CannedAdvisers aws;
+};
+
+TEST_F(KmsKeyTest, IsAskedForInTheWordsOfKms) {
+  EXPECT_TRUE(check_key({{"KeyState", "Enabled"}, {"KeyUsage", "ENCRYPT_DECRYPT"}}).ok());
+  const HttpRequest& request = aws.request(0);
+  EXPECT_EQ(request.url, "http://127.0.0.1:1/");
+  EXPECT_EQ(request.headers.get("X-Amz-Target"), "TrentService.DescribeKey");
+  EXPECT_EQ(request.headers.get("Content-Type"), "application/x-amz-json-1.1");
+  EXPECT_EQ(json::parse(request.body_text()), json({{"KeyId", "alias/dr"}}));
+  EXPECT_THAT(std::string(request.headers.get("Authorization")),
+              AllOf(HasSubstr("/eu-central-1/kms/aws4_request"), HasSubstr("x-amz-target")));
+}
+
+TEST_F(KmsKeyTest, ThatDoesNotExistIsNamed) {
+  const auto checked = check_answered(400, {{"__type", "NotFoundException"}, {"message", "no such alias"}});
+  EXPECT_EQ(checked.error().code(), ErrorCode::invalid_argument);
+  EXPECT_THAT(checked.error().message(), AllOf(HasSubstr("no key 'alias/dr' in region eu-central-1"),
+                                               HasSubstr("aws kms list-aliases")));
+}
+
+TEST_F(KmsKeyTest, ThatEncryptsNothingIsRefusedWithTheWayOut) {
+  EXPECT_THAT(refusal_of({{"KeyState", "Disabled"}, {"KeyUsage", "ENCRYPT_DECRYPT"}}),
+              AllOf(HasSubstr("'Disabled'"), HasSubstr("aws kms enable-key --key-id alias/dr")));
+  EXPECT_THAT(refusal_of({{"KeyState", "PendingDeletion"}, {"KeyUsage", "ENCRYPT_DECRYPT"}}),
+              HasSubstr("cancel-key-deletion"));
+}
+
+TEST_F(KmsKeyTest, OfAnotherPurposeIsRefused) {
+  EXPECT_THAT(refusal_of({{"KeyState", "Enabled"}, {"KeyUsage", "SIGN_VERIFY"}, {"KeySpec", "RSA_2048"}}),
+              HasSubstr("made for SIGN_VERIFY (RSA_2048)"));
+  EXPECT_THAT(refusal_of({{"KeyState", "Enabled"}, {"KeyUsage", "ENCRYPT_DECRYPT"}, {"KeySpec", "RSA_2048"}}),
+              HasSubstr("symmetric"));
+}
+
+TEST_F(KmsKeyTest, ThatNobodyMayLookAtIsNotRefused) {
+  EXPECT_TRUE(check_answered(400, {{"__type", "AccessDeniedException"}, {"Message", "no"}}).ok());
+  EXPECT_TRUE(check_answered(404, {{"__type", "UnknownOperationException"}}).ok());
+  aws.transport.answer(501, "");
+  EXPECT_TRUE(check().ok());
+  EXPECT_TRUE(check_answered(200, json::object()).ok());
+}
+
+TEST_F(KmsKeyTest, IsNotWaitedForWhereKmsCannotBeReached) {
+  aws.transport.lose_connection();
+  aws.transport.lose_connection();
+  EXPECT_TRUE(check().ok());
+  EXPECT_EQ(aws.transport.requests().size(), 2U);
+  EXPECT_LE(aws.request(0).timeout, std::chrono::seconds(5));
+}
+
+}  // namespace
+}  // namespace rekindle

@@ -1,0 +1,121 @@
+#include "aws/service_quotas.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "base/log.h"
+
+namespace rekindle {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* quota_code = "L-1216C47A";
+
+std::optional<double> value_of(const json& answer) {
+  const auto quota = answer.find("Quota");
+  if (quota == answer.end() || !quota->is_object()) return std::nullopt;
+  const auto value = quota->find("Value");
+  return value != quota->end() && value->is_number() ? std::optional(value->get<double>()) : std::nullopt;
+}
+
+// The account's, else the default of AWS. None: it could not be asked, which was logged.
+std::optional<double> quota_of(JsonClient& quotas) {
+  for (const char* action : {"GetServiceQuota", "GetAWSDefaultServiceQuota"}) {
+    const auto outcome = quotas.send(action, {{"ServiceCode", "ec2"}, {"QuotaCode", quota_code}});
+    const auto* fault = outcome.ok() ? std::get_if<AwsFault>(&*outcome) : nullptr;
+    if (fault != nullptr && fault->code == "NoSuchResourceException") continue;
+    const auto value =
+        outcome.ok() && fault == nullptr ? value_of(std::get<json>(*outcome)) : std::optional<double>();
+    if (value) return value;
+    const std::string why = !outcome.ok()      ? outcome.error().message()
+                            : fault != nullptr ? quotas.service().error_of(*fault, action).message()
+                                               : std::string("AWS answered without a value");
+    log::warn("the quota of vCPUs is not checked: {}", why);
+    return std::nullopt;
+  }
+  log::warn("the quota of vCPUs is not checked: Service Quotas does not know {}", quota_code);
+  return std::nullopt;
+}
+
+using Counts = std::map<std::string, int>;  // by type
+
+// Those that the quota counts.
+Counts wanted_types(const std::vector<LaunchSpec>& specs) {
+  Counts wanted;
+  for (const LaunchSpec& spec : specs) {
+    if (is_standard_type(spec.instance_type)) {
+      ++wanted[spec.instance_type];
+    } else {
+      log::warn("the quota of instance type {} is not checked: it is none of the Standard families",
+                spec.instance_type);
+    }
+  }
+  return wanted;
+}
+
+std::vector<std::string> names_of(const Counts& a, const Counts& b) {
+  std::vector<std::string> names;
+  for (const Counts* counts : {&a, &b}) {
+    for (const auto& [type, count] : *counts) names.push_back(type);
+  }
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
+// A type that does not exist counts nothing: checking the launch finds it.
+int vcpus_in(const Counts& counts, const Counts& vcpus_of_type) {
+  int total = 0;
+  for (const auto& [type, count] : counts) {
+    const auto vcpus = vcpus_of_type.find(type);
+    if (vcpus != vcpus_of_type.end()) total += count * vcpus->second;
+  }
+  return total;
+}
+
+struct Use {
+  int now = 0;     // vCPUs
+  int wanted = 0;  // beside them
+};
+
+Result<Use> use_of(Ec2Client& ec2, const Counts& wanted) {
+  Counts running = TRY(ec2.running_on_demand());
+  std::erase_if(running, [](const auto& entry) { return !is_standard_type(entry.first); });
+  const Counts vcpus = TRY(ec2.vcpus_of(names_of(wanted, running)));
+  return Use{vcpus_in(running, vcpus), vcpus_in(wanted, vcpus)};
+}
+
+}  // namespace
+
+bool is_standard_type(std::string_view instance_type) {
+  constexpr std::array<std::string_view, 11> families = {"a",  "c", "d", "h", "i", "im",
+                                                         "is", "m", "r", "t", "z"};
+  const auto digit = instance_type.find_first_of("0123456789");
+  if (digit == std::string_view::npos) return false;
+  return std::find(families.begin(), families.end(), instance_type.substr(0, digit)) != families.end();
+}
+
+Result<> check_vcpu_quota(JsonClient& quotas, Ec2Client& ec2, const std::vector<LaunchSpec>& specs) {
+  const Counts wanted = wanted_types(specs);
+  if (wanted.empty()) return {};
+  const auto quota = quota_of(quotas);
+  if (!quota) return {};
+  const auto use = use_of(ec2, wanted);
+  if (!use.ok()) {
+    if (use.error().code() != ErrorCode::permission_denied) return use.error();
+    log::warn("the quota of vCPUs is not checked: {}", use.error().message());
+    return {};
+  }
+  if (use->now + use->wanted <= *quota) return {};
+  return error(
+      ErrorCode::exhausted,
+      "the account may run {:.0f} vCPUs of Standard instances (A, C, D, H, I, M, R, T, Z) in {}; {} run "
+      "now, and the plan wants {} more: ask for more in AWS Service Quotas ({}), end what is not "
+      "needed, or set smaller types",
+      *quota, ec2.service().options().region, use->now, use->wanted, quota_code);
+}
+
+}  // namespace rekindle
