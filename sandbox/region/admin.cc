@@ -32,6 +32,14 @@ Result<std::string> call_ec2(Cloud& cloud, QueryParameters parameters, const cha
   return std::string(document.select_node((std::string("//") + element).c_str()).node().text().get());
 }
 
+using AccountSetter = Result<> (AccountSettings::*)(const json& body);
+AccountSetter account_setter(std::string_view what) {
+  if (what == "POST quotas") return &AccountSettings::set_quota;
+  if (what == "POST keys") return &AccountSettings::put_key;
+  if (what == "POST instance-profiles") return &AccountSettings::put_profile;
+  return nullptr;
+}
+
 }  // namespace
 
 HttpResponse Admin::answer(const HttpRequest& request) {
@@ -59,6 +67,10 @@ Result<json> Admin::perform(const HttpRequest& request) {
     const json body = json::parse(request.body_text(), nullptr, false);
     const Role role = TRY(role_from_json(body));
     TRY(roles_.put(role));
+    return json::object();
+  }
+  if (auto set = account_setter(what)) {
+    TRY((cloud_.account().*set)(json::parse(request.body_text(), nullptr, false)));
     return json::object();
   }
   if (what == "POST proxies") {

@@ -1,4 +1,5 @@
-// What AWS does not have: faults, counts, inventory, proxies, roles. Unsigned; see region.h for the paths.
+// What AWS does not have: faults, counts, inventory, proxies, roles, what the account has. Unsigned; see
+// region.h for the paths.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -38,6 +38,7 @@ Result<std::unique_ptr<Cloud>> Cloud::open(RegionOptions options) {
   cloud->lock_ = std::make_unique<FileLock>(std::move(lock));
   cloud->state_ = TRY(State::open(directory / "region.db"));
   cloud->layers_ = TRY(LayerStore::open(directory / "layers"));
+  cloud->account_ = TRY(AccountSettings::open(directory));
   TRY(cloud->resume());
   return cloud;
 }

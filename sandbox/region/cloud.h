@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "sandbox/region/account_settings.h"
 #include "sandbox/region/block_holder.h"
 #include "sandbox/region/faults.h"
 #include "sandbox/region/layer_store.h"
@@ -30,6 +31,7 @@ class Cloud {
   State& state() { return *state_; }
   LayerStore& layers() { return *layers_; }
   Faults& faults() { return faults_; }
+  AccountSettings& account() { return *account_; }
   std::int64_t now_ms();
   std::mutex& mutex() { return mutex_; }
   std::string zone() const { return options_.name + "a"; }
@@ -110,6 +112,7 @@ class Cloud {
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<State> state_;
   std::unique_ptr<LayerStore> layers_;
+  std::unique_ptr<AccountSettings> account_;
   std::map<std::string, pid_t> machines_;  // as far as looked for
   std::map<std::string, int> starts_;      // of instances that are pending
 };

@@ -9,6 +9,8 @@
 #include "sandbox/region/cloud.h"
 #include "sandbox/region/ebs_direct.h"
 #include "sandbox/region/ec2.h"
+#include "sandbox/region/iam.h"
+#include "sandbox/region/json_services.h"
 #include "sandbox/region/metadata.h"
 #include "sandbox/region/roles.h"
 #include "sandbox/region/signature.h"
@@ -65,10 +67,13 @@ class LocalRegion final : public Region {
   static HttpResponse refusal_for(const std::string& service, const Refusal& refusal) {
     SystemRandom random;
     if (service == "ebs") return ebs_refusal(refusal);
+    if (speaks_json(service)) return json_refusal(refusal);
+    if (service == "iam") return iam_refusal(refusal, random.uuid());
     return service == "sts" ? sts_refusal(refusal, random.uuid()) : ec2_refusal(refusal, random.uuid());
   }
 
   static std::string action_of(const std::string& service, const HttpRequest& request) {
+    if (speaks_json(service)) return json_action(request);
     return service == "ebs" ? ebs_route(request).action : query_action(request);
   }
 
@@ -77,10 +82,14 @@ class LocalRegion final : public Region {
     if (service == "ec2") return answer_ec2(*cloud_, request, verdict);
     if (service == "ebs") return ebs_.answer(request, ebs_route(request));
     if (service == "sts") return answer_sts(cloud_->options(), *roles_, request, cloud_->now_ms());
-    return refusal_for(
-        service,
-        {"NotImplemented",
-         fmt::format("The local region has no service '{}'; it has ec2, ebs and sts", service), 501});
+    if (service == "iam") return answer_iam(cloud_->options(), cloud_->account(), request);
+    if (speaks_json(service)) return answer_json(cloud_->options(), cloud_->account(), service, request);
+    return refusal_for(service,
+                       {"NotImplemented",
+                        fmt::format("The local region has no service '{}'; it has ec2, ebs, sts, iam, "
+                                    "kms and servicequotas",
+                                    service),
+                        501});
   }
 
   HttpResponse handle_signed(const HttpRequest& request, const std::string& service,

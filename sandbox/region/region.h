@@ -1,10 +1,11 @@
-// The local AWS region: EC2, the EBS direct APIs and STS on one HTTP port, for trying, drilling and testing
-// without AWS. It answers as the public documentation of AWS says; what it does not implement it refuses with
-// InvalidAction.
+// The local AWS region: EC2, the EBS direct APIs and STS, and of IAM, KMS and Service Quotas what Rekindle
+// asks, on one HTTP port, for trying, drilling and testing without AWS. It answers as the public
+// documentation of AWS says; what it does not implement it refuses with InvalidAction.
 //
 // Everything lives under one directory:
 //   region.db              what exists (SQLite)
 //   roles.json             IAM roles
+//   account.json           quotas, KMS keys, instance profiles
 //   layers/                the bytes of volumes and snapshots, copy-on-write (qcow2_layer.h)
 //   instances/<id>/        console.log, qemu.log, qmp.sock of each instance
 //   attached/<id>/<device> a volume attached to a proxy, as a file of the volume's size
@@ -27,6 +28,11 @@
 //   POST   /rekindle-sandbox/roles      {"name": "dr", "external_id": "...", "of_instances": true, "actions":
 //                                       ["ec2:RunInstances"]}: an IAM role
 //                                       for AssumeRole, and for the instances (roles.h)
+//   POST   /rekindle-sandbox/quotas     {"vcpus": 32}: of running on-demand Standard instances; null: the
+//   default POST   /rekindle-sandbox/keys       {"id": "1234abcd-...", "alias": "alias/dr", "state":
+//   "Enabled", "usage":
+//                                       "ENCRYPT_DECRYPT"}: a KMS key
+//   POST   /rekindle-sandbox/instance-profiles   {"name": "web-role", "role": "web"}: of IAM
 //   PUT, GET /latest/...                the instance metadata service, version 2 (metadata.h)
 #pragma once
 

@@ -234,15 +234,32 @@ Outcome<std::int64_t> instance_count(const Parameters& in) {
   return most;
 }
 
+// All types here are of the Standard families.
+Outcome<> check_quota(Ec2Call& call, const InstanceType& type, std::int64_t count) {
+  const double quota = call.cloud.account().vcpu_quota().value_or(default_vcpu_quota);
+  std::int64_t vcpus = type.vcpus * count;
+  for (const auto& [id, instance] : call.cloud.state().all<Instance>()) {
+    const InstanceType* other = find_instance_type(instance.instance_type);
+    const bool runs = instance.state == "pending" || instance.state == "running";
+    if (runs && other != nullptr) vcpus += other->vcpus;
+  }
+  if (static_cast<double>(vcpus) <= quota) return {};
+  return refuse(
+      "VcpuLimitExceeded",
+      "You have requested more vCPU capacity than your current vCPU limit of {} allows for the instance "
+      "bucket that the specified instance type belongs to.",
+      quota);
+}
+
 Outcome<> run_instances(Ec2Call& call) {
   const auto earlier = TRY(earlier_results(call, "RunInstances"));
   if (!earlier.empty()) return answer_again(call, earlier);
   const std::int64_t count = TRY(instance_count(call.in));
   const std::string image_id = TRY(call.in.required("ImageId"));
   const std::string type = call.in.text("InstanceType", "m1.small");
-  if (find_instance_type(type) == nullptr) {
+  const InstanceType* known_type = find_instance_type(type);
+  if (known_type == nullptr)
     return refuse("InvalidParameterValue", "Invalid value '{}' for InstanceType.", type);
-  }
   const Image image = TRY(call.cloud.require<Image>(image_id));
   TRY(check_image(image, type));
   Placement placement = TRY(placement_of(call.in));
@@ -257,6 +274,7 @@ Outcome<> run_instances(Ec2Call& call) {
     return refuse("InvalidParameterCombination",
                   "Private IP address cannot be specified when launching multiple instances");
   }
+  TRY(check_quota(call, *known_type, count));
   const Instance pattern = TRY(describe_request(call, image, subnet, placement));
   const auto launched = TRY(launch(call, pattern, subnet, image, placement, count));
   std::vector<std::string> ids;

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view algorithm = "AWS4-HMAC-SHA256";
 constexpr std::string_view unsigned_payload = "UNSIGNED-PAYLOAD";
+const std::string iam_region = "us-east-1";
 constexpr auto allowed_skew = std::chrono::minutes(5);
 
 struct Authorization {
@@ -83,6 +84,16 @@ Dialect dialect_of(std::string_view service) {
             403,
             403,
             403};
+  }
+  if (service == "kms" || service == "servicequotas") {
+    return {"MissingAuthenticationTokenException",
+            "UnrecognizedClientException",
+            "InvalidSignatureException",
+            "InvalidSignatureException",
+            "ExpiredTokenException",
+            400,
+            400,
+            400};
   }
   if (service == "ec2") {
     return {"AuthFailure", "AuthFailure", "AuthFailure", "RequestExpired", "RequestExpired", 401, 401, 400};
@@ -279,7 +290,9 @@ Outcome<> verify_signature(const HttpRequest& request, const Credentials& creden
   }
   const Dialect dialect = dialect_of(authorization->service);
   const std::string secret = TRY(secret_for(request, *authorization, dialect, credentials, roles, now));
-  if (authorization->region != region || authorization->terminator != "aws4_request") {
+  // IAM is one for all regions.
+  const std::string& wanted_region = authorization->service == "iam" ? iam_region : region;
+  if (authorization->region != wanted_region || authorization->terminator != "aws4_request") {
     return mismatch(
         dialect, authorization->service,
         fmt::format("Credential should be scoped to a valid region, not '{}'", authorization->region));
@@ -306,8 +319,10 @@ Outcome<> check_role(const HttpRequest& request, const Roles& roles, const std::
   if (!role || role->actions.empty()) return {};
   const std::string wanted = service + ":" + action;
   if (std::find(role->actions.begin(), role->actions.end(), wanted) != role->actions.end()) return {};
-  return Refusal{service == "ebs" ? "AccessDeniedException" : "UnauthorizedOperation",
-                 fmt::format("The role {} is not authorized to perform: {}", role->name, wanted), 403};
+  const std::string message = fmt::format("The role {} is not authorized to perform: {}", role->name, wanted);
+  if (service == "ec2") return Refusal{"UnauthorizedOperation", message, 403};
+  if (service == "iam") return Refusal{"AccessDenied", message, 403};
+  return Refusal{"AccessDeniedException", message, service == "ebs" ? 403 : 400};
 }
 
 }  // namespace rekindle::sandbox

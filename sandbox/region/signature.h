@@ -27,7 +27,7 @@ Outcome<> check_role(const HttpRequest& request, const Roles& roles, const std::
 
 // Checks the signature over the bytes as they came. Refusals carry the codes that the claimed service uses:
 //   EC2  AuthFailure (401), RequestExpired; EBS UnrecognizedClientException, InvalidSignatureException (403);
-//   STS  InvalidClientTokenId, SignatureDoesNotMatch (403).
+//   KMS and Service Quotas as EBS (400); STS and IAM InvalidClientTokenId, SignatureDoesNotMatch (403).
 // The request's time may differ from `now` by five minutes. Beside the key of `credentials` (with which any
 // session token is accepted, if it is signed) those that `roles` gave out are good until they end:
 // RequestExpired (400), ExpiredTokenException, ExpiredToken (403).

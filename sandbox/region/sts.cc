@@ -98,9 +98,13 @@ HttpResponse answer_sts(const RegionOptions& options, const Roles& roles, const 
 }
 
 HttpResponse sts_refusal(const Refusal& refusal, const std::string& request_id) {
+  return query_refusal(sts_namespace, refusal, request_id);
+}
+
+HttpResponse query_refusal(const char* xml_namespace, const Refusal& refusal, const std::string& request_id) {
   pugi::xml_document document;
   pugi::xml_node root = document.append_child("ErrorResponse");
-  root.append_attribute("xmlns").set_value(sts_namespace);
+  root.append_attribute("xmlns").set_value(xml_namespace);
   Xml out(root);
   Xml error = out.child("Error");
   error.add("Type", refusal.status < 500 ? "Sender" : "Receiver");

@@ -14,5 +14,7 @@ namespace rekindle::sandbox {
 HttpResponse answer_sts(const RegionOptions& options, const Roles& roles, const HttpRequest& request,
                         std::int64_t now_ms);
 HttpResponse sts_refusal(const Refusal& refusal, const std::string& request_id);
+// How STS and IAM write it, each in its XML namespace.
+HttpResponse query_refusal(const char* xml_namespace, const Refusal& refusal, const std::string& request_id);
 
 }  // namespace rekindle::sandbox
