@@ -5,6 +5,7 @@
 
 #include "jobs/dr_copies.h"
 #include "model/json.h"
+#include "prepare/copy_template.h"
 #include "recover/launch_settings.h"
 
 namespace rekindle {
@@ -28,10 +29,13 @@ class Check {
   bool kind_of_test() const { return kind_ == FailoverKind::test; }
   bool check_account();
   Result<> check_machine(const PlanMachine& machine);
-  void check_images(const DrCopy& copy);
+  Result<> check_proxy();
+  bool check_images(const DrCopy& copy);
+  void check_template(const DrCopy& copy);
   Result<> check_age(const DrCopy& copy);
   void check_certificate(const DrCopy& copy);
   void check_launch(const PlanMachine& machine, const DrCopy& copy);
+  void check_quotas();
   Result<> check_second_home();
   Result<std::optional<milliseconds>> duration_of(const std::string& machine);
   Result<> forecast();
@@ -42,6 +46,7 @@ class Check {
   RecoveryTarget* site_ = nullptr;
   std::string machine_;                           // that is being looked at
   std::map<std::string, std::string> addresses_;  // subnet and address -> machine
+  std::vector<LaunchSpec> launches_;              // of all machines, as far as their settings make sense
   Preflight result_;
 };
 
@@ -61,7 +66,34 @@ bool Check::check_account() {
   return true;
 }
 
-void Check::check_images(const DrCopy& copy) {
+// Without its proxy the plan's DR copies grow old; a failover of those that are there works.
+Result<> Check::check_proxy() {
+  if (plan_.write != ImageWriting::volume) return {};
+  const auto account = parts_.catalog.get<Account>(plan_.account);
+  if (!account.ok() && account.error().code() != ErrorCode::not_found) return account.error();
+  const std::string id = account.ok() ? account->proxy_instance_id : std::string();
+  if (id.empty()) {
+    add(Light::yellow, "proxy",
+        fmt::format(
+            "the plan writes through volumes, and the account {} names no proxy: no DR copy can be made; "
+            "name it with 'rekindle account add --proxy-instance-id', or set write: direct",
+            plan_.account));
+    return {};
+  }
+  const auto proxy = site_->instance(InstanceId(id));
+  if (!proxy.ok()) {
+    add(Light::yellow, "proxy", fmt::format("no DR copy can be made: {}", proxy.error().message()));
+  } else if (proxy->state != InstanceState::running) {
+    add(Light::yellow, "proxy",
+        fmt::format("the proxy {} does not run, and no DR copy can be made without it; start it", id));
+  } else {
+    add(Light::green, "proxy", fmt::format("{} runs", id));
+  }
+  return {};
+}
+
+// Whether all are there.
+bool Check::check_images(const DrCopy& copy) {
   for (const DrCopyDisk& disk : copy.disks) {
     const auto image = site_->image(disk.image_id);
     if (image.ok() && image->state == ImageState::complete) continue;
@@ -69,9 +101,24 @@ void Check::check_images(const DrCopy& copy) {
         fmt::format("its image {} {}; make a new copy with 'rekindle replicate run {}'", disk.image_id,
                     image.ok() ? "is not complete" : "cannot be found (" + image.error().message() + ")",
                     plan_.name));
-    return;
+    return false;
   }
   add(Light::green, "DR copy", fmt::format("{} disks, complete", copy.disks.size()));
+  return true;
+}
+
+// A copy that is not converted is launched as a child of its boot image; what the site says of the one it
+// says of the other.
+void Check::check_template(const DrCopy& copy) {
+  if (!copy.template_id.empty() || copy.disks.empty()) return;
+  const std::string name = "rekindle-check-" + copy.id;
+  const Result<> accepted =
+      site_->check_template(template_of(copy, copy.disks.at(0).image_id, name, {{token_tag, name}}));
+  if (accepted.ok()) {
+    add(Light::green, "template", "can be registered");
+  } else {
+    add(Light::red, "template", accepted.error().message());
+  }
 }
 
 // Late is a copy that should have been brought up twice since.
@@ -145,12 +192,27 @@ void Check::check_launch(const PlanMachine& machine, const DrCopy& copy) {
                     wanted.subnet_id));
   }
   LaunchSpec spec = launch_spec_of(*settings, copy);
+  launches_.push_back(spec);
   spec.image_template = copy.template_id;  // with one, the site itself says whether it would launch
   const Result<> accepted = site_->check_launch(spec);
   if (!accepted.ok()) {
     add(Light::red, "launch", accepted.error().message());
   } else {
     add(Light::green, "launch", fmt::format("{} in {}", settings->instance_type, settings->subnet_id));
+  }
+}
+
+// What cannot be asked is no reason to doubt.
+void Check::check_quotas() {
+  machine_.clear();
+  if (launches_.empty()) return;
+  const Result<> allowed = site_->check_quotas(launches_);
+  if (allowed.ok()) {
+    add(Light::green, "quotas", fmt::format("leave room for {} instances", launches_.size()));
+  } else if (allowed.error().code() == ErrorCode::exhausted) {
+    add(Light::red, "quotas", allowed.error().message());
+  } else {
+    add(Light::yellow, "quotas", "were not checked: " + allowed.error().message());
   }
 }
 
@@ -173,7 +235,7 @@ Result<> Check::check_machine(const PlanMachine& machine) {
         fmt::format("it has none; make one with 'rekindle replicate run {}'", plan_.name));
     return {};
   }
-  check_images(*copy);
+  if (check_images(*copy)) check_template(*copy);
   TRY(check_age(*copy));
   check_certificate(*copy);
   check_launch(machine, *copy);
@@ -228,7 +290,9 @@ Result<> Check::forecast() {
 
 Result<Preflight> Check::run() {
   if (!check_account()) return result_;
+  TRY(check_proxy());
   for (const PlanMachine& machine : plan_.machines) TRY(check_machine(machine));
+  check_quotas();
   TRY(forecast());
   return result_;
 }

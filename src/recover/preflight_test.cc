@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "recover/failover_fixture.h"
 
 namespace rekindle {
@@ -129,6 +131,69 @@ TEST_F(PreflightTest, TwoMachinesWithOneAddressAreRed) {
   second.machine = "db";
   ASSERT_TRUE(catalog->put(second).ok());
   EXPECT_THAT(said("launch"), HasSubstr("red: its address 10.0.0.5 is that of web too"));
+}
+
+TEST_F(PreflightTest, QuotasAreAskedForAllMachinesTogether) {
+  plan_says([](DrPlan& plan) {
+    plan.machines[0].production.instance_type = "large";
+    plan.machines.push_back({"db", plan.machines[0].production, {}, {}});
+    plan.machines[1].production.private_ip = "10.0.0.6";
+  });
+  EXPECT_EQ(said("quotas"), "green: leave room for 1 instances\n") << "the other has no copy yet";
+  DrCopy second = copy;
+  second.id = "copy-2";
+  second.machine = "db";
+  ASSERT_TRUE(catalog->put(second).ok());
+  EXPECT_EQ(said("quotas"), "red: 2 of type large are wanted, the quota allows 1\n");
+  const auto findings = check().findings;
+  const auto found = std::find_if(findings.begin(), findings.end(),
+                                  [](const Finding& finding) { return finding.topic == "quotas"; });
+  ASSERT_NE(found, findings.end());
+  EXPECT_EQ(found->machine, "") << "it is of the whole plan";
+}
+
+TEST_F(PreflightTest, QuotasThatCannotBeAskedAreYellow) {
+  site.set_fault([](std::string_view method, bool) -> Result<> {
+    return method == "check_quotas" ? Result<>(error(ErrorCode::unavailable, "no answer")) : Result<>();
+  });
+  EXPECT_EQ(said("quotas"), "yellow: were not checked: no answer\n");
+}
+
+TEST_F(PreflightTest, ACopyWithoutATemplateIsAskedAbout) {
+  EXPECT_EQ(said("template"), "green: can be registered\n");
+  site.set_fault([](std::string_view method, bool) -> Result<> {
+    return method == "check_template" ? Result<>(error(ErrorCode::permission_denied, "not allowed"))
+                                      : Result<>();
+  });
+  EXPECT_EQ(said("template"), "red: not allowed\n");
+  change([](DrCopy& it) { it.template_id = TemplateId("template-1"); });
+  EXPECT_EQ(said("template"), "") << "it has one: the launch itself is tried";
+  change([](DrCopy& it) { it.template_id = TemplateId(); });
+  ASSERT_TRUE(site.remove_image(copy.disks.at(0).image_id).ok());
+  EXPECT_EQ(said("template"), "") << "that its image is gone was said already";
+}
+
+TEST_F(PreflightTest, APlanThatWritesThroughVolumesNeedsItsProxy) {
+  EXPECT_EQ(said("proxy"), "");
+  plan_says([](DrPlan& plan) { plan.write = ImageWriting::volume; });
+  EXPECT_THAT(said("proxy"),
+              HasSubstr("yellow: the plan writes through volumes, and the account account names"));
+  Account account;
+  account.name = "account";
+  account.proxy_instance_id = "instance-9";
+  ASSERT_TRUE(catalog->put(account).ok());
+  EXPECT_THAT(said("proxy"),
+              HasSubstr("yellow: no DR copy can be made: the instance instance-9 does not exist"));
+  LaunchSpec spec;
+  spec.token = "proxy";
+  spec.image_template =
+      site.register_template({"proxy", Firmware::bios, {{copy.disks.at(0).image_id, ""}}, {}}).value();
+  account.proxy_instance_id = site.launch(spec).value().str();
+  ASSERT_TRUE(catalog->put(account).ok());
+  ASSERT_TRUE(site.start(InstanceId(account.proxy_instance_id)).ok());
+  EXPECT_EQ(said("proxy"), fmt::format("green: {} runs\n", account.proxy_instance_id));
+  ASSERT_TRUE(site.stop(InstanceId(account.proxy_instance_id)).ok());
+  EXPECT_THAT(said("proxy"), HasSubstr("does not run"));
 }
 
 TEST_F(PreflightTest, OneThatRunsAlreadyIsRed) {
