@@ -1,6 +1,6 @@
 // plan check: would a failover work now?
 #include "cli/findings.h"
-#include "prepare/boot_certificate.h"
+#include "cli/plan_watch.h"
 
 namespace rekindle {
 
@@ -11,20 +11,9 @@ struct CheckInput {
   bool test = false;
 };
 
-Result<bool> is_signed(Workplace& workplace, const DrCopy& copy) {
-  if (!copy.certificate) return false;
-  Catalog* catalog = TRY(workplace.catalog());
-  const auto point = TRY(catalog->get<RecoveryPoint>(copy.recovery_point_id.str()));
-  Vault* vault = TRY(workplace.vaults().vault(point.vault));
-  return vault->sign(signed_text(*copy.certificate)) == copy.certificate->signature;
-}
-
 Result<> check(Session& session, Workplace& workplace, const CheckInput& input) {
-  Catalog* catalog = TRY(workplace.catalog());
-  const PreflightParts parts{*catalog, workplace.sites(), workplace.clock(),
-                             [&](const DrCopy& copy) { return is_signed(workplace, copy); }};
-  const Preflight preflight =
-      TRY(check_readiness(parts, input.plan, input.test ? FailoverKind::test : FailoverKind::production));
+  const FailoverKind kind = input.test ? FailoverKind::test : FailoverKind::production;
+  const Preflight preflight = TRY(check_plan_readiness(workplace, input.plan, kind));
   print_findings(session, preflight);
   if (preflight.light == Light::red) {
     return error(ErrorCode::failed_precondition,

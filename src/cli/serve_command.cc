@@ -1,4 +1,5 @@
-// serve: the daemon that keeps the schedules of backup policies and DR plans.
+// serve: the daemon that keeps the schedules of backup policies and DR plans, and tells of plans that would
+// not work.
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -8,6 +9,7 @@
 
 #include "base/log.h"
 #include "cli/job_control.h"
+#include "cli/plan_watch.h"
 #include "cli/protect_work.h"
 #include "protect/due_work.h"
 
@@ -112,6 +114,8 @@ class Daemon {
 Result<> serve(Session& session, Workplace& workplace, const ServeInput& input) {
   session.output.say("Keeping the schedules of policies and plans; Ctrl-C ends it.");
   Daemon daemon(session, workplace, input.parallel);
+  std::jthread watch;
+  if (!input.once) watch = std::jthread([&] { watch_plans(workplace, session.interrupted); });
   constexpr milliseconds pause{1000};
   for (;;) {
     const auto under_way = daemon.look();
@@ -134,7 +138,9 @@ Result<> serve(Session& session, Workplace& workplace, const ServeInput& input) 
 
 void add_serve_command(CLI::App& root, Session& session) {
   auto input = std::make_shared<ServeInput>();
-  CLI::App* command = root.add_subcommand("serve", "The daemon: keeps the schedules of policies and plans");
+  CLI::App* command = root.add_subcommand(
+      "serve",
+      "The daemon: keeps the schedules of policies and plans, and warns of plans that would not work");
   command->callback([&session, input] {
     session.chosen = [&session, input]() -> Result<> {
       Workplace* workplace = TRY(session.workplace());
