@@ -10,6 +10,7 @@
 #include "aws/aws_site.h"
 #include "aws/credential_sources.h"
 #include "aws/iam_policy.h"
+#include "aws/list_prices.h"
 #include "aws/s3_store.h"
 #include "base/file.h"
 #include "net/curl_transport.h"
@@ -69,6 +70,7 @@ class HomeWorkplace final : public Workplace, public Sites, public Vaults {
   Result<std::string> probe_account(const Account& account) override;
   Result<> prepare_vault(const VaultSettings& settings) override;
   Result<std::string> restore_hidden(const std::string& vault) override;
+  Prices list_prices() override { return aws_list_prices(); }
   Result<PowerState> power_at_datacenter(const std::string& machine) override;
   nlohmann::json iam_policy(const std::string& region, const std::vector<std::string>& kms_keys,
                             const std::vector<std::string>& passed_roles,

@@ -41,9 +41,10 @@ void add_failback_commands(CLI::App& root, Session& session);
 void add_job_commands(CLI::App& root, Session& session);
 // `not_found` for machines that no policy backs up.
 Result<> check_machines(Catalog& catalog, const DrPlan& plan);
-// export, apply, check; of the noun plan.
+// export, apply, check, cost; of the noun plan.
 void add_plan_file_verbs(CLI::App& noun, Session& session);
 void add_plan_check(CLI::App& noun, Session& session);
+void add_plan_cost(CLI::App& noun, Session& session);
 // audit, policy; of the noun account.
 void add_account_care_verbs(CLI::App& noun, Session& session);
 void add_serve_command(CLI::App& root, Session& session);

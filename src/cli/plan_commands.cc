@@ -146,6 +146,7 @@ void add_plan_commands(CLI::App& root, Session& session) {
   add_plan_create(*noun, session);
   add_plan_file_verbs(*noun, session);
   add_plan_check(*noun, session);
+  add_plan_cost(*noun, session);
   add_list_verb<DrPlan>(*noun, session, "List them", {{"name", "NAME"}, {"account", "ACCOUNT"}});
   add_show_verb<DrPlan>(*noun, session, "Show one");
   add_remove_verb<DrPlan>(*noun, session, "Forget one", refuse_while_it_holds_something);

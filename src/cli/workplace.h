@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "catalog/catalog.h"
+#include "model/prices.h"
 #include "model/settings.h"
 #include "net/http.h"
 #include "protect/vaults.h"
@@ -43,6 +44,8 @@ class Workplace {
   virtual nlohmann::json iam_policy(const std::string& region, const std::vector<std::string>& kms_keys,
                                     const std::vector<std::string>& passed_roles,
                                     const std::vector<std::string>& vault_buckets) = 0;
+  // Built in, of one region: see Prices::source.
+  virtual Prices list_prices() = 0;
   // Whether the machine runs in its datacenter; an error when that cannot be asked. Answers within a few
   // seconds.
   virtual Result<PowerState> power_at_datacenter(const std::string& machine) = 0;
