@@ -7,8 +7,8 @@
 #include "aws/instance_profile.h"
 #include "aws/kms_key.h"
 #include "aws/launch_check.h"
-#include "base/log.h"
 #include "aws/service_quotas.h"
+#include "base/log.h"
 
 namespace rekindle {
 

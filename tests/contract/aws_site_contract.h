@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
@@ -39,6 +40,15 @@ class AwsSiteContract : public testing::Test {
     options.endpoint = region->endpoint();
     options.credentials = {"AKIDEXAMPLE", secret, ""};
     return AwsSite::make(options, transport, clock, random).value();
+  }
+
+  // A knob of the region: "quotas", "keys", "instance-profiles", "roles".
+  void account_has(const std::string& what, const nlohmann::json& body) {
+    HttpRequest request;
+    request.method = "POST";
+    request.url = region->endpoint() + "/rekindle-sandbox/" + what;
+    request.body = to_bytes(as_bytes(body.dump()));
+    ASSERT_EQ(transport.send(request)->status, 200);
   }
 
   static Bytes pattern(int value) { return Bytes(image_block_bytes, static_cast<std::byte>(value)); }

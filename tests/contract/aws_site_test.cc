@@ -144,6 +144,11 @@ TEST_F(AwsSiteContract, AnInstanceIsWhatThePlanSays) {
   spec.source_dest_check = false;
   spec.volumes = {"gp3", 6000, 250, true, "alias/dr"};
   spec.token = "settings-1";
+  EXPECT_NE(site->check_launch(spec).error().message().find("KMS has no key 'alias/dr'"), std::string::npos);
+  account_has("keys", {{"id", "k-1"}, {"alias", "alias/dr"}});
+  EXPECT_NE(site->check_launch(spec).error().message().find("IAM has no instance profile 'web-role'"),
+            std::string::npos);
+  account_has("instance-profiles", {{"name", "web-role"}, {"role", "web"}});
   ASSERT_TRUE(site->check_launch(spec).ok()) << site->check_launch(spec).error().message();
   const InstanceId id = site->launch(spec).value();
   EXPECT_EQ(site->launch(spec).value(), id) << "a retry makes no second one";
@@ -162,6 +167,55 @@ TEST_F(AwsSiteContract, AnInstanceIsWhatThePlanSays) {
             false);
   ASSERT_TRUE(site->stop(id).ok());
   ASSERT_TRUE(site->terminate(id).ok());
+}
+
+TEST_F(AwsSiteContract, QuotasCountWhatRunsAndWhatIsWanted) {
+  LaunchSpec small;
+  small.instance_type = "t3.small";
+  EXPECT_TRUE(site->check_quotas({small, small}).ok()) << "the default leaves room";
+  account_has("quotas", {{"vcpus", 4}});
+  EXPECT_TRUE(site->check_quotas({small, small}).ok());
+  const auto refused = site->check_quotas({small, small, small});
+  EXPECT_EQ(refused.error().code(), ErrorCode::exhausted);
+  EXPECT_NE(refused.error().message().find("may run 4 vCPUs"), std::string::npos)
+      << refused.error().message();
+
+  const ImageId image = make_image("t1", std::nullopt, {{0, 1}});
+  TemplateSpec machine;
+  machine.name = "rekindle-quota";
+  machine.disks = {{image, ""}};
+  EXPECT_TRUE(site->check_template(machine).ok());
+  EXPECT_TRUE(nlohmann::json::parse(region->inventory_json()).at("images").empty()) << "nothing is made";
+  LaunchSpec spec = small;
+  spec.image_template = site->register_template(machine).value();
+  spec.subnet_id = network.subnet_id;
+  spec.token = "quota-1";
+  ASSERT_TRUE(site->launch(spec).ok());
+  EXPECT_TRUE(site->check_quotas({small}).ok());
+  const auto full = site->check_quotas({small, small});
+  EXPECT_NE(full.error().message().find("2 run now, and the plan wants 4 more"), std::string::npos)
+      << full.error().message();
+  account_has("quotas", {{"vcpus", 2}});
+  spec.token = "quota-2";
+  EXPECT_EQ(site->launch(spec).error().code(), ErrorCode::exhausted) << "AWS says the same";
+}
+
+TEST_F(AwsSiteContract, ARoleThatMayNotAskIsNotRefusedForIt) {
+  account_has("roles", {{"name", "least"}, {"actions", {"ec2:DescribeSubnets"}}});
+  const Credentials own("AKIDEXAMPLE", "secret");
+  const CredentialContext context{transport, clock, random, "us-east-1", region->endpoint()};
+  AwsSiteOptions options;
+  options.region = "us-east-1";
+  options.endpoint = region->endpoint();
+  options.credentials = assumed_role_credentials(context, own, {"arn:aws:iam::123456789012:role/least", ""});
+  const auto least = AwsSite::make(options, transport, clock, random).value();
+  LaunchSpec spec;
+  spec.instance_type = "t3.small";
+  spec.subnet_id = network.subnet_id;
+  spec.instance_profile = "nobody-knows";
+  spec.volumes.kms_key = "alias/none";
+  EXPECT_TRUE(least->check_quotas({spec}).ok());
+  EXPECT_TRUE(least->check_launch(spec).ok());
 }
 
 TEST_F(AwsSiteContract, TypesAndRangesAreThoseOfTheRegion) {

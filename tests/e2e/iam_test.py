@@ -9,7 +9,6 @@ from scene import CommandFailed, Scene, http_get
 
 # Asked for only by roads that are not gone here, with the test that goes them.
 ELSEWHERE = {
-    "ec2:DescribeInstanceTypes": "instance_type: auto (plan_test)",
     "ec2:DescribeInstanceStatus": "health_check: status (contract/aws_instances_test)",
     "ec2:CreateSnapshots": "failback (contract/aws_instances_test)",
     "ec2:StartInstances": "failback (contract/aws_instances_test)",
@@ -53,7 +52,10 @@ class LeastPrivilege(unittest.TestCase):
         http_get(scene.source_url("/scatter?mib=1&seed=1"), timeout=60)
         scene.back_up()
         scene.replicate()
-        scene.run("plan", "check", "dr", "--test")
+        scene.region_request("POST", "/rekindle-sandbox/instance-profiles", {"name": "web-role", "role": "web"})
+        scene.apply_plan(lambda plan: plan["test"].update(instance_profile="web-role"))
+        self.assertNotIn("not checked", scene.run("plan", "check", "dr", "--test")[2])
+        scene.apply_plan(lambda plan: plan["test"].pop("instance_profile"))
         scene.apply_plan(lambda plan: plan["test"].update(
             public_ip=address, source_dest_check=False, health_check="http://{public_ip}/ready"))
         scene.fail_over("--test")

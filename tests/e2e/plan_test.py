@@ -107,6 +107,53 @@ class PlanOfTwo(unittest.TestCase):
             self.scene.run("plan", "check", "dr")
         self.assertIn("see what is red", failed.exception.err)
 
+    def test_the_check_asks_for_quotas_keys_and_roles(self):
+        def findings(light):
+            out = self.scene.run("plan", "check", "dr", "--json", check=False)[1]
+            return [one["sentence"] for one in json.loads(out)["findings"] if one["light"] == light]
+
+        def account_has(what, body):
+            self.scene.region_request("POST", "/rekindle-sandbox/" + what, body)
+
+        self.addCleanup(account_has, "quotas", {"vcpus": None})
+        self.assertEqual(findings("red"), [])
+        account_has("quotas", {"vcpus": 3})
+        (quota,) = findings("red")
+        self.assertIn("may run 3 vCPUs", quota)
+        self.assertIn("the plan wants 4 more", quota)
+        account_has("quotas", {"vcpus": 4})
+        settings = "instance_type: auto\n  instance_profile: web-role\n  volumes: {kms_key: alias/dr}"
+        self.apply(lambda text: text.replace("instance_type: auto", settings))
+        self.assertIn("KMS has no key 'alias/dr'", findings("red")[0])
+        account_has("keys", {"id": "k-1", "alias": "alias/dr", "state": "Disabled"})
+        self.assertIn("aws kms enable-key", findings("red")[0])
+        account_has("keys", {"id": "k-1", "alias": "alias/dr"})
+        self.assertIn("IAM has no instance profile 'web-role'", findings("red")[0])
+        account_has("instance-profiles", {"name": "web-role", "role": "web"})
+        self.assertEqual(findings("red"), [])
+
+    def test_what_it_costs(self):
+        cost = self.scene.json("plan", "cost", "dr")
+        self.assertTrue(cost["estimate"])
+        self.assertGreater(cost["month"], 0)
+        self.assertAlmostEqual(cost["failover_day"], 24 * cost["failover_hour"])
+        types = {line["what"] for line in cost["lines"] if line["of"] == "failover_hour"}
+        self.assertTrue(any(what.startswith("instance t3.") for what in types), types)
+        file = os.path.join(self.scene.directory, "prices.yaml")
+        with open(file, "w", encoding="utf-8") as out:
+            out.write("currency: EUR\nimage_gib_month: 0.10\n")
+        dearer = self.scene.json("plan", "cost", "dr", "--prices", file)
+        self.assertEqual(dearer["currency"], "EUR")
+        self.assertAlmostEqual(dearer["month"], 2 * cost["month"], places=3)
+        text = self.scene.run("plan", "cost", "dr")[1]
+        self.assertIn("An estimate in USD from list prices", text)
+        self.assertIn("nothing says how often its DR copy is updated", text)
+        with open(file, "w", encoding="utf-8") as out:
+            out.write("image_gib: 1\n")
+        status, _, err = self.scene.run("plan", "cost", "dr", "--prices", file, check=False)
+        self.assertEqual(status, 1)
+        self.assertIn("there is no image_gib in prices", err)
+
     def test_steps_an_approval_a_script_and_their_times(self):
         """The one that waits until the services answer: booting is what takes long here."""
         self.apply(lambda text: text.replace("  private_ip:", "  health_check: http://{public_ip}/ready\n  private_ip:", 1))

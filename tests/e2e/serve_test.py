@@ -68,6 +68,17 @@ class Daemon(unittest.TestCase):
         self.assertEqual(again["state"], "succeeded", again["error"])
         self.assertEqual(len(self.scene.json("replicate", "list")), 1)
 
+    def test_it_warns_of_plans_that_would_not_work(self):
+        self.scene.run("policy", "create", "all", "--datacenter", "home", "--vault", "main", "--machine", "web",
+                       "--schedule", "daily 00:00")
+        self.scene.run("serve", "--once")
+        self.scene.region_request("POST", "/rekindle-sandbox/quotas", {"vcpus": 1})
+        daemon = self.serve()
+        line = next(line for line in daemon.stderr if "DR plan dr" in line and "quotas" in line)
+        self.assertIn("quotas is red: the account may run 1 vCPUs", line)
+        daemon.send_signal(signal.SIGTERM)
+        self.assertEqual(daemon.wait(), 0)
+
     def test_a_second_look_finds_nothing_to_do(self):
         self.scene.run("policy", "create", "all", "--datacenter", "home", "--vault", "main", "--machine", "web",
                        "--schedule", "daily 00:00")
