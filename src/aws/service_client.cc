@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "net/url.h"
 
@@ -88,7 +89,9 @@ Result<ServiceReply> ServiceClient::send_once(ServiceCall& call, const AwsCreden
   const Time now = clock_.now() + milliseconds(clock_offset_ms_.load());
   TRY(sign(call.request, credentials, {options_.region, options_.service}, now, call.payload));
   ServiceReply reply;
+  crash_point(fmt::format("call/{}/sent", call.action));
   reply.response = TRY(transport_.send(call.request));
+  crash_point(fmt::format("call/{}/answered", call.action));
   if (reply.response.status < 200 || reply.response.status > 299) {
     reply.fault = read_fault(reply.response);
     reply.fault->access_key_id = credentials.access_key_id;

@@ -63,7 +63,8 @@ class ServiceClient {
   static Result<std::unique_ptr<ServiceClient>> make(ServiceOptions options, HttpTransport& transport,
                                                      Clock& clock, Random& random);
 
-  // The service's own answer, retried as far as it is safe. Errors: those of the transport.
+  // The service's own answer, retried as far as it is safe. Errors: those of the transport. Each attempt
+  // passes the crash points "call/<action>/sent" and, when there is an answer, "call/<action>/answered".
   Result<ServiceReply> send(ServiceCall call);
   // The same, with a fault as an Error.
   Result<HttpResponse> call(ServiceCall call);
