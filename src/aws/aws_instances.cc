@@ -4,6 +4,7 @@
 #include <set>
 
 #include "aws/aws_site.h"
+#include "site/refusal.h"
 
 namespace rekindle {
 
@@ -96,8 +97,8 @@ Result<MachineSnapshot> AwsInstances::create_snapshot(const MachineId& id, const
                  "freezing the instance {}", id);
     for (const Ec2Snapshot& image : images) site_.recent_.note(image.id.str());
   }
-  TRY(wait_until_complete(name));
-  return find_snapshot(id, MachineSnapshotId(name));
+  TRY(after_making(wait_until_complete(name)));
+  return after_making(find_snapshot(id, MachineSnapshotId(name)));
 }
 
 Result<std::vector<SnapshotName>> AwsInstances::snapshots(const MachineId& id) {

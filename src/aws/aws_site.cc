@@ -9,6 +9,7 @@
 #include "aws/launch_check.h"
 #include "aws/service_quotas.h"
 #include "base/log.h"
+#include "site/refusal.h"
 
 namespace rekindle {
 
@@ -272,10 +273,10 @@ Result<TemplateId> AwsSite::register_template(const TemplateSpec& spec) {
   const RegisterImageRequest request = to_request(spec);
   auto registered = ec2_->register_image(request);
   if (!registered.ok() && registered.error().code() == ErrorCode::already_exists)
-    registered = find_registered(spec);
+    registered = after_making(find_registered(spec));
   TemplateId id = TRY(std::move(registered), "registering template '{}'", spec.name);
   recent_.note(id.str());
-  TRY(wait_until_available(id), "registering template '{}'", spec.name);
+  TRY(after_making(wait_until_available(id)), "registering template '{}'", spec.name);
   return id;
 }
 

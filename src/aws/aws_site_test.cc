@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "aws/canned_transport.h"
+#include "site/refusal.h"
 
 namespace rekindle {
 namespace {
@@ -284,6 +285,23 @@ TEST_F(AwsSiteTest, DoesNotTakeATemplateOfOtherImagesForItsOwn) {
   transport.answer(400, fault_xml("InvalidAMIName.Duplicate"));
   transport.answer(200, images("available", "snap-other"));
   EXPECT_EQ(site->register_template(spec).error().code(), ErrorCode::already_exists);
+}
+
+// Else the ledger would forget it.
+TEST_F(AwsSiteTest, DoesNotCallItARefusalThatATemplateCannotBeWatched) {
+  transport.answer(200, "<R><imageId>ami-1</imageId></R>");
+  transport.answer(403, fault_xml("UnauthorizedOperation"));
+  const auto registered = site->register_template(template_spec());
+  EXPECT_FALSE(is_refusal(registered.error().code()));
+  EXPECT_THAT(registered.error().message(), HasSubstr("may not call ec2:DescribeImages"));
+
+  transport.lose_connection();
+  transport.answer(400, fault_xml("InvalidAMIName.Duplicate"));
+  transport.answer(403, fault_xml("UnauthorizedOperation"));
+  EXPECT_FALSE(is_refusal(site->register_template(template_spec()).error().code()));
+
+  transport.answer(403, fault_xml("UnauthorizedOperation"));
+  EXPECT_TRUE(is_refusal(site->register_template(template_spec()).error().code()));
 }
 
 TEST_F(AwsSiteTest, LaunchesByTokenWithAddressGroupsAndTags) {

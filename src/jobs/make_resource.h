@@ -6,19 +6,13 @@
 #include "base/crash_point.h"
 #include "jobs/job_runner.h"
 #include "model/json.h"
+#include "site/refusal.h"
 
 namespace rekindle {
 
-// Whether the site said no, so that nothing was made.
-inline bool is_refusal(ErrorCode code) {
-  return code == ErrorCode::invalid_argument || code == ErrorCode::permission_denied ||
-         code == ErrorCode::unauthenticated || code == ErrorCode::failed_precondition ||
-         code == ErrorCode::exhausted;
-}
-
 // Writes `entry` (its job is filled in) into the ledger, calls `make`, which returns Result<id>, and writes
-// the id beside it. Idempotent as `make` is: it gets the same token again. What the site refuses leaves the
-// ledger at once; after any other error the entry stays, for a sweep to look for it by its token.
+// the id beside it. Idempotent as `make` is: it gets the same token again. What the site refuses (refusal.h)
+// leaves the ledger at once; after any other error the entry stays, for a sweep to look for it by its token.
 template <typename Make>
 auto make_resource(StepContext& context, LedgerEntry entry, Make&& make) -> decltype(make()) {
   const std::string place = word(context.job.kind) + "/" + context.job.step;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "site/refusal.h"
 #include "vmware/canned_vim_test.h"
 
 namespace rekindle {
@@ -187,6 +188,23 @@ TEST_F(VsphereSiteTest, ReportsAFailedTaskInTheServersWords) {
   EXPECT_NE(made.error().message().find("making a snapshot of machine 'web'"), std::string::npos);
   EXPECT_NE(made.error().message().find("Datastore 'ds' is full."), std::string::npos)
       << made.error().message();
+}
+
+// Else the ledger would forget a snapshot that then grows on and on.
+TEST_F(VsphereSiteTest, DoesNotCallItARefusalThatASnapshotCannotBeRead) {
+  bool made = false;
+  server.methods["CreateSnapshot_Task"] = [&](const XmlElement&) {
+    made = true;
+    return HttpResponse{100, {}, {}};
+  };
+  server.methods["RetrievePropertiesEx"] = [&](const XmlElement&) {
+    return made ? CannedVim::fault("NoPermission", "Permission denied.") : HttpResponse{100, {}, {}};
+  };
+  server.task_outcomes = {CannedVim::task_success("snapshot-9")};
+  const auto snapshot = site->create_snapshot(MachineId(web_uuid), "s");
+  ASSERT_TRUE(made);
+  ASSERT_FALSE(snapshot.ok());
+  EXPECT_FALSE(is_refusal(snapshot.error().code())) << snapshot.error().message();
 }
 
 TEST_F(VsphereSiteTest, IsPatientWithABusyMachine) {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "site/refusal.h"
 #include "vmware/machine_config.h"
 #include "vmware/snapshot_tree.h"
 #include "vmware/vsphere_site.h"
@@ -104,7 +105,7 @@ Result<MachineSnapshot> VsphereSite::create_snapshot(const MachineId& id, const 
   const bool tools_run = properties.text("guest.toolsRunningStatus") == "guestToolsRunning";
   const ManagedObject snapshot = TRY(make_snapshot(vm, name, tools_run && machine.power == PowerState::on),
                                      "making a snapshot of machine '{}'", machine.name);
-  return find_snapshot(id, MachineSnapshotId(snapshot.value));
+  return after_making(find_snapshot(id, MachineSnapshotId(snapshot.value)));
 }
 
 Result<ManagedObject> VsphereSite::make_snapshot(const ManagedObject& vm, const std::string& name,
@@ -124,13 +125,14 @@ Result<TaskOutcome> VsphereSite::try_snapshot(const ManagedObject& vm, const std
   bool tried = false;
   return with_retries(options_.busy_retry, clock_, random_, options_.stop, [&]() -> Result<TaskOutcome> {
     if (std::exchange(tried, true)) {
-      TRY(wait_for_running_tasks(vm));
-      const auto snapshots = TRY(list_snapshots(*session_, vm));
+      TRY(after_making(wait_for_running_tasks(vm)));
+      const auto snapshots = TRY(after_making(list_snapshots(*session_, vm)));
       if (const SnapshotNode* made = find_by_name(snapshots, name))
         return TaskOutcome{true, {}, made->snapshot};
     }
     const VimReply started = TRY(session_->call_once(create_snapshot_call(vm, name, quiesce)));
-    TaskOutcome outcome = TRY(wait_for_task(*session_, read_reference(started.value()), options_.stop));
+    TaskOutcome outcome =
+        TRY(after_making(wait_for_task(*session_, read_reference(started.value()), options_.stop)));
     if (!outcome.succeeded && to_error(outcome.fault).transient()) return to_error(outcome.fault);
     return outcome;
   });
