@@ -124,7 +124,7 @@ Result<std::vector<Ec2Snapshot>> Ec2Client::create_snapshots(const InstanceId& i
 Result<> Ec2Client::delete_snapshot(const ImageId& id, std::chrono::milliseconds settle_for) {
   QueryForm form("DeleteSnapshot");
   form.set("SnapshotId", id.str());
-  TRY(query_->call(form, {.settle_for = settle_for}));
+  TRY(query_->call(form, {.settle_for = settle_for, .removes = true}));
   return {};
 }
 
@@ -171,7 +171,7 @@ Result<TemplateId> Ec2Client::register_image(const RegisterImageRequest& request
 Result<> Ec2Client::deregister_image(const TemplateId& id, std::chrono::milliseconds settle_for) {
   QueryForm form("DeregisterImage");
   form.set("ImageId", id.str());
-  TRY(query_->call(form, {.settle_for = settle_for}));
+  TRY(query_->call(form, {.settle_for = settle_for, .removes = true}));
   return {};
 }
 
@@ -218,7 +218,7 @@ Result<std::vector<Ec2Instance>> Ec2Client::instances(const Ec2Selection<Instanc
 Result<> Ec2Client::terminate_instance(const InstanceId& id, std::chrono::milliseconds settle_for) {
   QueryForm form("TerminateInstances");
   form.list("InstanceId", {id.str()});
-  TRY(query_->call(form, {.settle_for = settle_for}));
+  TRY(query_->call(form, {.settle_for = settle_for, .removes = true}));
   return {};
 }
 

@@ -96,6 +96,7 @@ Result<std::variant<QueryAnswer, AwsFault>> QueryClient::send(const QueryForm& f
   call.repeatable = options.repeatable;
   call.attempts = options.attempts;
   call.settle_for = options.settle_for;
+  call.removes = options.removes;
 
   TokenBucket& quota = bucket(form.action());
   quota.take();

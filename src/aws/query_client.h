@@ -53,6 +53,7 @@ struct QueryOptions {
   int attempts = 0;
   std::chrono::milliseconds settle_for{0};
   std::chrono::milliseconds timeout{30000};  // of one attempt
+  bool removes = false;
 };
 
 // Any number of threads. EC2 counts every action in a bucket of its own, per account and region

@@ -19,10 +19,16 @@ using std::chrono::milliseconds;
 constexpr milliseconds tolerated_skew = std::chrono::minutes(4);
 // "Not found" of something just made clears up within seconds, seldom a minute: ask soon, then seldom.
 constexpr RetryPolicy settling{1, milliseconds(400), milliseconds(5000)};
+// For so long it is taken for staleness, when a removal that may have taken effect is the other explanation.
+constexpr milliseconds settling_of_removed{10000};
 
 std::string default_endpoint(const ServiceOptions& options) {
   const char* suffix = options.region.starts_with("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
   return fmt::format("https://{}.{}.{}", options.service, options.region, suffix);
+}
+
+bool may_have_taken_effect(const Result<ServiceReply>& reply) {
+  return !reply.ok() || (reply->fault && classify(*reply->fault) == FaultClass::broken);
 }
 
 // Never `not_found` or the like, which would be read as AWS's word about the thing that was asked for.
@@ -169,7 +175,10 @@ Result<ServiceReply> ServiceClient::send(ServiceCall call) {
       renewed = true;
       continue;
     }
-    const auto pause = pause_before_retry(call, reply, attempt, clock_.ticks() - started);
+    const auto elapsed = std::chrono::duration_cast<milliseconds>(clock_.ticks() - started);
+    if (call.removes && may_have_taken_effect(reply))
+      call.settle_for = std::min(call.settle_for, elapsed + settling_of_removed);
+    const auto pause = pause_before_retry(call, reply, attempt, elapsed);
     if (!pause) return reply;
     log::debug("{} attempt {}: {}; again in {} ms", call.action, attempt,
                reply.ok() ? reply->fault->code : reply.error().message(), pause->count());

@@ -36,6 +36,8 @@ struct ServiceCall {
   int attempts = 0;  // 0: as the options say
   // For how long from now "not found" is taken for the staleness of something just made, and asked again.
   std::chrono::milliseconds settle_for{0};
+  // True: after an attempt whose answer was lost, "not found" most likely means that it took effect.
+  bool removes = false;
 };
 
 struct ServiceReply {

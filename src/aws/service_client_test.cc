@@ -111,6 +111,26 @@ TEST_F(ServiceClientTest, AsksAgainForWhatWasJustMadeUntilTheTimeIsUp) {
   EXPECT_GT(transport.unused(), 0U);
 }
 
+TEST_F(ServiceClientTest, TakesNotFoundAfterALostRemovalForItsEffectSoon) {
+  ServiceCall removal = call();
+  removal.removes = true;
+  removal.settle_for = std::chrono::seconds(120);
+  transport.lose_connection();
+  for (int i = 0; i < 200; ++i) transport.answer(400, not_found);
+  EXPECT_EQ(client->call(removal).error().code(), ErrorCode::not_found);
+  EXPECT_LT(slept(), std::chrono::seconds(20));
+}
+
+TEST_F(ServiceClientTest, AsksLongForTheRemovalOfWhatWasJustMade) {
+  ServiceCall removal = call();
+  removal.removes = true;
+  removal.settle_for = std::chrono::seconds(120);
+  transport.answer(503, throttled);
+  for (int i = 0; i < 200; ++i) transport.answer(400, not_found);
+  EXPECT_EQ(client->call(removal).error().code(), ErrorCode::not_found);
+  EXPECT_GT(slept(), std::chrono::seconds(100));
+}
+
 TEST_F(ServiceClientTest, SignsWithTheServersTimeWhenOursIsWrong) {
   transport.answer(401, auth_failure, {{"Date", "Sun, 22 Nov 2026 14:30:00 GMT"}});
   transport.answer(200, "fine");
