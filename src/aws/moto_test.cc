@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+
 #include "aws/aws_site.h"
 #include "aws/credential_sources.h"
 #include "aws/moto_server_for_tests.h"
@@ -49,6 +52,19 @@ class MotoTest : public testing::Test {
     const auto id = site->start_image({2 * gib, {}, "a disk", "token", tags});
     EXPECT_TRUE(id.ok()) << id.error().message();
     return *id;
+  }
+  LaunchSpec launch_of(const Tags& tags) {
+    TemplateSpec spec;
+    spec.name = "rekindle web 1";
+    spec.disks = {{write_image(tags), ""}};
+    spec.tags = tags;
+    LaunchSpec launch;
+    launch.image_template = *site->register_template(spec);
+    launch.instance_type = "t3.micro";
+    launch.subnet_id = make_subnet();
+    launch.token = "token-1";
+    launch.tags = tags;
+    return launch;
   }
   // moto calls a snapshot completed from the start, so AwsSite::open_writer refuses it; the client below it
   // does not.
@@ -171,14 +187,7 @@ TEST_F(MotoTest, RefusesWhatDoesNotExistInWordsThatNameIt) {
 
 TEST_F(MotoTest, MakesAttachesAndRemovesAVolume) {
   const Tags tags{{"rekindle", "yes"}};
-  TemplateSpec spec;
-  spec.name = "rekindle web 1";
-  spec.disks = {{write_image(tags), ""}};
-  LaunchSpec launch;
-  launch.image_template = *site->register_template(spec);
-  launch.instance_type = "t3.micro";
-  launch.subnet_id = make_subnet();
-  const InstanceId instance = *site->launch(launch);
+  const InstanceId instance = *site->launch(launch_of({}));
 
   Ec2Client& ec2 = site->ec2();
   const auto volume = ec2.create_volume({"eu-central-1a", 3, {}, "gp3", "token-2", tags});
@@ -200,6 +209,92 @@ TEST_F(MotoTest, MakesAttachesAndRemovesAVolume) {
   EXPECT_TRUE(ec2.detach_volume(volume->id, instance).ok());
   EXPECT_TRUE(ec2.delete_volume(volume->id).ok());
   EXPECT_EQ(ec2.delete_volume(volume->id).error().code(), ErrorCode::not_found);
+}
+
+TEST_F(MotoTest, StopsStartsAndChecksAnInstance) {
+  const InstanceId id = *site->launch(launch_of({}));
+  EXPECT_TRUE(*site->passes_site_checks(id));
+  ASSERT_TRUE(site->stop(id).ok());
+  EXPECT_EQ(site->instance(id)->state, InstanceState::stopped);
+  EXPECT_FALSE(*site->passes_site_checks(id)) << "of one that does not run, none is ok";
+  ASSERT_TRUE(site->start(id).ok());
+  EXPECT_EQ(site->instance(id)->state, InstanceState::running);
+  EXPECT_EQ(site->stop(InstanceId("i-00000000000000009")).error().code(), ErrorCode::not_found);
+}
+
+TEST_F(MotoTest, GivesAnInstanceItsElasticIpAndLetsItRoute) {
+  LaunchSpec launch = launch_of({});
+  QueryForm allocate("AllocateAddress");
+  const QueryAnswer address = ask(allocate.set("Domain", "vpc"));
+  launch.elastic_ip = address.root().text("allocationId");
+  launch.source_dest_check = false;
+  const auto accepted = site->check_launch(launch);
+  EXPECT_TRUE(accepted.ok()) << accepted.error().message();
+  const InstanceId id = *site->launch(launch);
+  const auto adjusted = site->adjust(id, launch);
+  ASSERT_TRUE(adjusted.ok()) << adjusted.error().message();
+  EXPECT_EQ(site->instance(id)->public_ip, address.root().text("publicIp"));
+  EXPECT_TRUE(site->adjust(id, launch).ok()) << "again is fine";
+  QueryForm attribute("DescribeInstanceAttribute");
+  attribute.set("InstanceId", id.str()).set("Attribute", "sourceDestCheck");
+  EXPECT_EQ(ask(attribute).root().child("sourceDestCheck").text("value"), "false");
+
+  launch.elastic_ip = "eipalloc-00000000000000009";
+  EXPECT_THAT(site->check_launch(launch).error().message(), HasSubstr("eipalloc-00000000000000009"));
+}
+
+TEST_F(MotoTest, FindsWhatCarriesATagByKind) {
+  const Tags tags{{"rekindle:token", "t-1"}};
+  const InstanceId instance = *site->launch(launch_of(tags));
+  const auto volume = site->ec2().create_volume({"eu-central-1a", 1, {}, "gp3", "token-2", tags});
+  const auto found = site->ec2().tagged("rekindle:token");
+  ASSERT_TRUE(found.ok()) << found.error().message();
+  std::map<std::string, std::string> kinds;
+  for (const Ec2Tagged& one : *found) {
+    kinds[one.resource_id] = one.resource_type;
+    EXPECT_EQ(one.value, "t-1");
+  }
+  EXPECT_EQ(kinds[instance.str()], "instance");
+  EXPECT_EQ(kinds[volume->id.str()], "volume");
+  EXPECT_THAT(kinds, testing::Contains(testing::Pair(testing::StartsWith("snap-"), "snapshot")));
+  EXPECT_TRUE(site->ec2().tagged("rekindle:nothing")->empty());
+}
+
+TEST_F(MotoTest, FreezesAnInstanceWithAllItsVolumes) {
+  const InstanceId instance = *site->launch(launch_of({}));
+  Ec2Client& ec2 = site->ec2();
+  const auto volume = ec2.create_volume({"eu-central-1a", 3, {}, "gp3", "token-2", {}});
+  ASSERT_TRUE(ec2.attach_volume(volume->id, instance, "/dev/sdf").ok());
+  const auto frozen = ec2.create_snapshots(instance, "of an instance", {{"kind", "frozen"}});
+  ASSERT_TRUE(frozen.ok()) << frozen.error().message();
+  ASSERT_EQ(frozen->size(), 2U);
+  EXPECT_THAT(std::vector({frozen->at(0).volume, frozen->at(1).volume}), testing::Contains(volume->id));
+  EXPECT_EQ(ec2.snapshots({.ids = {}, .tags = {{"kind", "frozen"}}})->size(), 2U);
+}
+
+TEST_F(MotoTest, ReadsTheInstanceTypesOfAFamilyAndTheirZones) {
+  const auto types = site->ec2().instance_types({"t3.*"});
+  ASSERT_TRUE(types.ok()) << types.error().message();
+  const auto micro = std::find_if(types->begin(), types->end(),
+                                  [](const Ec2InstanceType& type) { return type.name == "t3.micro"; });
+  ASSERT_NE(micro, types->end());
+  EXPECT_EQ(micro->vcpus, 2);
+  EXPECT_EQ(micro->memory_mib, 1024U);
+  EXPECT_THAT(*site->ec2().zones_offering("t3.micro"), testing::Contains("eu-central-1a"));
+  EXPECT_TRUE(site->ec2().zones_offering("m99.enormous")->empty());
+}
+
+TEST_F(MotoTest, ADryRunMakesNothing) {
+  const Tags tags{{"rekindle", "dry"}};
+  const LaunchSpec launch = launch_of(tags);
+  ASSERT_TRUE(site->check_launch(launch).ok());
+  EXPECT_TRUE(site->find_instances(tags)->empty());
+  TemplateSpec spec;
+  spec.name = "rekindle dry";
+  spec.disks = {{write_image({}), ""}};
+  const auto accepted = site->check_template(spec);
+  EXPECT_TRUE(accepted.ok()) << accepted.error().message();
+  EXPECT_TRUE(site->ec2().images_named(spec.name)->empty());
 }
 
 }  // namespace
