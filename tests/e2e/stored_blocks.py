@@ -1,0 +1,54 @@
+"""What a snapshot of the region holds, read past the product with boto3, and what it should hold."""
+
+import hashlib
+import json
+import os
+import subprocess
+
+BLOCK = 512 * 1024
+EMPTY = hashlib.sha256(bytes(BLOCK)).hexdigest()
+SCRIPT = """
+import boto3, hashlib, json, sys
+ebs = boto3.client('ebs', endpoint_url=sys.argv[1])
+blocks, token = {}, {}
+wanted = json.loads(sys.argv[3])
+while True:
+    page = ebs.list_snapshot_blocks(SnapshotId=sys.argv[2], **token)
+    for one in page['Blocks']:
+        if wanted is not None and one['BlockIndex'] not in wanted: continue
+        data = ebs.get_snapshot_block(SnapshotId=sys.argv[2], BlockIndex=one['BlockIndex'], BlockToken=one['BlockToken'])
+        blocks[one['BlockIndex']] = hashlib.sha256(data['BlockData'].read()).hexdigest()
+    if not page.get('NextToken'): break
+    token = {'NextToken': page['NextToken']}
+print(json.dumps(blocks))
+"""
+
+
+def snapshot_digests(region, snapshot, wanted=None):
+    """By block index, as text; blocks that do not exist are absent. Only the wanted ones, or all."""
+    done = subprocess.run(["/usr/bin/python3", "-c", SCRIPT, region["endpoint"], snapshot, json.dumps(wanted)],
+                          check=True, capture_output=True, text=True,
+                          env={**os.environ, "AWS_DEFAULT_REGION": region["name"],
+                               "AWS_ACCESS_KEY_ID": region["access_key_id"],
+                               "AWS_SECRET_ACCESS_KEY": region["secret_access_key"]})
+    return json.loads(done.stdout)
+
+
+def point_digests(scene, point_id):
+    """Of each block of the boot disk of a recovery point."""
+    disk = os.path.join(scene.directory, "restored.raw")
+    scene.run("point", "restore", point_id, "--to", disk)
+    with open(disk, "rb") as file:
+        digests = [hashlib.sha256(block.ljust(BLOCK, b"\0")).hexdigest()
+                   for block in iter(lambda: file.read(BLOCK), b"")]
+    os.unlink(disk)
+    return digests
+
+
+def differing_blocks(scene, copy, of_point, wanted=None):
+    """Indexes at which the boot disk's snapshot of the DR copy is not its recovery point with the overlay over it.
+    Compares the wanted ones, or all."""
+    overlay = {block["index"]: block["sha256"] for block in copy["overlay"]}
+    stored = snapshot_digests(scene.sandbox["region"], copy["disks"][0]["image_id"], wanted)
+    return [index for index, digest in enumerate(of_point) if wanted is None or index in wanted
+            if stored.get(str(index), EMPTY) != overlay.get(index, digest)]

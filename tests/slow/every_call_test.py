@@ -1,0 +1,66 @@
+"""Every call of replicate, failover and clean-up is refused, lost, and the process killed at it; by both ways of writing
+and both workflows. tests/e2e has a sample."""
+
+import itertools
+import os
+import unittest
+
+from every_call import World, cases_of
+
+
+def replicate(world):
+    world.full()
+    full = cases_of(world.counts)
+    world.check_content(None)
+    world.incremental()
+    incremental = cases_of(world.counts)
+    for case in incremental:
+        world.incremental(case)
+    world.check_content(None)
+    for case in full:
+        world.full(case)
+    world.check_content(None)
+
+
+def fail_over(world):
+    world.full()
+    start, clean_up = map(cases_of, world.failover())
+    for start_case, clean_up_case in itertools.zip_longest(start, clean_up):
+        world.failover(start_case, clean_up_case)
+
+
+class DirectReplicate(unittest.TestCase):
+    def test_every_call(self):
+        world = World(self)
+        replicate(world)
+        world.tell("replicate, written directly")
+
+
+class FailoverThatConverts(unittest.TestCase):
+    def test_every_call(self):
+        world = World(self, convert="at-failover")
+        fail_over(world)
+        world.tell("failover from snapshots that are converted now")
+
+
+class ThroughVolumes(unittest.TestCase):
+    def setUp(self):
+        if not os.path.exists("/dev/fuse"):
+            self.skipTest("there is no /dev/fuse: volumes cannot be attached here")
+        self.world = World(self, write="volume", workflow="ami")
+
+    def test_every_call_of_replicate(self):
+        replicate(self.world)
+        self.world.tell("replicate through volumes, with an AMI")
+
+    def test_every_call_of_a_failover_with_all_settings(self):
+        world = self.world
+        address = world.scene.ec2().call("AllocateAddress").findtext("allocationId")
+        world.scene.apply_plan(lambda plan: plan["test"].update(
+            public_ip=address, source_dest_check=False, leave_stopped=True))
+        fail_over(world)
+        world.tell("failover from an AMI, with all settings")
+
+
+if __name__ == "__main__":
+    unittest.main()
