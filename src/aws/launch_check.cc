@@ -1,11 +1,10 @@
 #include "aws/launch_check.h"
 
 #include <algorithm>
-#include <charconv>
-#include <optional>
 
 #include "aws/instance_profile.h"
 #include "aws/kms_key.h"
+#include "base/ipv4.h"
 #include "base/log.h"
 
 namespace rekindle {
@@ -76,21 +75,6 @@ bool is_about_type(const AwsFault& fault) {
   const bool parameter = fault.code == "InvalidParameterValue" || fault.code == "InvalidParameterCombination";
   return parameter && (contains(fault.message, "instance type") || contains(fault.message, "InstanceType") ||
                        contains(fault.message, "instanceType"));
-}
-
-std::optional<std::uint32_t> parse_ipv4(std::string_view text) {
-  std::uint32_t address = 0;
-  for (int part = 0; part < 4; ++part) {
-    std::uint8_t value = 0;
-    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (parsed.ec != std::errc()) return std::nullopt;
-    address = address << 8 | value;
-    text.remove_prefix(static_cast<std::size_t>(parsed.ptr - text.data()));
-    if (part == 3) break;
-    if (!text.starts_with('.')) return std::nullopt;
-    text.remove_prefix(1);
-  }
-  return text.empty() ? std::optional(address) : std::nullopt;
 }
 
 // Not allowed to look, or not offered by the endpoint.
@@ -171,28 +155,24 @@ Result<> check_elastic_address(Ec2Client& ec2, const LaunchSpec& spec) {
 }  // namespace
 
 Result<> check_address(const std::string& private_ip, const std::string& subnet_id, const std::string& cidr) {
-  const auto slash = cidr.find('/');
-  const auto network = parse_ipv4(std::string_view(cidr).substr(0, slash));
+  const auto range = parse_ipv4_range(cidr);
   const auto address = parse_ipv4(private_ip);
   if (!address)
     return error(ErrorCode::invalid_argument,
                  "the private address '{}' is not an IPv4 address like 10.0.1.20; set another one, or none, "
                  "in the DR plan",
                  private_ip);
-  unsigned bits = 0;
-  if (slash != std::string::npos) std::from_chars(cidr.data() + slash + 1, cidr.data() + cidr.size(), bits);
-  if (!network || bits < 1 || bits > 30) {
+  if (!range || range->bits > 30) {
     return error(ErrorCode::internal, "AWS gave '{}' as the range of subnet '{}'", cidr, subnet_id);
   }
-  const std::uint32_t size = 1U << (32 - bits);
-  const std::uint32_t host = *address - *network;
-  if (*address < *network || host >= size) {
+  const std::uint32_t host = *address - range->network;
+  if (*address < range->network || host >= range->size()) {
     return error(ErrorCode::invalid_argument,
                  "the private address {} is not in the range {} of subnet '{}'; set one that is, or none, in "
                  "the DR plan",
                  private_ip, cidr, subnet_id);
   }
-  if (host < 4 || host == size - 1) {
+  if (host < 4 || host == range->size() - 1) {
     return error(ErrorCode::invalid_argument,
                  "the private address {} is one of those that AWS keeps for itself in {}, the first four and "
                  "the last; set "

@@ -1,24 +1,10 @@
 #include "recover/launch_settings.h"
 
-#include <arpa/inet.h>
-
-#include <charconv>
-#include <optional>
+#include "base/ipv4.h"
 
 namespace rekindle {
 
 namespace {
-
-std::optional<std::uint32_t> parse_ipv4(const std::string& text) {
-  in_addr address{};
-  if (::inet_pton(AF_INET, text.c_str(), &address) != 1) return std::nullopt;
-  return ntohl(address.s_addr);
-}
-
-std::string ipv4_text(std::uint32_t address) {
-  return fmt::format("{}.{}.{}.{}", address >> 24, (address >> 16) & 255, (address >> 8) & 255,
-                     address & 255);
-}
 
 Result<std::string> resolve_type(RecoveryTarget& site, const DrCopy& copy, const FailoverSettings& settings) {
   if (settings.instance_type != "auto") return settings.instance_type;
@@ -50,21 +36,15 @@ Result<std::string> resolve_address(RecoveryTarget& site, const DrCopy& copy,
 }  // namespace
 
 Result<std::string> same_host_in(const std::string& range, const std::string& address) {
-  const auto slash = range.find('/');
-  const auto network = parse_ipv4(range.substr(0, slash));
+  const auto parsed = parse_ipv4_range(range);
   const auto host = parse_ipv4(address);
-  unsigned bits = 33;
-  if (slash != std::string::npos) {
-    std::from_chars(range.data() + slash + 1, range.data() + range.size(), bits);
-  }
-  if (!network || bits < 1 || bits > 31)
-    return error(ErrorCode::invalid_argument, "'{}' is not a range of IPv4 addresses", range);
+  if (!parsed) return error(ErrorCode::invalid_argument, "'{}' is not a range of IPv4 addresses", range);
   if (!host) {
     return error(ErrorCode::invalid_argument,
                  "'{}' is not an IPv4 address; correct same_host_as in the DR plan", address);
   }
-  const std::uint32_t mask = ~std::uint32_t{0} << (32 - bits);
-  return ipv4_text((*network & mask) | (*host & ~mask));
+  const std::uint32_t mask = ~(parsed->size() - 1);
+  return ipv4_text((parsed->network & mask) | (*host & ~mask));
 }
 
 Result<FailoverSettings> resolve_settings(RecoveryTarget& site, const DrCopy& copy,
