@@ -130,16 +130,44 @@ Result<> bring_step_home(Session& session, Workplace& workplace, const FailbackI
   return {};
 }
 
+Result<std::vector<Job>> unfinished_failbacks(Catalog& catalog, const std::string& plan) {
+  auto jobs = TRY(catalog.unfinished_jobs());
+  std::erase_if(jobs, [&](const Job& job) {
+    return job.kind != JobKind::failback || text(job.parameters, "plan") != plan;
+  });
+  return jobs;
+}
+
+// What a crash interrupted goes on where it was. Returns how many came home by it.
+Result<std::size_t> finish_interrupted(Session& session, Workplace& workplace, const std::string& plan) {
+  Catalog* catalog = TRY(workplace.catalog());
+  const auto jobs = TRY(unfinished_failbacks(*catalog, plan));
+  std::size_t finished = 0;
+  for (const Job& job : jobs) {
+    if (owner_lives(job.owner)) continue;  // refused when its machine's turn comes
+    session.output.say(fmt::format("Finishing the failback of {}, which was interrupted.", job.subject));
+    const Job over = TRY(resume_job(session, workplace, job, session.interrupted));
+    if (over.state != JobState::succeeded) continue;
+    if (session.output.json) session.output.record(over);
+    tell(session, over);
+    ++finished;
+  }
+  return finished;
+}
+
 Result<> start(Session& session, Workplace& workplace, const FailbackInput& input) {
   Catalog* catalog = TRY(workplace.catalog());
   const auto plan = TRY(catalog->get<DrPlan>(input.plan));
-  const auto failovers = TRY(away(*catalog, plan, input.machines));
+  const std::size_t finished = TRY(finish_interrupted(session, workplace, plan.name));
+  const auto found = away(*catalog, plan, input.machines);
+  if (!found.ok()) return finished > 0 ? Result<>() : found.error();
+  const auto& failovers = *found;
   const auto steps = steps_of(plan);
   for (const PlanStep& step : steps) {
     std::vector<Failover> of_step;
     for (const std::string& machine : step.machines) {
-      const auto found = failovers.find(machine);
-      if (found != failovers.end()) of_step.push_back(found->second);
+      const auto one = failovers.find(machine);
+      if (one != failovers.end()) of_step.push_back(one->second);
     }
     TRY(bring_step_home(session, workplace, input, of_step));
   }
@@ -161,14 +189,6 @@ void add_start_verb(CLI::App& noun, Session& session) {
   verb->add_flag(
       "--ask", input->ask,
       "Wait for 'rekindle failback approve' before the service goes away; copying goes on meanwhile");
-}
-
-Result<std::vector<Job>> unfinished_failbacks(Catalog& catalog, const std::string& plan) {
-  auto jobs = TRY(catalog.unfinished_jobs());
-  std::erase_if(jobs, [&](const Job& job) {
-    return job.kind != JobKind::failback || text(job.parameters, "plan") != plan;
-  });
-  return jobs;
 }
 
 void add_approve_verb(CLI::App& noun, Session& session) {

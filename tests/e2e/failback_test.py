@@ -102,10 +102,6 @@ class ComesHome(unittest.TestCase):
         self.assertIn("0 orphans", scene.run("account", "audit", "aws")[1])
 
 
-class ComesHomeUefi(ComesHome):
-    variant = "uefi"
-
-
 class ComesHomeAfterADisaster(ComesHome):
     """The datacenter comes back with its VM, which its host switches on again: it has a life of its own."""
 
@@ -128,19 +124,6 @@ class ComesHomeAfterADisaster(ComesHome):
         wait_for_http(scene.source_url("/ready"))
         http_get(scene.source_url("/scatter?mib=5&seed=99"), timeout=120)
         scene.apply_plan(lambda plan: plan.update(failback={"health_check": scene.source_url("/ready")}))
-
-
-class ComesHomeToNothing(ComesHomeAfterADisaster):
-    """The datacenter comes back without the VM: a new one is made."""
-
-    def prepare_home(self, scene):
-        scene.start_servers("--revive")
-        Vim(scene.sandbox["datacenter"]).destroy(scene.web["id"])
-        wait_until(lambda: scene.machine_status() is None)
-
-    def check_service(self, scene, before):
-        scene.web = scene.machine_status()
-        super().check_service(scene, before)
 
 
 if __name__ == "__main__":
