@@ -4,6 +4,7 @@ the benchmarks play on. Everything goes through the command line and HTTP, as a 
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +17,10 @@ from ec2_query import Ec2
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BINARY = os.environ.get("REKINDLE_BINARY") or os.environ.get("REKINDLE") or os.path.join(ROOT, "build/release/rekindle")
 
+
+# What plays the part of "nbdkit vddk" before the local datacenter.
+DISK_COMMAND = (shlex.quote(BINARY) + " sandbox serve-disk --socket {socket} --host {host} --port {port} --user {user}"
+                " --password-file {password_file} --thumbprint {thumbprint} --vm {vm} --file {file}")
 
 # Never through a proxy: everything here is on this computer.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -136,7 +141,7 @@ class Scene:
 
     def add_datacenter(self):
         self.run("datacenter", "add", "home", "--url", self.sandbox["datacenter"]["url"],
-                 "--user", self.sandbox["datacenter"]["user"])
+                 "--user", self.sandbox["datacenter"]["user"], "--disk-command", DISK_COMMAND)
 
     def add_account(self, *options):
         region = self.sandbox["region"]

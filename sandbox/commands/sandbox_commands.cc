@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "sandbox/commands/sandbox_servers.h"
+#include "sandbox/commands/serve_disk.h"
 #include "sandbox/datacenter/datacenter.h"
 
 namespace rekindle::sandbox {
@@ -89,6 +90,23 @@ void add_machine_verb(CLI::App& noun, const CommandSession& session) {
   command->add_option("--guest", input->guest, "Folder that sandbox/guests/build printed")->required();
 }
 
+void add_serve_disk_verb(CLI::App& noun, const CommandSession& session) {
+  auto input = std::make_shared<ServeDiskOptions>();
+  CLI::App* command = noun.add_subcommand(
+      "serve-disk", "Serve a disk of a machine that is off over NBD, as nbdkit does with VDDK");
+  command->callback([chosen = &session.chosen, stop = session.interrupted, input] {
+    *chosen = [stop, input] { return serve_disk(*input, stop); };
+  });
+  command->add_option("--host", input->host, "Of the datacenter")->required();
+  command->add_option("--port", input->port, "Of the datacenter")->required();
+  command->add_option("--thumbprint", input->thumbprint, "SHA-256 of its certificate")->required();
+  command->add_option("--user", input->user, "Who logs in")->required();
+  command->add_option("--password-file", input->password_file, "File with the password")->required();
+  command->add_option("--vm", input->machine, "The machine's managed object id")->required();
+  command->add_option("--file", input->file, "The disk: [datastore1] web/web.vmdk")->required();
+  command->add_option("--socket", input->socket, "Unix socket to serve it at")->required();
+}
+
 }  // namespace
 
 void add_sandbox_commands(CLI::App& root, CommandSession session) {
@@ -116,6 +134,7 @@ void add_sandbox_commands(CLI::App& root, CommandSession session) {
   prepare->callback(
       [chosen = &session.chosen, guest] { *chosen = [guest] { return prepare_saved_state(guest->guest); }; });
   add_server_verbs(*noun, session);
+  add_serve_disk_verb(*noun, session);
 }
 
 }  // namespace rekindle::sandbox

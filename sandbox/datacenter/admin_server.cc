@@ -21,8 +21,15 @@ Result<MachineSpec> spec_from(const json& from) {
   }
 }
 
+DiskRequest disk_from(const json& from) {
+  return {from.value("user", ""), from.value("password", ""), from.value("machine", ""),
+          from.value("file", ""), from.value("socket", ""),   from.value("client", 0)};
+}
+
 int status_of(ErrorCode code) {
   switch (code) {
+    case ErrorCode::unauthenticated:
+      return 401;
     case ErrorCode::invalid_argument:
       return 400;
     case ErrorCode::not_found:
@@ -75,6 +82,8 @@ Result<json> post(std::string_view what, const json& body, Datacenter& datacente
     const MachineSpec spec = TRY(spec_from(body));
     return in_json(datacenter.add_machine(spec), [](const auto& status) { return status->to_json(); });
   }
+  if (what == "disks/open") return in_json(datacenter.open_disk(disk_from(body)), none);
+  if (what == "disks/close") return in_json(datacenter.close_disk(disk_from(body)), none);
   constexpr std::string_view machines = "machines/";
   const auto slash = what.rfind('/');
   if (!what.starts_with(machines) || slash < machines.size()) {

@@ -6,6 +6,7 @@
 //   POST /rekindle-sandbox/machines/<name>/delete
 //   POST /rekindle-sandbox/machines/<name>/reset-change-tracking
 //   POST /rekindle-sandbox/machines/<name>/monitor                 {"command_line"}
+//   POST /rekindle-sandbox/disks/open, .../disks/close              (see DiskRequest)
 //   GET  /rekindle-sandbox/faults, POST (see trouble.h)
 //   POST /rekindle-sandbox/disaster
 #pragma once

@@ -7,6 +7,7 @@
 #include "net/tls.h"
 #include "sandbox/datacenter/admin_server.h"
 #include "sandbox/datacenter/datastore_server.h"
+#include "sandbox/datacenter/vim_machine_config.h"
 #include "sandbox/datacenter/vim_service.h"
 
 namespace rekindle::sandbox {
@@ -19,13 +20,19 @@ std::filesystem::path description_file(const std::filesystem::path& directory) {
   return directory / "datacenter.json";
 }
 
+std::string file_of(const MachineRecord& record, int key) {
+  return datastore_path(record, MachinePlaces::disk_name(record, key - 2000));
+}
+
 MachineStatus status_of(const Machine& machine) {
   const MachineRecord record = machine.record();
   std::vector<std::string> snapshots;
   for (const SnapshotRecord& snapshot : record.snapshots) snapshots.push_back(snapshot.name);
+  std::vector<std::string> open_disks;
+  for (const OpenDisk& open : record.open_disks) open_disks.push_back(file_of(record, open.key));
   return {record.id(),          record.name, std::string(to_string(record.power)),
           record.instance_uuid, record.pid,  record.host_port,
-          record.firmware,      snapshots};
+          record.firmware,      snapshots,   open_disks};
 }
 
 std::uint16_t last_port(const std::filesystem::path& directory) {
@@ -89,6 +96,7 @@ class LocalDatacenter final : public Datacenter {
   Result<> delete_machine(const std::string& name) override {
     const auto machine = TRY(named(name));
     machine->kill();
+    machine->look_after();  // closes the disks that were open
     return host_->remove(machine->record().id(), true);
   }
   Result<> reset_change_tracking(const std::string& name) override {
@@ -98,6 +106,14 @@ class LocalDatacenter final : public Datacenter {
   Result<std::string> monitor(const std::string& name, const std::string& command_line) override {
     const auto machine = TRY(named(name));
     return machine->monitor(command_line);
+  }
+  Result<> open_disk(const DiskRequest& request) override {
+    const OpenTarget target = TRY(target_of(request));
+    return target.machine->open_disk(target.key, request.socket, request.client);
+  }
+  Result<> close_disk(const DiskRequest& request) override {
+    const OpenTarget target = TRY(target_of(request));
+    return target.machine->close_disk(target.key);
   }
   Result<> set_faults(const json& faults) override { return trouble_.set(faults); }
 
@@ -126,6 +142,22 @@ class LocalDatacenter final : public Datacenter {
     return lost_ ? nothing : response;
   }
 
+  struct OpenTarget {
+    std::shared_ptr<Machine> machine;
+    int key = 0;
+  };
+  Result<OpenTarget> target_of(const DiskRequest& request) const {
+    if (!sessions_.knows(request.user, request.password))
+      return error(ErrorCode::unauthenticated, "the user name or the password of {} is wrong", request.user);
+    const auto machine = host_->find(request.machine);
+    if (!machine) return error(ErrorCode::not_found, "there is no machine {}", request.machine);
+    const MachineRecord record = machine->record();
+    for (const DiskRecord& disk : record.disks) {
+      if (file_of(record, disk.key) == request.file) return OpenTarget{machine, disk.key};
+    }
+    return error(ErrorCode::not_found, "{} has no disk {}", record.name, request.file);
+  }
+
   Result<std::shared_ptr<Machine>> named(const std::string& name) const {
     auto machine = host_->find_by_name(name);
     if (!machine) return error(ErrorCode::not_found, "there is no machine {} in this datacenter", name);
@@ -148,8 +180,20 @@ class LocalDatacenter final : public Datacenter {
 }  // namespace
 
 json MachineStatus::to_json() const {
-  return {{"id", id},   {"name", name},           {"power", power},       {"instance_uuid", instance_uuid},
-          {"pid", pid}, {"host_port", host_port}, {"firmware", firmware}, {"snapshots", snapshots}};
+  return {{"id", id},
+          {"name", name},
+          {"power", power},
+          {"instance_uuid", instance_uuid},
+          {"pid", pid},
+          {"host_port", host_port},
+          {"firmware", firmware},
+          {"snapshots", snapshots},
+          {"open_disks", open_disks}};
+}
+
+json DiskRequest::to_json() const {
+  return {{"user", user}, {"password", password},      {"machine", machine},
+          {"file", file}, {"socket", socket.string()}, {"client", client}};
 }
 
 Result<std::unique_ptr<Datacenter>> Datacenter::start(const DatacenterOptions& options) {

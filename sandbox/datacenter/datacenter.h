@@ -40,7 +40,19 @@ struct MachineStatus {
   int pid = 0;
   int host_port = 0;  // its service is at http://127.0.0.1:<host_port>/; 0: it never ran
   std::string firmware;
-  std::vector<std::string> snapshots;  // names, oldest first
+  std::vector<std::string> snapshots;   // names, oldest first
+  std::vector<std::string> open_disks;  // that are written by programs outside, as in DiskRequest
+  nlohmann::json to_json() const;
+};
+
+// What a program that plays VDDK's part asks for: to write a disk of a VM that is off.
+struct DiskRequest {
+  std::string user;
+  std::string password;
+  std::string machine;           // managed object id
+  std::string file;              // "[datastore1] web/web.vmdk"
+  std::filesystem::path socket;  // where the disk is to be served over NBD
+  int client = 0;                // the process that asks: the disk is closed when it is gone
   nlohmann::json to_json() const;
 };
 
@@ -64,6 +76,10 @@ class Datacenter {
   // A line for QEMU's monitor: "qemu-io -d disk0 \"write -P 0x11 1M 64k\"" writes in the guest's place. What
   // QEMU answers; empty is good news.
   virtual Result<std::string> monitor(const std::string& name, const std::string& command_line) = 0;
+  // `unauthenticated`, `not_found`, `failed_precondition` (snapshots), `unavailable`: locked, as by a running
+  // VM.
+  virtual Result<> open_disk(const DiskRequest& request) = 0;
+  virtual Result<> close_disk(const DiskRequest& request) = 0;  // the socket and the client are not used
   // See sandbox/datacenter/trouble.h.
   virtual Result<> set_faults(const nlohmann::json& faults) = 0;
 
@@ -77,6 +93,8 @@ class Datacenter {
 class DatacenterClient {
  public:
   static Result<DatacenterClient> connect(const std::filesystem::path& directory);
+  // By its address, and the SHA-256 of its certificate.
+  static DatacenterClient at(const std::string& host, std::uint16_t port, const std::string& thumbprint);
   const std::string& url() const { return url_; }
   const std::string& thumbprint() const { return thumbprint_; }
 
@@ -84,6 +102,8 @@ class DatacenterClient {
   Result<nlohmann::json> machines() const;  // a list of MachineStatus::to_json()
   Result<> delete_machine(const std::string& name) const;
   Result<> reset_change_tracking(const std::string& name) const;
+  Result<> open_disk(const DiskRequest& request) const;
+  Result<> close_disk(const DiskRequest& request) const;
   Result<> set_faults(const nlohmann::json& faults) const;
   Result<> disaster() const;
 

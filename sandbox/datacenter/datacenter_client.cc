@@ -11,9 +11,9 @@ using nlohmann::json;
 namespace {
 
 ErrorCode code_of(const std::string& name) {
-  for (const ErrorCode code :
-       {ErrorCode::invalid_argument, ErrorCode::not_found, ErrorCode::already_exists,
-        ErrorCode::failed_precondition, ErrorCode::unavailable, ErrorCode::exhausted}) {
+  for (const ErrorCode code : {ErrorCode::invalid_argument, ErrorCode::not_found, ErrorCode::already_exists,
+                               ErrorCode::failed_precondition, ErrorCode::unavailable, ErrorCode::exhausted,
+                               ErrorCode::unauthenticated}) {
     if (to_string(code) == name) return code;
   }
   return ErrorCode::internal;
@@ -33,6 +33,16 @@ Result<DatacenterClient> DatacenterClient::connect(const std::filesystem::path& 
   const Url url = TRY(parse_url(client.url_));
   client.admin_url_ = url.origin() + std::string(admin_path);
   TRY(client.machines());
+  return client;
+}
+
+DatacenterClient DatacenterClient::at(const std::string& host, std::uint16_t port,
+                                      const std::string& thumbprint) {
+  DatacenterClient client;
+  const std::string origin = fmt::format("https://{}:{}", host, port);
+  client.url_ = origin + "/sdk";
+  client.admin_url_ = origin + std::string(admin_path);
+  client.thumbprint_ = thumbprint;
   return client;
 }
 
@@ -64,6 +74,14 @@ Result<> DatacenterClient::delete_machine(const std::string& name) const {
 }
 Result<> DatacenterClient::reset_change_tracking(const std::string& name) const {
   TRY(send("POST", "machines/" + percent_encode(name) + "/reset-change-tracking", json::object()));
+  return {};
+}
+Result<> DatacenterClient::open_disk(const DiskRequest& request) const {
+  TRY(send("POST", "disks/open", request.to_json()));
+  return {};
+}
+Result<> DatacenterClient::close_disk(const DiskRequest& request) const {
+  TRY(send("POST", "disks/close", request.to_json()));
   return {};
 }
 Result<> DatacenterClient::set_faults(const json& faults) const {

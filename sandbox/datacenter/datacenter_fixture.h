@@ -36,7 +36,12 @@ class DatacenterFixture : public testing::Test {
   static void kill_machine(const std::filesystem::path& state) {
     const auto text = read_text_file(state / "machine.json");
     if (!text.ok()) return;
-    const pid_t pid = nlohmann::json::parse(*text)["pid"];
+    const auto record = nlohmann::json::parse(*text);
+    for (const auto& open : record["open_disks"]) {
+      const pid_t server = open["server"];
+      if (process_lives(server, state.string())) kill_process(server);
+    }
+    const pid_t pid = record["pid"];
     if (process_lives(pid, state.string())) kill_process(pid);
   }
 

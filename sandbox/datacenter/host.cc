@@ -21,6 +21,11 @@ fs::path lost_mark(const fs::path& directory) {
   return directory / "lost";
 }
 
+// Holds the name of a machine that is being made.
+fs::path making_mark(const MachinePlaces& places) {
+  return places.state / "making";
+}
+
 // A name becomes a folder of the datastore.
 Result<> check_name(const std::string& name) {
   const bool good = !name.empty() && name.size() <= 60 && name[0] != '.' &&
@@ -32,12 +37,15 @@ Result<> check_name(const std::string& name) {
                "'{}' is no name for a machine: use letters, digits, '-', '_' and '.'", name);
 }
 
+// Ids that were asked for stay.
 void name_anew(MachineRecord& record, Random& random) {
   record.uuid = random.uuid();
-  record.instance_uuid = random.uuid();
+  if (record.instance_uuid.empty()) record.instance_uuid = random.uuid();
   // 00:50:56:00-3f is what VMware leaves to manual addresses.
-  record.mac = fmt::format("00:50:56:00:{:02x}:{:02x}", record.number / 256, record.number % 256);
+  if (record.mac.empty())
+    record.mac = fmt::format("00:50:56:00:{:02x}:{:02x}", record.number / 256, record.number % 256);
   for (DiskRecord& disk : record.disks) {
+    if (!disk.uuid.empty()) continue;
     const std::string hex = random.hex(16);
     disk.uuid = fmt::format("6000C29{}-{}-{}-{}-{}", hex.substr(0, 1), hex.substr(1, 4), hex.substr(5, 4),
                             hex.substr(9, 4), hex.substr(13, 12));
@@ -84,6 +92,8 @@ Result<MachineRecord> new_record(const MachineSpec& spec, int number) {
   record.number = number;
   record.name = spec.name;
   record.run_cpus = spec.run_cpus;
+  record.instance_uuid.clear();
+  for (DiskRecord& disk : record.disks) disk.uuid.clear();
   SystemRandom random;
   name_anew(record, random);
   return record;
@@ -157,11 +167,24 @@ Result<> Host::load_all() {
   for (const fs::directory_entry& entry : fs::directory_iterator(directory_ / "vms", failure)) {
     const int number = std::atoi(entry.path().filename().c_str());
     last_number_ = std::max(last_number_, number);
-    // Without a record it never was a machine: making it was cut short.
+    remove_half_made(number);
     if (number == 0 || !fs::exists(places_of(number).record())) continue;
     machines_[number] = TRY(Machine::load(places_of(number), [this] { changes_.raise(); }));
   }
   return {};
+}
+
+// A machine whose making was cut short: it has no record yet.
+void Host::remove_half_made(int number) {
+  const auto name = read_text_file(making_mark(places_of(number)));
+  if (!name.ok()) return;
+  std::error_code failure;
+  if (!fs::exists(places_of(number).record(), failure)) {
+    fs::remove_all(datastore() / *name, failure);
+    fs::remove_all(places_of(number).state, failure);
+  } else {
+    fs::remove(making_mark(places_of(number)), failure);
+  }
 }
 
 void Host::watch(const std::stop_token& stop) {
@@ -172,19 +195,30 @@ void Host::watch(const std::stop_token& stop) {
 }
 
 Result<std::shared_ptr<Machine>> Host::add(const MachineSpec& spec) {
+  return add_made(spec.name, [&](int number) { return make_machine(spec, number); });
+}
+
+Result<std::shared_ptr<Machine>> Host::create(const MachineRecord& hardware) {
+  return add_made(hardware.name, [&](int number) { return make_empty_machine(hardware, number); });
+}
+
+Result<std::shared_ptr<Machine>> Host::add_made(const std::string& name, const Maker& make) {
   const std::lock_guard lock(adding_);
-  TRY(check_name(spec.name));
+  TRY(check_name(name));
   std::error_code absent;
-  if (find_by_name(spec.name) || fs::exists(datastore() / spec.name, absent)) {
-    return error(ErrorCode::already_exists, "there is a machine {} already, or its files are", spec.name);
+  if (find_by_name(name) || fs::exists(datastore() / name, absent)) {
+    return error(ErrorCode::already_exists, "there is a machine {} already, or its files are", name);
   }
   const int number = ++last_number_;
-  auto made = make_machine(spec, number);
+  TRY(make_directories(places_of(number).state));
+  TRY(write_file_atomically(making_mark(places_of(number)), name));
+  auto made = make(number);
   if (!made.ok()) {
-    fs::remove_all(datastore() / spec.name, absent);
+    fs::remove_all(datastore() / name, absent);
     fs::remove_all(places_of(number).state, absent);
-    return std::move(made).error().context("making {}", spec.name);
+    return std::move(made).error().context("making {}", name);
   }
+  TRY(remove_file(making_mark(places_of(number))));
   {
     const std::lock_guard list_lock(mutex_);
     machines_[number] = *made;
@@ -204,6 +238,17 @@ Result<std::shared_ptr<Machine>> Host::make_machine(const MachineSpec& spec, int
   if (started.ok()) return machine;
   machine->kill();
   return started.error();
+}
+
+Result<std::shared_ptr<Machine>> Host::make_empty_machine(MachineRecord record, int number) {
+  const MachinePlaces places = places_of(number);
+  SystemRandom random;
+  record.number = number;
+  name_anew(record, random);
+  TRY(make_directories(places.home(record)));
+  TRY(make_empty_disks(record, places));
+  if (record.firmware == "uefi") TRY(copy_sparse(ovmf_variables, places.nvram(record)));
+  return TRY(Machine::create(std::move(record), places, [this] { changes_.raise(); }));
 }
 
 std::vector<std::shared_ptr<Machine>> Host::machines() const {
@@ -230,6 +275,10 @@ std::shared_ptr<Machine> Host::find_by_name(const std::string& name) const {
 Result<> Host::remove(const std::string& id, bool destroy) {
   const std::shared_ptr<Machine> machine = find(id);
   if (!machine) return error(ErrorCode::not_found, "there is no machine {}", id);
+  if (destroy && !machine->record().open_disks.empty()) {
+    return error(ErrorCode::unavailable, "a disk of {} is open for writing by another program",
+                 machine->record().name);
+  }
   {
     const std::lock_guard lock(mutex_);
     machines_.erase(machine->record().number);

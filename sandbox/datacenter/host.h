@@ -54,10 +54,13 @@ class Host {
   ~Host();  // machines go on running
 
   Result<std::shared_ptr<Machine>> add(const MachineSpec& spec);
+  // A VM that is off, of that hardware, with empty disks of the record's sizes. Its number, its UUIDs and, if
+  // there is none, its network address are made here.
+  Result<std::shared_ptr<Machine>> create(const MachineRecord& hardware);
   std::vector<std::shared_ptr<Machine>> machines() const;
   std::shared_ptr<Machine> find(const std::string& id) const;            // nullptr if there is none
   std::shared_ptr<Machine> find_by_name(const std::string& name) const;  // the same
-  // Forgets the machine; its files stay, unless `destroy`.
+  // Forgets the machine; its files stay, unless `destroy`: then `unavailable` while a disk of it is open.
   Result<> remove(const std::string& id, bool destroy);
 
   // SIGKILL to every machine, at once, and nothing is tidied up. The directory is marked: open() refuses it
@@ -71,7 +74,11 @@ class Host {
  private:
   Host(std::filesystem::path directory, FileLock lock);
   Result<> load_all();
+  using Maker = std::function<Result<std::shared_ptr<Machine>>(int number)>;
+  Result<std::shared_ptr<Machine>> add_made(const std::string& name, const Maker& make);
   Result<std::shared_ptr<Machine>> make_machine(const MachineSpec& spec, int number);
+  Result<std::shared_ptr<Machine>> make_empty_machine(MachineRecord record, int number);
+  void remove_half_made(int number);
   void watch(const std::stop_token& stop);
   MachinePlaces places_of(int number) const;
 

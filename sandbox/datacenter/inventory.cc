@@ -133,6 +133,7 @@ std::optional<Value> Inventory::fixed_object(const Reference& reference) const {
   }
   if (id == vm_folder_id) {
     return entity("Folder", "vm", Reference{"Datacenter", "ha-datacenter"})
+        .set("recentTask", references("Task", tasks_.recent(reference)))
         .set("childType", child_types("VirtualMachine"))
         .set("childEntity", references("VirtualMachine", machine_ids()));
   }
@@ -162,7 +163,7 @@ std::optional<Value> Inventory::object_of(const Reference& reference, VimSession
   if (reference.type == "VirtualMachine") {
     const auto machine = host_.find(reference.id);
     if (!machine) return std::nullopt;
-    return machine_object(machine->record(), machine->places(), tasks_.recent(reference.id));
+    return machine_object(machine->record(), machine->places(), tasks_.recent(reference));
   }
   if (reference.type == "VirtualMachineSnapshot") {
     const auto name = parse_snapshot_id(reference.id);

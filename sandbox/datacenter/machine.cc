@@ -27,6 +27,7 @@ Result<std::unique_ptr<Machine>> Machine::load(MachinePlaces places, Changed cha
   const json parsed = json::parse(text, nullptr, false);
   MachineRecord record = TRY(MachineRecord::from_json(parsed), "{}", places.record().string());
   std::unique_ptr<Machine> machine(new Machine(std::move(record), std::move(places), std::move(changed)));
+  TRY(machine->close_forgotten_disks());
   TRY(machine->reattach());
   return machine;
 }
@@ -52,6 +53,7 @@ Result<> Machine::change_record(const std::function<void(MachineRecord& next)>& 
 Result<> Machine::power_on() {
   const std::lock_guard lock(operation_);
   if (qemu_) return error(ErrorCode::failed_precondition, "{} is powered on already", record().name);
+  TRY(check_unlocked());
   const bool resume = record().power == PowerState::suspended;
   TRY(start_qemu());
   const Result<> running = let_run();
@@ -177,6 +179,7 @@ Result<> Machine::press_power_button() {
 
 void Machine::kill() {
   const MachineRecord now = record();
+  for (const OpenDisk& open : now.open_disks) DiskServer::kill_earlier(open.server, served_file(open.key));
   if (process_lives(now.pid, places_.monitor().string())) kill_process(now.pid);
 }
 
@@ -188,7 +191,9 @@ Result<std::string> Machine::monitor(const std::string& command_line) {
 
 void Machine::look_after() {
   const std::unique_lock lock(operation_, std::try_to_lock);
-  if (!lock.owns_lock() || !qemu_) return;
+  if (!lock.owns_lock()) return;
+  close_abandoned_disks();
+  if (!qemu_) return;
   if (!qemu_->lives()) {
     mourn();
     return;
@@ -243,6 +248,8 @@ Result<> Machine::destroy() {
   const std::lock_guard lock(operation_);
   if (qemu_) qemu_->kill();
   qemu_.reset();
+  for (const auto& [key, disk] : served_) disk.server->kill();
+  served_.clear();
   std::error_code failure;
   std::filesystem::remove_all(places_.home(record()), failure);
   if (!failure) std::filesystem::remove_all(places_.state, failure);

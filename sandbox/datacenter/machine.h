@@ -5,21 +5,26 @@
 // 2. A snapshot's frozen disk never changes: the flat file is written only by a merge that removes the last
 //    snapshot on it.
 // 3. A change id that is answered at all is answered with every block that was written since.
+// 4. A disk that is open for writing outside is in the record before anything can be written; it leaves the
+//    record together with what was written, or, if that is not known any more, with all of the disk as
+//    written.
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 
 #include "base/random.h"
 #include "base/result.h"
+#include "sandbox/datacenter/disk_server.h"
 #include "sandbox/datacenter/machine_record.h"
 #include "sandbox/datacenter/qemu_machine.h"
 
 namespace rekindle::sandbox {
 
 // Any thread may call any method; operations wait for one another. `failed_precondition`: not in this power
-// state.
+// state. `unavailable`: a disk is open for writing.
 class Machine {
  public:
   // `changed` is called after every change of the record, from any thread; it must not call back.
@@ -61,6 +66,12 @@ class Machine {
   // no such disk or snapshot.
   Result<Areas> changed_areas(int snapshot, int disk_key, const std::string& change_id) const;
 
+  // Serves a disk of a machine that is off and has no snapshots, read-write over NBD at a Unix socket, until
+  // close_disk() or until the process `client` is gone. Nothing else can be done with the machine meanwhile.
+  Result<> open_disk(int key, const std::filesystem::path& socket, pid_t client);
+  // What was written is in the change tracking after. `not_found`: it is not open (any more).
+  Result<> close_disk(int key);
+
   // A line for QEMU's monitor, of a machine that is on.
   Result<std::string> monitor(const std::string& command_line);
   // Notices a crash and a guest that has shut down. Returns at once while an operation runs.
@@ -86,14 +97,26 @@ class Machine {
   Result<> merge_one(int delta);
   Result<> remove_snapshots(const std::function<bool(const SnapshotRecord&)>& leaves, Merge merge);
   std::filesystem::path layer_path(int unit, int delta) const;
+  Result<> check_unlocked() const;
+  Result<> keep_disk_open(int key, DiskServer& server, const std::filesystem::path& socket);
+  Result<> close_open_disk(int key);
+  Result<> forget_open_disk(int key, const Areas& written);
+  Result<> close_forgotten_disks();
+  void close_abandoned_disks();
+  ServedFile served_file(int key) const;
 
+  struct ServedDisk {
+    std::unique_ptr<DiskServer> server;
+    pid_t client = 0;
+  };
   const MachinePlaces places_;
   const Changed changed_;
   SystemRandom random_;
   mutable std::mutex record_mutex_;
   MachineRecord record_;
-  std::mutex operation_;  // held by whoever uses or replaces qemu_
+  std::mutex operation_;  // held by whoever uses or replaces what follows
   std::unique_ptr<QemuMachine> qemu_;
+  std::map<int, ServedDisk> served_;  // by key
 };
 
 }  // namespace rekindle::sandbox

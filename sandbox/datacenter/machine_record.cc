@@ -105,6 +105,9 @@ void read_state(const json& from, MachineRecord& record) {
   record.deltas = from.at("deltas").get<std::vector<int>>();
   for (const json& snapshot : from.at("snapshots")) record.snapshots.push_back(snapshot_from(snapshot));
   for (const json& disk : from.at("disks")) record.disks.push_back(disk_from(disk));
+  for (const json& open : from.value("open_disks", json::array()))
+    record.open_disks.push_back({open.at("key"), open.at("server")});
+  record.extra_config = from.value("extra_config", record.extra_config);
 }
 
 }  // namespace
@@ -136,6 +139,8 @@ json MachineRecord::to_json() const {
   for (const SnapshotRecord& snapshot : snapshots) snapshot_list.push_back(json_of(snapshot));
   json disk_list = json::array();
   for (const DiskRecord& disk : disks) disk_list.push_back(json_of(disk));
+  json open_list = json::array();
+  for (const OpenDisk& open : open_disks) open_list.push_back({{"key", open.key}, {"server", open.server}});
   return {{"number", number},
           {"name", name},
           {"uuid", uuid},
@@ -158,7 +163,9 @@ json MachineRecord::to_json() const {
           {"last_snapshot", last_snapshot},
           {"deltas", deltas},
           {"snapshots", std::move(snapshot_list)},
-          {"disks", std::move(disk_list)}};
+          {"disks", std::move(disk_list)},
+          {"open_disks", std::move(open_list)},
+          {"extra_config", extra_config}};
 }
 
 Result<MachineRecord> MachineRecord::from_json(const json& from) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,6 +47,13 @@ struct SnapshotRecord {
   std::vector<DiskAtSnapshot> disks;
 };
 
+// A disk that a program outside reads and writes while the machine is off: the datacenter serves it by a process
+// of its own.
+struct OpenDisk {
+  int key = 0;
+  pid_t server = 0;
+};
+
 struct MachineRecord {
   int number = 0;
   std::string name;
@@ -72,6 +80,8 @@ struct MachineRecord {
   std::vector<int> deltas;                // of every disk, bottom up
   std::vector<SnapshotRecord> snapshots;  // oldest first: each is the parent of the next
   std::vector<DiskRecord> disks;
+  std::vector<OpenDisk> open_disks;                 // what is written to them is not in their tracking yet
+  std::map<std::string, std::string> extra_config;  // that clients gave
 
   std::string id() const { return std::to_string(number); }
   const SnapshotRecord* find_snapshot(int snapshot_number) const;

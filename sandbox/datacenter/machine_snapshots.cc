@@ -43,6 +43,7 @@ std::filesystem::path Machine::layer_path(int unit, int delta) const {
 
 Result<int> Machine::create_snapshot(const SnapshotRequest& request) {
   const std::lock_guard lock(operation_);
+  TRY(check_unlocked());
   MachineRecord next = record();
   const int below = next.deltas.empty() ? 0 : next.deltas.back();
   const int delta = next.last_delta + 1;
@@ -187,6 +188,7 @@ Result<> Machine::reconcile_layers() {
 
 Result<> Machine::set_change_tracking(bool enabled) {
   const std::lock_guard lock(operation_);
+  TRY(check_unlocked());
   const MachineRecord now = record();
   if (now.change_tracking_enabled == enabled) return {};
   if (!enabled && qemu_) TRY(keep_recordings());
@@ -199,6 +201,7 @@ Result<> Machine::set_change_tracking(bool enabled) {
 
 Result<> Machine::reset_change_tracking() {
   const std::lock_guard lock(operation_);
+  TRY(check_unlocked());
   if (!record().change_tracking_enabled) return {};
   if (qemu_) TRY(keep_recordings());
   TRY(change_record([&](MachineRecord& next) {

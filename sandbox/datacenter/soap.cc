@@ -1,5 +1,7 @@
 #include "sandbox/datacenter/soap.h"
 
+#include <algorithm>
+
 namespace rekindle::sandbox {
 
 namespace {
@@ -51,6 +53,27 @@ bool child_flag(const pugi::xml_node& node, std::string_view name) {
 
 Reference reference_of(const pugi::xml_node& node) {
   return {node.attribute("type").value(), node.text().get()};
+}
+
+std::string type_of(const pugi::xml_node& node) {
+  for (const pugi::xml_attribute& attribute : node.attributes()) {
+    const std::string_view name = attribute.name();
+    if (name != "type" && local_name(name) == "type") return std::string(local_name(attribute.value()));
+  }
+  return {};
+}
+
+std::optional<Fault> misplaced_element(const pugi::xml_node& parent, const std::vector<std::string>& schema) {
+  auto expected = schema.begin();
+  for (const pugi::xml_node& node : parent.children()) {
+    const std::string_view name = local_name(node.name());
+    if (node.type() != pugi::node_element || name == "_this") continue;
+    const auto found = std::find(expected, schema.end(), name);
+    if (found == schema.end())
+      return Fault{"InvalidRequest", fmt::format("Unexpected element tag \"{}\" seen", name), {}};
+    expected = found;  // stays: the element may repeat
+  }
+  return std::nullopt;
 }
 
 Result<SoapCall> parse_call(std::string_view text) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,11 @@ std::string child_text(const pugi::xml_node& node, std::string_view local_name);
 bool child_flag(const pugi::xml_node& node, std::string_view local_name);
 // <x type="VirtualMachine">1</x>
 Reference reference_of(const pugi::xml_node& node);
+
+// xsi:type without its prefix.
+std::string type_of(const pugi::xml_node& node);
+// vSphere reads elements in the order of the schema and refuses others: InvalidRequest.
+std::optional<Fault> misplaced_element(const pugi::xml_node& parent, const std::vector<std::string>& schema);
 
 struct SoapCall {
   std::shared_ptr<pugi::xml_document> document;  // owns the nodes

@@ -141,6 +141,7 @@ Value extra_config(const MachineRecord& record) {
       options.add(option(fmt::format("{}0:{}.ctkEnabled", bus, disk.unit()), "TRUE"));
     }
   }
+  for (const auto& [key, value] : record.extra_config) options.add(option(key, value));
   // Ours: where the guest's service is reached from this host.
   options.add(option("rekindle.sandbox.http", fmt::format("127.0.0.1:{}", record.host_port)));
   return options;

@@ -24,9 +24,13 @@ Fault file_fault(const char* type, const MachineRecord& record, int unit, const 
       type, "Error caused by file " + file + ": " + why, {{"file", primitive("xsd:string", file), false}}};
 }
 
-// What is not foreseen by the API: the host's own trouble.
-Reply reply_of(const Result<>& result) {
+// A disk that a program outside writes; else what is not foreseen by the API: the host's own trouble.
+Reply reply_of(const Machine& machine, const Result<>& result) {
   if (result.ok()) return {};
+  const MachineRecord record = machine.record();
+  if (result.error().code() == ErrorCode::unavailable && !record.open_disks.empty()) {
+    return file_fault("FileLocked", record, record.open_disks.front().key - 2000, result.error().message());
+  }
   return Fault{"GenericVmConfigFault",
                result.error().message(),
                {{"reason", primitive("xsd:string", result.error().message()), false}}};
@@ -37,7 +41,7 @@ Reply removal_reply(const Machine& machine, const Result<>& result) {
   if (result.error().code() == ErrorCode::unavailable) {
     return file_fault("FileLocked", machine.record(), 0, result.error().message());
   }
-  return reply_of(result);
+  return reply_of(machine, result);
 }
 
 Value to_disk_change_info(const AreaPage& page) {
@@ -65,7 +69,7 @@ std::optional<std::uint64_t> number_of(const std::string& text) {
 VimAnswer VimMachineMethods::start_on(const std::shared_ptr<Machine>& machine, const char* method,
                                       Work work) {
   const MachineRecord record = machine->record();
-  return to_value(tasks_.start(method, record.id(), record.name,
+  return to_value(tasks_.start(method, {"VirtualMachine", record.id()}, record.name,
                                [machine, work = std::move(work)] { return work(*machine); }));
 }
 
@@ -86,15 +90,16 @@ VimAnswer VimMachineMethods::reconfigure(const VimCall& call) {
   if (!child(spec, "changeTrackingEnabled"))
     return start(call, "VirtualMachine.reconfigure", [](Machine&) { return Reply(); });
   const bool enabled = child_flag(spec, "changeTrackingEnabled");
-  return start(call, "VirtualMachine.reconfigure",
-               [enabled](Machine& machine) { return reply_of(machine.set_change_tracking(enabled)); });
+  return start(call, "VirtualMachine.reconfigure", [enabled](Machine& machine) {
+    return reply_of(machine, machine.set_change_tracking(enabled));
+  });
 }
 
 VimAnswer VimMachineMethods::power_on(const VimCall& call) {
   return start(call, "VirtualMachine.powerOn", [](Machine& machine) -> Reply {
     if (machine.record().power == PowerState::on)
       return invalid_power_state(machine.record(), PowerState::off);
-    return reply_of(machine.power_on());
+    return reply_of(machine, machine.power_on());
   });
 }
 
@@ -102,7 +107,7 @@ VimAnswer VimMachineMethods::power_off(const VimCall& call) {
   return start(call, "VirtualMachine.powerOff", [](Machine& machine) -> Reply {
     if (machine.record().power == PowerState::off)
       return invalid_power_state(machine.record(), PowerState::on);
-    return reply_of(machine.power_off());
+    return reply_of(machine, machine.power_off());
   });
 }
 
@@ -110,7 +115,7 @@ VimAnswer VimMachineMethods::suspend(const VimCall& call) {
   return start(call, "VirtualMachine.suspend", [](Machine& machine) -> Reply {
     if (machine.record().power != PowerState::on)
       return invalid_power_state(machine.record(), PowerState::on);
-    return reply_of(machine.suspend());
+    return reply_of(machine, machine.suspend());
   });
 }
 
@@ -120,7 +125,7 @@ VimAnswer VimMachineMethods::shut_down_guest(const VimCall& call) {
   if (!machine) return managed_object_not_found(call.self);
   if (machine->record().power != PowerState::on)
     return invalid_power_state(machine->record(), PowerState::on);
-  return reply_of(machine->press_power_button());
+  return reply_of(*machine, machine->press_power_button());
 }
 
 VimAnswer VimMachineMethods::create_snapshot(const VimCall& call) {
@@ -135,7 +140,7 @@ VimAnswer VimMachineMethods::create_snapshot(const VimCall& call) {
           {}};
     }
     const auto number = machine.create_snapshot(request);
-    if (!number.ok()) return reply_of(number.error());
+    if (!number.ok()) return reply_of(machine, number.error());
     return to_value(snapshot_reference(machine.record(), *number));
   });
 }
@@ -164,7 +169,7 @@ VimAnswer VimMachineMethods::remove_all_snapshots(const VimCall& call) {
 
 VimAnswer VimMachineMethods::consolidate(const VimCall& call) {
   return start(call, "VirtualMachine.consolidateDisks",
-               [](Machine& machine) { return reply_of(machine.consolidate()); });
+               [](Machine& machine) { return reply_of(machine, machine.consolidate()); });
 }
 
 VimAnswer VimMachineMethods::changed_areas(const VimCall& call) {
@@ -194,14 +199,14 @@ VimAnswer VimMachineMethods::unregister(const VimCall& call) {
   if (!machine) return managed_object_not_found(call.self);
   if (machine->record().power != PowerState::off)
     return invalid_power_state(machine->record(), PowerState::off);
-  return reply_of(host_.remove(call.self.id, false));
+  return reply_of(*machine, host_.remove(call.self.id, false));
 }
 
 VimAnswer VimMachineMethods::destroy(const VimCall& call) {
   return start(call, "ManagedEntity.destroy", [this, id = call.self.id](Machine& machine) -> Reply {
     if (machine.record().power != PowerState::off)
       return invalid_power_state(machine.record(), PowerState::off);
-    return reply_of(host_.remove(id, true));
+    return reply_of(machine, host_.remove(id, true));
   });
 }
 

@@ -18,26 +18,6 @@ Fault method_not_found(const VimCall& call) {
       {{"receiver", to_value(call.self), false}, {"method", primitive("xsd:string", call.method), false}}};
 }
 
-std::string_view local_name(std::string_view name) {
-  const auto colon = name.find(':');
-  return colon == std::string_view::npos ? name : name.substr(colon + 1);
-}
-
-// vSphere reads elements in the order of the schema and refuses others.
-std::optional<Fault> misplaced_element(const VimCall& call, const std::vector<std::string>& parameters) {
-  auto expected = parameters.begin();
-  for (const pugi::xml_node& node : call.body.children()) {
-    const std::string_view name = local_name(node.name());
-    if (node.type() != pugi::node_element || name == "_this") continue;
-    const auto found = std::find(expected, parameters.end(), name);
-    if (found == parameters.end()) {
-      return Fault{"InvalidRequest", fmt::format("Unexpected element tag \"{}\" seen", name), {}};
-    }
-    expected = found;  // stays: the element may repeat
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 std::shared_ptr<VimSession> session_of(const HttpRequest& request, VimSessions& sessions) {
@@ -58,7 +38,8 @@ VimService::VimService(Host& host, VimTasks& tasks, VimSessions& sessions, Troub
       trouble_(trouble),
       inventory_(host, tasks),
       properties_(inventory_, host.changes()),
-      machines_(host, tasks, trouble, areas_per_reply) {
+      machines_(host, tasks, trouble, areas_per_reply),
+      folders_(host, tasks) {
   add_session_methods();
   add_property_methods();
   add_view_methods();
@@ -136,6 +117,8 @@ void VimService::add_machine_methods() {
   add("ConsolidateVMDisks_Task", machine, {}, with(&VimMachineMethods::consolidate));
   add("QueryChangedDiskAreas", machine, {"snapshot", "deviceKey", "startOffset", "changeId"},
       with(&VimMachineMethods::changed_areas));
+  add("CreateVM_Task", "Folder", {"config", "pool", "host"},
+      [this](const VimCall& call) { return folders_.create_machine(call); });
   add("UnregisterVM", machine, {}, with(&VimMachineMethods::unregister));
   add("Destroy_Task", machine, {}, with(&VimMachineMethods::destroy));
 }
@@ -146,7 +129,7 @@ VimAnswer VimService::dispatch(const VimCall& call) {
   const bool a_view = method->second.type == "View";
   if (call.self.type != method->second.type && !(a_view && is_a(call.self.type, "View")))
     return method_not_found(call);
-  if (auto fault = misplaced_element(call, method->second.parameters)) return *std::move(fault);
+  if (auto fault = misplaced_element(call.body, method->second.parameters)) return *std::move(fault);
   if (!call.session && method->second.needs_login) return not_authenticated(call.self);
   if (call.session && call.self.type == "PropertyCollector" && !properties_.has_collector(call)) {
     return managed_object_not_found(call.self);

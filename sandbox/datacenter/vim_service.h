@@ -6,6 +6,7 @@
 #include "net/http.h"
 #include "sandbox/datacenter/inventory.h"
 #include "sandbox/datacenter/vim_call.h"
+#include "sandbox/datacenter/vim_folder_methods.h"
 #include "sandbox/datacenter/vim_machine_methods.h"
 #include "sandbox/datacenter/vim_properties.h"
 
@@ -52,6 +53,7 @@ class VimService {
   const Inventory inventory_;
   const VimProperties properties_;
   VimMachineMethods machines_;
+  VimFolderMethods folders_;
   std::map<std::string, Method> methods_;
 };
 

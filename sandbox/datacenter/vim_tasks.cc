@@ -13,8 +13,9 @@ constexpr std::size_t kept_tasks = 200;
 struct VimTasks::Task {
   std::string id;
   std::string method;
-  std::string machine_id;
-  std::string machine_name;
+  Reference entity;
+  std::string entity_name;
+  bool refused = false;  // because the entity was busy: it does not keep others out
   std::string state = "queued";
   bool cancelled = false;
   bool working = false;
@@ -43,29 +44,28 @@ VimTasks::~VimTasks() {
   }
 }
 
-Reference VimTasks::start(const std::string& method, const std::string& machine_id,
-                          const std::string& machine_name, std::function<Reply()> work) {
+Reference VimTasks::start(const std::string& method, const Reference& entity, const std::string& entity_name,
+                          std::function<Reply()> work) {
   auto task = std::make_shared<Task>();
   {
     const std::lock_guard lock(mutex_);
-    const bool busy = machine_is_busy(machine_id);
+    task->refused = is_busy(entity);
     task->number = ++last_;
-    task->id = fmt::format("haTask-{}-vim.{}-{}", machine_id, method, task->number);
+    task->id = fmt::format("haTask-{}-vim.{}-{}", entity.id, method, task->number);
     task->method = method;
     task->delay = trouble_.task_delay();
-    task->machine_id = machine_id;
-    task->machine_name = machine_name;
+    task->entity = entity;
+    task->entity_name = entity_name;
     tasks_.push_front(task);
     while (tasks_.size() > kept_tasks && tasks_.back()->done()) {
       tasks_.back()->thread.join();
       tasks_.pop_back();
     }
-    if (busy) {
+    if (task->refused) {
       work = [] {
         return Reply(
             Fault{"TaskInProgress", "The operation is not allowed: another task is in progress.", {}});
       };
-      task->machine_id = "";  // it does not keep others out
     }
     task->thread = std::thread([this, task, work = std::move(work)] { perform(task, work); });
   }
@@ -73,9 +73,11 @@ Reference VimTasks::start(const std::string& method, const std::string& machine_
   return {"Task", task->id};
 }
 
-bool VimTasks::machine_is_busy(const std::string& machine_id) const {
-  return std::any_of(tasks_.begin(), tasks_.end(),
-                     [&](const auto& task) { return task->machine_id == machine_id && !task->done(); });
+bool VimTasks::is_busy(const Reference& entity) const {
+  if (entity.type != "VirtualMachine") return false;
+  return std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& task) {
+    return task->entity == entity && !task->refused && !task->done();
+  });
 }
 
 void VimTasks::perform(const std::shared_ptr<Task>& task, const std::function<Reply()>& work) {
@@ -128,10 +130,7 @@ std::optional<Value> VimTasks::object_of(const std::string& id) const {
   info.set("key", task->id).set("task", to_value({"Task", task->id})).set("name", task->method + "_Task");
   info.set("descriptionId", task->method);
   // Not the snapshot: pyVmomi takes managed entities only.
-  if (!task->machine_name.empty()) {
-    info.set("entity", to_value({"VirtualMachine", task->id.substr(7, task->id.find("-vim.") - 7)}));
-    info.set("entityName", task->machine_name);
-  }
+  info.set("entity", to_value(task->entity)).set("entityName", task->entity_name);
   info.set("state", enumeration("TaskInfoState", task->state)).set("cancelled", task->cancelled);
   info.set("cancelable", !task->working && !task->done());
   if (task->reply.fault) info.set("error", to_localized_fault(*task->reply.fault));
@@ -145,11 +144,11 @@ std::optional<Value> VimTasks::object_of(const std::string& id) const {
   return object("Task").set("info", std::move(info));
 }
 
-std::vector<std::string> VimTasks::recent(const std::string& machine_id) const {
+std::vector<std::string> VimTasks::recent(const Reference& entity) const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> ids;
   for (const auto& task : tasks_) {
-    if (task->machine_id == machine_id && ids.size() < 10) ids.push_back(task->id);
+    if (task->entity == entity && !task->refused && ids.size() < 10) ids.push_back(task->id);
   }
   return ids;
 }

@@ -29,14 +29,14 @@ class VimTasks {
   VimTasks(ChangeSignal& changes, Trouble& trouble);
   ~VimTasks();  // waits for all
 
-  // `method` as vSphere describes it, "VirtualMachine.createSnapshot". The entity is the VM. While a VM has a
-  // task, another one ends with TaskInProgress.
-  Reference start(const std::string& method, const std::string& machine_id, const std::string& machine_name,
+  // `method` as vSphere describes it, "VirtualMachine.createSnapshot". The entity is the VM, or the folder
+  // that gets one. While a VM has a task, another one ends with TaskInProgress.
+  Reference start(const std::string& method, const Reference& entity, const std::string& entity_name,
                   std::function<Reply()> work);
   // The Task object, for the property collector.
   std::optional<Value> object_of(const std::string& id) const;
   // The newest first.
-  std::vector<std::string> recent(const std::string& machine_id) const;
+  std::vector<std::string> recent(const Reference& entity) const;
   // Only a task that has not begun its work can be cancelled.
   Reply cancel(const std::string& id);
 
@@ -45,7 +45,7 @@ class VimTasks {
   void perform(const std::shared_ptr<Task>& task, const std::function<Reply()>& work);
   void finish(Task& task, Reply reply);
   bool wait_for_turn(Task& task);
-  bool machine_is_busy(const std::string& machine_id) const;
+  bool is_busy(const Reference& entity) const;
   std::shared_ptr<Task> find(const std::string& id) const;
 
   ChangeSignal& changes_;

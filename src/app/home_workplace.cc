@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "net/curl_transport.h"
 #include "vault/vault.h"
+#include "vmware/disk_command.h"
 #include "vmware/vsphere_site.h"
 
 namespace rekindle {
@@ -87,6 +88,7 @@ class HomeWorkplace final : public Workplace, public Sites, public Vaults {
   Result<Credentials> own_credentials_of(const Account& account, const CredentialContext& context);
   Result<Credentials> credentials_of(const Account& account);
   Result<std::unique_ptr<VaultStore>> open_store(const VaultSettings& settings);
+  Result<VsphereSite*> vsphere_site(const std::string& datacenter);
   Result<AwsSite*> aws_site(const std::string& account);
   Result<OpenVault> open_vault(const VaultSettings& settings, bool make);
 
@@ -112,6 +114,7 @@ Result<VsphereOptions> HomeWorkplace::options_of(const Datacenter& datacenter) {
   options.user = datacenter.user;
   options.password = TRY(secrets_.unseal(datacenter.sealed_password), "datacenter {}", datacenter.name);
   options.thumbprint = datacenter.thumbprint;
+  options.disk_command = datacenter.disk_command;
   return options;
 }
 
@@ -129,12 +132,21 @@ Result<Site*> HomeWorkplace::connected(std::map<std::string, std::unique_ptr<Sit
   return sites.emplace(name, std::move(made)).first->second.get();
 }
 
-Result<SnapshotSource*> HomeWorkplace::datacenter(const std::string& name) {
-  VsphereSite* site = TRY(connected(datacenters_, name, [&]() -> Result<std::unique_ptr<VsphereSite>> {
-    const auto settings = TRY(TRY(catalog())->get<Datacenter>(name));
+Result<VsphereSite*> HomeWorkplace::vsphere_site(const std::string& datacenter) {
+  return connected(datacenters_, datacenter, [&]() -> Result<std::unique_ptr<VsphereSite>> {
+    const auto settings = TRY(TRY(catalog())->get<Datacenter>(datacenter));
     const VsphereOptions options = TRY(options_of(settings));
-    return TRY(VsphereSite::connect(options, clock_, random_), "datacenter {}", name);
-  }));
+    return TRY(VsphereSite::connect(options, clock_, random_), "datacenter {}", datacenter);
+  });
+}
+
+Result<SnapshotSource*> HomeWorkplace::datacenter(const std::string& name) {
+  VsphereSite* site = TRY(vsphere_site(name));
+  return site;
+}
+
+Result<RestoreTarget*> HomeWorkplace::restore_target(const std::string& datacenter) {
+  VsphereSite* site = TRY(vsphere_site(datacenter));
   return site;
 }
 
@@ -189,10 +201,6 @@ Result<AwsSite*> HomeWorkplace::aws_site(const std::string& account) {
   });
 }
 
-Result<RestoreTarget*> HomeWorkplace::restore_target(const std::string& datacenter) {
-  return error(ErrorCode::failed_precondition, "{}: not there yet", datacenter);
-}
-
 Result<RecoveryTarget*> HomeWorkplace::account(const std::string& name) {
   AwsSite* site = TRY(aws_site(name));
   return site;
@@ -240,6 +248,7 @@ Result<Vault*> HomeWorkplace::vault(const std::string& name) {
 }
 
 Result<std::string> HomeWorkplace::probe_datacenter(Datacenter& datacenter) {
+  if (!datacenter.disk_command.empty()) TRY(check_disk_command(datacenter.disk_command));
   if (datacenter.thumbprint.empty())
     datacenter.thumbprint = TRY(VsphereSite::probe(datacenter.url)).thumbprint;
   const VsphereOptions options = TRY(options_of(datacenter));

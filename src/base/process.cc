@@ -4,6 +4,8 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -194,6 +196,134 @@ void kill_process(pid_t pid) {
     if (!status.ok() || (status->find(") Z ") != std::string::npos && threads_of(pid) <= 1)) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
+}
+
+namespace {
+
+constexpr std::size_t kept_output = 4096;
+
+// In the child, before exec. Our own threads may have blocked signals, and ignored that of a broken pipe.
+void become_child_of(pid_t parent) {
+  ::setpgid(0, 0);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::signal(SIGPIPE, SIG_DFL);
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != parent) ::_exit(126);  // it died before that was said
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ChildProcess>> ChildProcess::start(std::vector<std::string> argv) {
+  CHECK(!argv.empty());
+  std::unique_ptr<ChildProcess> child(new ChildProcess);
+  std::promise<Result<pid_t>> started;
+  auto pid = started.get_future();
+  child->watcher_ =
+      std::jthread([raw = child.get(), words = std::move(argv), promise = std::move(started)]() mutable {
+        raw->fork_and_watch(words, std::move(promise));
+      });
+  TRY(pid.get());
+  return child;
+}
+
+ChildProcess::~ChildProcess() {
+  if (pid_ > 0) end();
+}
+
+// Linux sends the parent-death signal when the thread that forked ends, not the process: so this thread
+// forks, and lives as long as the child.
+void ChildProcess::fork_and_watch(const std::vector<std::string>& argv, std::promise<Result<pid_t>> started) {
+  auto output = make_pipe();
+  auto report = make_pipe();
+  if (!output.ok() || !report.ok()) {
+    started.set_value(output.ok() ? report.error() : output.error());
+    return;
+  }
+  FileDescriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const std::vector<char*> arguments = argument_pointers(argv);
+  const pid_t parent = ::getpid();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    become_child_of(parent);
+    const int out = output->write.get();
+    exec_child(arguments.data(), null.get(), out, out, report->write.get());
+  }
+  output->write.reset();
+  report->write.reset();
+  Result<> executed =
+      child > 0 ? await_exec(report->read, argv[0]) : errno_error(errno, fmt::format("starting {}", argv[0]));
+  if (!executed.ok()) {
+    if (child > 0) wait_for(child);
+    started.set_value(std::move(executed).error());
+    return;
+  }
+  pid_ = child;
+  started.set_value(child);
+  await_exit(std::move(output->read));
+}
+
+void ChildProcess::await_exit(FileDescriptor output) {
+  ::fcntl(output.get(), F_SETFL, O_NONBLOCK);
+  // glibc 2.36 declares pidfd_open() without extern "C".
+  const FileDescriptor process(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+  std::array<pollfd, 2> polled = {pollfd{process.get(), POLLIN, 0}, pollfd{output.get(), POLLIN, 0}};
+  while (polled[0].revents == 0 && process) {
+    if (::poll(polled.data(), polled.size(), -1) < 0) polled[0].revents = polled[1].revents = 0;
+    if (polled[1].revents == 0) continue;
+    take_output(output);
+    polled[1].fd = output.get();
+  }
+  siginfo_t ignored;
+  while (::waitid(P_PID, static_cast<id_t>(pid_), &ignored, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+  }
+  take_output(output);
+  reap();
+}
+
+// Closes it at its end.
+void ChildProcess::take_output(FileDescriptor& output) {
+  char buffer[kept_output];
+  while (output) {
+    const ssize_t got = ::read(output.get(), buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return;
+    if (got <= 0) return output.reset();
+    const std::lock_guard lock(mutex_);
+    output_.append(buffer, static_cast<std::size_t>(got));
+    if (output_.size() > kept_output) output_.erase(0, output_.size() - kept_output);
+  }
+}
+
+// As long as it is not waited for, nobody else gets its number: what is left of its group is killed before.
+void ChildProcess::reap() {
+  const std::lock_guard lock(mutex_);
+  ::kill(-pid_, SIGKILL);
+  status_ = wait_for(pid_);
+  ended_.notify_all();
+}
+
+std::optional<int> ChildProcess::exit_status(std::chrono::milliseconds patience) const {
+  std::unique_lock lock(mutex_);
+  ended_.wait_for(lock, patience, [&] { return status_.has_value(); });
+  return status_;
+}
+
+std::string ChildProcess::last_words() const {
+  const std::lock_guard lock(mutex_);
+  return last_line(output_);
+}
+
+int ChildProcess::end(std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
+  const auto over = [&] { return status_.has_value(); };
+  if (!over()) ::kill(-pid_, SIGTERM);
+  if (!ended_.wait_for(lock, patience, over)) {
+    ::kill(-pid_, SIGKILL);
+    ended_.wait(lock, over);
+  }
+  return *status_;
 }
 
 }  // namespace rekindle

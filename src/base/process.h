@@ -1,14 +1,20 @@
-// Other programs: run one to its end, or start one and let it live.
+// Other programs: run one to its end, start one and let it live, or start one that must not outlive us.
 #pragma once
 
 #include <sys/types.h>
 
 #include <chrono>
+#include <condition_variable>
 #include <filesystem>
+#include <future>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "base/file.h"
 #include "base/result.h"
 
 namespace rekindle {
@@ -40,5 +46,39 @@ bool process_lives(pid_t pid, std::string_view name_part);
 
 // SIGKILL; returns when the process is gone. Absent is fine.
 void kill_process(pid_t pid);
+
+// A program that works for us: it ends with this object, and when this process dies, however that happens
+// (then only the program itself gets SIGTERM, not what it started: a wrapper should exec). Any thread.
+class ChildProcess {
+ public:
+  // argv[0] is looked up in PATH; standard input is empty; a process group of its own, so that a Ctrl-C meant
+  // for us does not reach it.
+  static Result<std::unique_ptr<ChildProcess>> start(std::vector<std::string> argv);
+  ~ChildProcess();  // end()
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+
+  pid_t pid() const { return pid_; }
+  // 128 + signal when killed by one; none while it runs, also after `patience`.
+  std::optional<int> exit_status(std::chrono::milliseconds patience = {}) const;
+  // The last line it wrote to standard output or error; "" if there is none.
+  std::string last_words() const;
+  // SIGTERM to its group, and SIGKILL to what is left of it after `patience`. Returns its exit status.
+  int end(std::chrono::milliseconds patience = std::chrono::seconds(10));
+
+ private:
+  ChildProcess() = default;
+  void fork_and_watch(const std::vector<std::string>& argv, std::promise<Result<pid_t>> started);
+  void await_exit(FileDescriptor output);
+  void take_output(FileDescriptor& output);
+  void reap();
+
+  pid_t pid_ = 0;  // set before start() returns
+  mutable std::mutex mutex_;
+  mutable std::condition_variable ended_;
+  std::optional<int> status_;  // once it is reaped; until then its pid is no other's
+  std::string output_;         // the end of it
+  std::jthread watcher_;       // last: it uses the others
+};
 
 }  // namespace rekindle

@@ -38,6 +38,9 @@ void add_datacenter_add(CLI::App& noun, Session& session) {
                    "File with the password (else REKINDLE_PASSWORD, else a prompt)");
   verb->add_option("--thumbprint", input->settings.thumbprint,
                    "SHA-256 of its TLS certificate; without it, the one it shows now is pinned");
+  verb->add_option("--disk-command", input->settings.disk_command,
+                   "What serves a disk of a machine that is off over NBD, for failback: 'nbdkit --foreground "
+                   "--unix {socket} vddk ...'; see docs/writing-disks.md");
 }
 
 struct AccountInput {

@@ -37,7 +37,7 @@ JSON_FIELDS(Machine, id, name, power, firmware, vcpus, memory_mib, guest_os, cha
 JSON_FIELDS(RecoveryPointDisk, disk_id, size_bytes, change_id, undone_blocks)
 JSON_FIELDS(RecoveryPoint, id, vault, datacenter, account, machine, time, disks, full, bytes_read, bytes_stored,
             bytes_changed, legal_hold)
-JSON_FIELDS(Datacenter, name, url, user, sealed_password, thumbprint)
+JSON_FIELDS(Datacenter, name, url, user, sealed_password, thumbprint, disk_command)
 JSON_FIELDS(Account, name, region, endpoint, credentials, access_key_id, sealed_secret_access_key, profile,
             role_arn, sealed_external_id, proxy_instance_id, proxy_device_path, image_puts_per_second)
 JSON_FIELDS(VaultSettings, name, directory, s3, region, endpoint, account, access_key_id,

@@ -17,6 +17,8 @@ struct Datacenter {
   std::string user;
   std::string sealed_password;
   std::string thumbprint;  // SHA-256 of the server's certificate; empty: the system's authorities decide
+  std::string
+      disk_command;  // serves a disk of a machine that is off, to be written; empty: no failback there
 };
 
 enum class CredentialKind { access_key, environment, profile, instance_role };

@@ -15,10 +15,10 @@ namespace rekindle {
 
 namespace {
 
-std::string thumbprint_of(X509* certificate) {
+std::string thumbprint_of(X509* certificate, const EVP_MD* hash = EVP_sha256()) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned length = 0;
-  if (certificate == nullptr || X509_digest(certificate, EVP_sha256(), digest, &length) != 1) return {};
+  if (certificate == nullptr || X509_digest(certificate, hash, digest, &length) != 1) return {};
   return to_hex(std::as_bytes(std::span(digest, length)));
 }
 
@@ -246,7 +246,8 @@ Result<HttpResponse> CurlTransport::send(const HttpRequest& request) {
 namespace {
 
 int remember_thumbprint(X509_STORE_CTX* context, void* argument) {
-  *static_cast<std::string*>(argument) = thumbprint_of(X509_STORE_CTX_get0_cert(context));
+  X509* certificate = X509_STORE_CTX_get0_cert(context);
+  *static_cast<Thumbprints*>(argument) = {thumbprint_of(certificate), thumbprint_of(certificate, EVP_sha1())};
   return 1;
 }
 
@@ -257,10 +258,10 @@ CURLcode watch_certificate(CURL*, void* ssl_context, void* argument) {
 
 }  // namespace
 
-Result<std::string> fetch_thumbprint(const std::string& host, std::uint16_t port) {
+Result<Thumbprints> fetch_thumbprints(const std::string& host, std::uint16_t port) {
   CurlTransport initialise_curl;
   const std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl(curl_easy_init(), curl_easy_cleanup);
-  std::string thumbprint;
+  Thumbprints thumbprints;
   char detail[CURL_ERROR_SIZE] = {};
   HttpRequest request;
   request.url = Url{"https", host, port, "/", ""}.origin();
@@ -272,11 +273,17 @@ Result<std::string> fetch_thumbprint(const std::string& host, std::uint16_t port
   curl_easy_setopt(curl.get(), CURLOPT_SSL_VERIFYHOST, 0L);
   curl_easy_setopt(curl.get(), CURLOPT_ERRORBUFFER, detail);
   curl_easy_setopt(curl.get(), CURLOPT_SSL_CTX_FUNCTION, watch_certificate);
-  curl_easy_setopt(curl.get(), CURLOPT_SSL_CTX_DATA, &thumbprint);
+  curl_easy_setopt(curl.get(), CURLOPT_SSL_CTX_DATA, &thumbprints);
   const CURLcode code = curl_easy_perform(curl.get());
   if (code != CURLE_OK) return error_of(code, detail, Transfer{}, request);
-  if (thumbprint.empty()) return error(ErrorCode::internal, "{} showed no TLS certificate", request.url);
-  return thumbprint;
+  if (thumbprints.sha256.empty())
+    return error(ErrorCode::internal, "{} showed no TLS certificate", request.url);
+  return thumbprints;
+}
+
+Result<std::string> fetch_thumbprint(const std::string& host, std::uint16_t port) {
+  Thumbprints thumbprints = TRY(fetch_thumbprints(host, port));
+  return std::move(thumbprints.sha256);
 }
 
 }  // namespace rekindle

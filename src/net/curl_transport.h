@@ -37,7 +37,14 @@ class CurlTransport final : public HttpTransport {
   std::vector<std::unique_ptr<Handle>> idle_;
 };
 
-// The SHA-256 of the server's certificate, in lower-case hexadecimal, for pinning at registration.
+// Of the certificate that a server shows, whoever it is.
+struct Thumbprints {
+  std::string sha256;  // lower-case hexadecimal
+  std::string sha1;    // the same; for programs that know no better
+};
+Result<Thumbprints> fetch_thumbprints(const std::string& host, std::uint16_t port);
+
+// The SHA-256 alone, for pinning at registration.
 Result<std::string> fetch_thumbprint(const std::string& host, std::uint16_t port);
 
 }  // namespace rekindle

@@ -57,9 +57,9 @@ Result<NewMachine> new_machine_of(const DrPlan& plan, const RecoveryPoint& point
                    plan.name, request.machine);
     }
     for (const NicSpec& nic : wanted.machine.nics) wanted.networks[nic.network] = settings.test_network;
-    wanted.machine.name += " (rehearsal)";
+    wanted.machine.name += "-rehearsal";
   } else if (original_is_there) {
-    wanted.machine.name += " (came home)";
+    wanted.machine.name += "-came-home";
   }
   wanted.keep_mac_addresses = !request.test;
   wanted.keep_ids = !request.test && !original_is_there;

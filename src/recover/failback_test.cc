@@ -130,7 +130,7 @@ TEST_F(FailbackTest, BothVmsAreKeptWhenANewOneIsAskedFor) {
   ASSERT_EQ(job.state, JobState::succeeded) << job.error;
   const MachineId home(job.data.at("machine_id").get<std::string>());
   EXPECT_NE(home, id);
-  EXPECT_EQ(site.machine(home)->name, "web (came home)");
+  EXPECT_EQ(site.machine(home)->name, "web-came-home");
   EXPECT_TRUE(site.disk_content(home, 1) == site.instance_disk(instance(), 1));
   EXPECT_TRUE(site.disk_content(id, 0) == left_as[0]) << "the old one is as it was";
   EXPECT_EQ(catalog->get<ProtectedMachine>("web")->id, home);

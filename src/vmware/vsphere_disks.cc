@@ -33,7 +33,7 @@ struct VsphereSite::FrozenDisk {
 };
 
 Result<VsphereSite::FrozenDisk> VsphereSite::find_disk(const MachineSnapshot& snapshot, const DiskId& disk) {
-  const ManagedObject vm = TRY(find_machine(snapshot.machine.id));
+  const ManagedObject vm = TRY(locate(snapshot.machine.id));
   const ManagedObject reference{"VirtualMachineSnapshot", snapshot.id.str()};
   const auto properties = read_properties(*session_, reference, config_properties());
   if (!properties.ok() && properties.error().code() == ErrorCode::not_found) {

@@ -90,7 +90,7 @@ Result<std::vector<Machine>> VsphereSite::machines() {
 }
 
 Result<Machine> VsphereSite::machine(const MachineId& id) {
-  const ManagedObject vm = TRY(find_machine(id));
+  const ManagedObject vm = TRY(locate(id));
   const ObjectProperties properties =
       TRY(read_properties(*session_, vm, machine_properties()), "machine {}", id);
   return read_machine(properties, vm);
@@ -98,7 +98,7 @@ Result<Machine> VsphereSite::machine(const MachineId& id) {
 
 // The managed object that is the machine now: it changes when a machine is registered anew, so what was
 // remembered is checked.
-Result<ManagedObject> VsphereSite::find_machine(const MachineId& id) {
+Result<ManagedObject> VsphereSite::locate(const MachineId& id) {
   std::optional<ManagedObject> known;
   {
     const std::lock_guard lock(mutex_);

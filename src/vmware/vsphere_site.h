@@ -7,6 +7,7 @@
 //
 // Disks are read from the flat file that the snapshot froze, by HTTPS ranges. ESXi allows that for machines
 // on NFS and for machines that are off; on VMFS a running machine's file is locked, and reading says so.
+// Disks of machines that are off are written by a command of the user's (vmware/disk_command.h).
 #pragma once
 
 #include <map>
@@ -20,6 +21,7 @@
 #include "base/random.h"
 #include "base/retry.h"
 #include "net/http.h"
+#include "site/restore_target.h"
 #include "site/snapshot_source.h"
 #include "vmware/task.h"
 #include "vmware/vim_session.h"
@@ -33,6 +35,7 @@ struct VsphereOptions {
   // SHA-256 of the server's certificate, as probe() showed it; empty: trust the machine's authorities. Used
   // only by the connect() that makes its own transport.
   std::string thumbprint;
+  std::string disk_command;                        // empty: disks cannot be written
   std::chrono::milliseconds call_timeout{120000};  // of one attempt
   RetryPolicy retry;
   // How long to be patient with a busy machine (another task runs, a file is locked).
@@ -47,7 +50,9 @@ struct VsphereProbe {
   std::string thumbprint;  // SHA-256, lower-case hexadecimal; empty for http://
 };
 
-class VsphereSite final : public SnapshotSource {
+struct Placement;
+
+class VsphereSite final : public SnapshotSource, public RestoreTarget {
  public:
   // Asks the server who it is, without credentials, and which certificate it shows, without trusting it.
   static Result<VsphereProbe> probe(const std::string& url);
@@ -75,6 +80,17 @@ class VsphereSite final : public SnapshotSource {
   Result<std::unique_ptr<BlockSource>> open_disk(const MachineSnapshot& snapshot,
                                                  const DiskId& disk) override;
 
+  // The token is "rekindle.token" in the machine's extraConfig. Where nothing else is said it goes to the
+  // datastore with the most room, of all that a host sees that has its networks.
+  Result<> check_new_machine(const NewMachine& wanted) override;
+  Result<MachineId> create_machine(const NewMachine& wanted) override;
+  Result<std::optional<MachineId>> find_machine(const std::string& token) override;
+  // `failed_precondition`: it carries no token: it is not ours.
+  Result<> remove_machine(const MachineId& id) override;
+  Result<> power_on(const MachineId& id) override;
+  Result<> power_off(const MachineId& id) override;
+  Result<std::unique_ptr<BlockTarget>> open_disk_to_write(const MachineId& id, const DiskId& disk) override;
+
  private:
   VsphereSite(VsphereOptions options, std::unique_ptr<HttpTransport> own_transport, Clock& clock,
               Random& random);
@@ -83,10 +99,11 @@ class VsphereSite final : public SnapshotSource {
                                                            std::unique_ptr<HttpTransport> own_transport,
                                                            Clock& clock, Random& random);
 
-  // A disk within a snapshot.
+  // A disk within a snapshot, and one of a machine that is off.
   struct FrozenDisk;
+  struct WritableDisk;
 
-  Result<ManagedObject> find_machine(const MachineId& id);
+  Result<ManagedObject> locate(const MachineId& id);
   Result<ManagedObject> look_up_machine(const MachineId& id);
   Result<> start_and_finish(const VimCall& call, std::stop_token stop);
   Result<> wait_for_running_tasks(const ManagedObject& vm);
@@ -95,6 +112,9 @@ class VsphereSite final : public SnapshotSource {
   Result<TaskOutcome> try_snapshot(const ManagedObject& vm, const std::string& name, bool quiesce);
   Result<> delete_snapshot(const ManagedObject& vm, const ManagedObject& snapshot);
   Result<FrozenDisk> find_disk(const MachineSnapshot& snapshot, const DiskId& disk);
+  Result<MachineId> make_machine(const NewMachine& wanted, const Placement& placement);
+  Result<> change_power(const MachineId& id, const std::string& method, PowerState wanted);
+  Result<WritableDisk> find_writable_disk(const MachineId& id, const DiskId& disk);
   Result<std::string> datacenter_path(const ManagedObject& vm, const std::string& datastore);
 
   const VsphereOptions options_;

@@ -192,6 +192,80 @@ TEST_P(VsphereSiteOnVcsim, SaysThatEverythingMustBeReadWhereNothingIsTracked) {
   EXPECT_EQ(changed.error().code(), ErrorCode::failed_precondition);
 }
 
+NewMachine new_machine() {
+  NewMachine wanted;
+  wanted.machine.name = "new <&> machine";
+  wanted.machine.vcpus = 2;
+  wanted.machine.memory_mib = 64;
+  wanted.machine.guest_os = "debian11_64Guest";
+  wanted.machine.disks = {{DiskId("a"), "Hard disk 1", 10 * mib, 0, ""},
+                          {DiskId("b"), "Hard disk 2", 20 * mib, 1, ""}};
+  wanted.machine.nics = {{"Network adapter 1", "00:50:56:01:02:03", "VM Network", "vmxnet3"}};
+  wanted.token = "token-1";
+  return wanted;
+}
+
+TEST_P(VsphereSiteOnVcsim, MakesFindsStartsAndRemovesAMachine) {
+  const NewMachine wanted = new_machine();
+  const auto possible = site->check_new_machine(wanted);
+  ASSERT_TRUE(possible.ok()) << possible.error().message();
+  const auto made = site->create_machine(wanted);
+  ASSERT_TRUE(made.ok()) << made.error().message();
+  EXPECT_EQ(site->create_machine(wanted).value(), *made);
+  EXPECT_EQ(site->find_machine("token-1").value(), *made);
+  const Machine machine = site->machine(*made).value();
+  EXPECT_EQ(machine.name, wanted.machine.name);
+  EXPECT_EQ(machine.power, PowerState::off);
+  EXPECT_EQ(machine.vcpus, 2);
+  EXPECT_EQ(machine.memory_mib, 64U);
+  EXPECT_EQ(machine.guest_os, "debian11_64Guest");
+  ASSERT_EQ(machine.disks.size(), 2U);
+  EXPECT_EQ(machine.disks[1].size_bytes, 20 * mib);
+  ASSERT_EQ(machine.nics.size(), 1U);
+  EXPECT_EQ(machine.nics[0].mac_address, "00:50:56:01:02:03");
+  EXPECT_EQ(machine.nics[0].network, "VM Network");
+  for (int i = 0; i < 2; ++i) {
+    const auto on = site->power_on(*made);
+    ASSERT_TRUE(on.ok()) << on.error().message();
+  }
+  EXPECT_EQ(site->machine(*made)->power, PowerState::on);
+  const auto removed = site->remove_machine(*made);
+  ASSERT_TRUE(removed.ok()) << removed.error().message();
+  EXPECT_EQ(site->find_machine("token-1").value(), std::nullopt);
+  EXPECT_TRUE(site->remove_machine(*made).ok());
+}
+
+TEST_P(VsphereSiteOnVcsim, MakesOneMachineWhenTheAnswerIsLost) {
+  transport->lose_answer_to("CreateVM_Task");
+  const std::size_t before = site->machines()->size();
+  const auto made = site->create_machine(new_machine());
+  ASSERT_TRUE(made.ok()) << made.error().message();
+  EXPECT_EQ(site->machines()->size(), before + 1);
+}
+
+TEST_P(VsphereSiteOnVcsim, RefusesTheNameOfAnotherMachineAndRemovesNothingOfOthers) {
+  NewMachine wanted = new_machine();
+  wanted.machine.name = first_machine().name;
+  const auto refused = site->check_new_machine(wanted);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::failed_precondition);
+  EXPECT_EQ(site->remove_machine(first_machine().id).error().code(), ErrorCode::failed_precondition);
+}
+
+TEST_P(VsphereSiteOnVcsim, ConnectsANetworkCardToADistributedSwitch) {
+  if (is_esx()) GTEST_SKIP() << "a standalone host has no distributed switch";
+  NewMachine wanted = new_machine();
+  wanted.networks["VM Network"] = "DC0_DVPG0";
+  const auto made = site->create_machine(wanted);
+  ASSERT_TRUE(made.ok()) << made.error().message();
+  const std::string network = site->machine(*made)->nics.at(0).network;
+  EXPECT_TRUE(network.starts_with("dvportgroup-")) << network;
+  wanted.token = "token-2";
+  wanted.machine.name = "another";
+  wanted.machine.nics[0].network = network;  // as a recovery point of such a machine has it
+  EXPECT_TRUE(site->check_new_machine(wanted).ok());
+}
+
 TEST_P(VsphereSiteOnVcsim, RenewsAnExpiredSessionWithoutAWord) {
   transport->expire_session();  // said in the missingSet of a property read
   const auto machines = site->machines();

@@ -61,7 +61,7 @@ Result<> VsphereSite::wait_for_running_tasks(const ManagedObject& vm) {
 }
 
 Result<> VsphereSite::enable_change_tracking(const MachineId& id) {
-  const ManagedObject vm = TRY(find_machine(id));
+  const ManagedObject vm = TRY(locate(id));
   auto snapshots = TRY(list_snapshots(*session_, vm));
   // Left by a crash between the two halves of the stun below.
   if (const SnapshotNode* stun = find_by_name(snapshots, stun_name)) {
@@ -92,7 +92,7 @@ Result<> VsphereSite::enable_change_tracking(const MachineId& id) {
 }
 
 Result<MachineSnapshot> VsphereSite::create_snapshot(const MachineId& id, const std::string& name) {
-  const ManagedObject vm = TRY(find_machine(id));
+  const ManagedObject vm = TRY(locate(id));
   std::vector<std::string> wanted = machine_properties();
   wanted.emplace_back("guest.toolsRunningStatus");
   const ObjectProperties properties = TRY(read_properties(*session_, vm, wanted));
@@ -139,7 +139,7 @@ Result<TaskOutcome> VsphereSite::try_snapshot(const ManagedObject& vm, const std
 }
 
 Result<std::vector<SnapshotName>> VsphereSite::snapshots(const MachineId& id) {
-  const ManagedObject vm = TRY(find_machine(id));
+  const ManagedObject vm = TRY(locate(id));
   const auto nodes = TRY(list_snapshots(*session_, vm), "machine {}", id);
   std::vector<SnapshotName> names;
   names.reserve(nodes.size());
@@ -148,7 +148,7 @@ Result<std::vector<SnapshotName>> VsphereSite::snapshots(const MachineId& id) {
 }
 
 Result<MachineSnapshot> VsphereSite::find_snapshot(const MachineId& id, const MachineSnapshotId& snapshot) {
-  const ManagedObject vm = TRY(find_machine(id));
+  const ManagedObject vm = TRY(locate(id));
   const auto nodes = TRY(list_snapshots(*session_, vm), "machine {}", id);
   const SnapshotNode* node = find_by_id(nodes, snapshot.str());
   if (node == nullptr) {
@@ -167,7 +167,7 @@ Result<MachineSnapshot> VsphereSite::find_snapshot(const MachineId& id, const Ma
 }
 
 Result<> VsphereSite::remove_snapshot(const MachineId& id, const MachineSnapshotId& snapshot) {
-  const auto vm = find_machine(id);
+  const auto vm = locate(id);
   if (!vm.ok() && vm.error().code() == ErrorCode::not_found) return {};  // its snapshots went with it
   if (!vm.ok()) return vm.error();
   const auto nodes = TRY(list_snapshots(*session_, *vm), "machine {}", id);

@@ -1,0 +1,126 @@
+// CreateVM_Task and what becomes of the VM, as a client of the API sees it.
+#include "sandbox/datacenter/datacenter_fixture.h"
+
+namespace rekindle::sandbox {
+namespace {
+
+class CreateTest : public DatacenterFixture {
+ protected:
+  void SetUp() override {
+    DatacenterFixture::SetUp();
+    log_in();
+  }
+  static std::string config(const std::string& name = "new", const std::string& more = "") {
+    return "<config><name>" + name +
+           "</name><guestId>debian12_64Guest</guestId><files><vmPathName>[datastore1]</vmPathName></files>"
+           "<numCPUs>1</numCPUs><memoryMB>32</memoryMB>"
+           "<deviceChange><operation>add</operation><device "
+           "xsi:type=\"ParaVirtualSCSIController\"><key>-1</key>"
+           "<busNumber>0</busNumber><sharedBus>noSharing</sharedBus></device></deviceChange>"
+           "<deviceChange><operation>add</operation><fileOperation>create</fileOperation>"
+           "<device xsi:type=\"VirtualDisk\"><key>-2</key><backing "
+           "xsi:type=\"VirtualDiskFlatVer2BackingInfo\">"
+           "<fileName>[datastore1]</fileName><diskMode>persistent</diskMode></backing>"
+           "<controllerKey>-1</controllerKey><unitNumber>0</unitNumber><capacityInKB>65536</capacityInKB></"
+           "device>"
+           "</deviceChange><deviceChange><operation>add</operation><device xsi:type=\"VirtualVmxnet3\">"
+           "<key>-3</key><backing xsi:type=\"VirtualEthernetCardNetworkBackingInfo\">"
+           "<deviceName>VM Network</deviceName></backing><addressType>manual</addressType>"
+           "<macAddress>00:50:56:01:02:03</macAddress></device></deviceChange>"
+           "<extraConfig><key>rekindle.token</key><value xsi:type=\"xsd:string\">t</value></extraConfig>"
+           "<changeTrackingEnabled>true</changeTrackingEnabled><firmware>bios</firmware>" +
+           more + "</config><pool type=\"ResourcePool\">ha-root-pool</pool>";
+  }
+  static std::string replaced(std::string text, const std::string& what, const std::string& by) {
+    return text.replace(text.find(what), what.size(), by);
+  }
+  std::string create(const std::string& parameters) {
+    return finish(call("CreateVM_Task", {"Folder", "ha-folder-vm"}, parameters));
+  }
+};
+
+TEST_F(CreateTest, MakesAMachineThatRuns) {
+  const std::string info = create(config());
+  ASSERT_EQ(element(info, "state"), "success") << info;
+  EXPECT_EQ(element(info, "result"), "2");
+  EXPECT_NE(info.find("<entity type=\"Folder\">ha-folder-vm</entity>"), std::string::npos);
+  const Reference vm{"VirtualMachine", "2"};
+  EXPECT_EQ(element(get(vm, "runtime.powerState"), "val"), "poweredOff");
+  EXPECT_NE(get(vm, "config.extraConfig").find("<key>rekindle.token</key><value xsi:type=\"xsd:string\">t<"),
+            std::string::npos);
+  EXPECT_NE(get(vm, "config.hardware.device").find("<macAddress>00:50:56:01:02:03</macAddress>"),
+            std::string::npos);
+  EXPECT_EQ(element(get(vm, "config.changeTrackingEnabled"), "val"), "true");
+  EXPECT_EQ(datacenter_->machines()[1].host_port, 0);
+  EXPECT_EQ(element(finish(call("PowerOnVM_Task", vm)), "state"), "success");
+  EXPECT_GT(datacenter_->machines()[1].host_port, 0);
+  const int port = datacenter_->machines()[1].host_port;
+  restart_server();
+  log_in();
+  EXPECT_EQ(datacenter_->machines()[1].host_port, port);
+  EXPECT_NE(finish(call("Destroy_Task", vm)).find("InvalidPowerState"), std::string::npos);
+  EXPECT_EQ(element(finish(call("PowerOffVM_Task", vm)), "state"), "success");
+  EXPECT_EQ(element(finish(call("Destroy_Task", vm)), "state"), "success");
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "datastore1/new"));
+}
+
+TEST_F(CreateTest, RefusesWhatEsxiRefuses) {
+  EXPECT_NE(create(config("web")).find("DuplicateName"), std::string::npos);
+  EXPECT_NE(create(config("a/b")).find("InvalidName"), std::string::npos);
+  EXPECT_NE(create(config("new", "<name>again</name>")).find("Unexpected element tag"), std::string::npos);
+  EXPECT_NE(create(replaced(config(), "<vmPathName>[datastore1]", "<vmPathName>[other]"))
+                .find("InvalidDatastorePath"),
+            std::string::npos);
+  EXPECT_NE(create(replaced(config(), ">VM Network<", ">DMZ<")).find("InvalidDeviceBacking"),
+            std::string::npos);
+  EXPECT_NE(create(replaced(config(), "VirtualVmxnet3", "VirtualE1000")).find("NotSupported"),
+            std::string::npos);
+  EXPECT_NE(create(replaced(config(), "<controllerKey>-1", "<controllerKey>-9")).find("InvalidDeviceSpec"),
+            std::string::npos);
+  EXPECT_NE(create(replaced(config(), "ha-root-pool", "no-pool")).find("ManagedObjectNotFound"),
+            std::string::npos);
+  EXPECT_EQ(datacenter_->machines().size(), 1U);
+}
+
+TEST_F(CreateTest, ForgetsAMachineWhoseMakingWasCutShort) {
+  const auto half = folder_.path() / "datastore1/half";
+  std::filesystem::create_directories(half);
+  std::filesystem::create_directories(folder_.path() / "vms/7");
+  ASSERT_TRUE(write_file_atomically(folder_.path() / "vms/7/making", "half").ok());
+  restart_server();
+  log_in();
+  EXPECT_FALSE(std::filesystem::exists(half));
+  EXPECT_EQ(element(create(config("half")), "state"), "success");
+}
+
+TEST_F(CreateTest, SaysThatAFileIsLockedWhileADiskIsWrittenOutside) {
+  ASSERT_EQ(element(create(config()), "state"), "success");
+  const Reference vm{"VirtualMachine", "2"};
+  const DiskRequest request{"root",
+                            "secret",
+                            "2",
+                            "[datastore1] new/new.vmdk",
+                            folder_.path() / "nbd",
+                            static_cast<int>(::getpid())};
+  DiskRequest wrong = request;
+  wrong.password = "wrong";
+  EXPECT_EQ(datacenter_->open_disk(wrong).error().code(), ErrorCode::unauthenticated);
+  wrong = request;
+  wrong.file = "[datastore1] web/web.vmdk";
+  EXPECT_EQ(datacenter_->open_disk(wrong).error().code(), ErrorCode::not_found);
+  wrong.machine = "1";
+  EXPECT_EQ(datacenter_->open_disk(wrong).error().code(), ErrorCode::unavailable) << "it runs";
+  ASSERT_TRUE(datacenter_->open_disk(request).ok());
+  EXPECT_EQ(datacenter_->machines()[1].open_disks, std::vector<std::string>{"[datastore1] new/new.vmdk"});
+  for (const char* method : {"PowerOnVM_Task", "Destroy_Task"}) {
+    const std::string refused = finish(call(method, vm));
+    EXPECT_NE(refused.find("xsi:type=\"FileLocked\"><file>[datastore1] new/new.vmdk</file>"),
+              std::string::npos)
+        << refused;
+  }
+  ASSERT_TRUE(datacenter_->close_disk(request).ok());
+  EXPECT_EQ(element(finish(call("Destroy_Task", vm)), "state"), "success");
+}
+
+}  // namespace
+}  // namespace rekindle::sandbox

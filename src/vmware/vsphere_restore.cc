@@ -1,0 +1,203 @@
+// The machines that VsphereSite makes, writes, starts and removes.
+#include <algorithm>
+#include <utility>
+
+#include "net/curl_transport.h"
+#include "net/url.h"
+#include "vmware/disk_command.h"
+#include "vmware/machine_config.h"
+#include "vmware/snapshot_tree.h"
+#include "vmware/vm_config_spec.h"
+#include "vmware/vsphere_site.h"
+
+namespace rekindle {
+
+namespace {
+
+std::vector<std::string> with_token(std::vector<std::string> properties) {
+  properties.emplace_back("config.extraConfig");
+  return properties;
+}
+
+// Names are unique within a folder. The machine that was made by an earlier call is no obstacle.
+Result<> check_name_is_free(VimSession& session, const ManagedObject& folder, const NewMachine& wanted) {
+  const auto objects = TRY(read_all(session, "VirtualMachine", with_token({"name", "parent"})));
+  for (const ObjectProperties& vm : objects) {
+    if (vm.text("name") != wanted.machine.name || token_of(vm) == wanted.token) continue;
+    if (vm.get("parent") && read_reference(vm.get("parent")) != folder) continue;
+    return error(
+        ErrorCode::failed_precondition,
+        "there is a machine '{}' in the datacenter: rename or remove it, or give the new one another name",
+        wanted.machine.name);
+  }
+  return {};
+}
+
+std::string with_colons(const std::string& hexadecimal) {
+  std::string text;
+  for (std::size_t i = 0; i < hexadecimal.size(); ++i) {
+    if (i > 0 && i % 2 == 0) text += ':';
+    const char c = hexadecimal[i];
+    text += c >= 'a' && c <= 'f' ? static_cast<char>(c - 32) : c;
+  }
+  return text;
+}
+
+// The certificate that is pinned must be the one that is asked: SHA-1 alone proves nothing.
+Result<std::string> sha1_of(const Url& url, const std::string& pinned) {
+  const Thumbprints shown = TRY(fetch_thumbprints(url.host, url.port));
+  std::string wanted;
+  std::ranges::copy_if(pinned, std::back_inserter(wanted), [](char c) { return c != ':'; });
+  const bool same = std::ranges::equal(wanted, shown.sha256, {}, [](char c) { return std::tolower(c); });
+  if (same) return with_colons(shown.sha1);
+  return error(ErrorCode::failed_precondition,
+               "{} shows another certificate than the one that was registered: register the new one with "
+               "'rekindle datacenter add --thumbprint'",
+               url.host);
+}
+
+}  // namespace
+
+struct VsphereSite::WritableDisk {
+  ManagedObject vm;
+  VirtualDisk disk;
+};
+
+Result<> VsphereSite::check_new_machine(const NewMachine& wanted) {
+  TRY(check_hardware(wanted.machine));
+  const Placement placement = TRY(choose_placement(*session_, wanted));
+  return check_name_is_free(*session_, placement.folder, wanted);
+}
+
+Result<std::optional<MachineId>> VsphereSite::find_machine(const std::string& token) {
+  const auto objects = TRY(read_all(*session_, "VirtualMachine", with_token(identity_properties())),
+                           "looking for the machine made as {}", token);
+  for (const ObjectProperties& vm : objects) {
+    if (!token.empty() && token_of(vm) == token) return std::optional(machine_id(vm, vm.object()));
+  }
+  return std::optional<MachineId>();
+}
+
+Result<MachineId> VsphereSite::create_machine(const NewMachine& wanted) {
+  CHECK(!wanted.token.empty());
+  const auto earlier = TRY(find_machine(wanted.token));
+  if (earlier) return *earlier;
+  TRY(check_hardware(wanted.machine));
+  const Placement placement = TRY(choose_placement(*session_, wanted), "placing '{}'", wanted.machine.name);
+  return TRY(make_machine(wanted, placement), "making the machine '{}'", wanted.machine.name);
+}
+
+// As with snapshots: when the answer was lost the machine may be there, or be about to be.
+Result<MachineId> VsphereSite::make_machine(const NewMachine& wanted, const Placement& placement) {
+  const VimCall call{.self = placement.folder,
+                     .method = "CreateVM_Task",
+                     .arguments = vm_config_spec(wanted, placement) + xml_reference("pool", placement.pool) +
+                                  xml_reference("host", placement.host),
+                     .stop = options_.stop};
+  bool tried = false;
+  return with_retries(options_.busy_retry, clock_, random_, options_.stop, [&]() -> Result<MachineId> {
+    if (std::exchange(tried, true)) {
+      TRY(wait_for_running_tasks(placement.folder));
+      const auto made = TRY(find_machine(wanted.token));
+      if (made) return *made;
+    }
+    const VimReply started = TRY(session_->call_once(call));
+    const TaskOutcome outcome = TRY(wait_for_task(*session_, read_reference(started.value()), options_.stop));
+    if (!outcome.succeeded) return to_error(outcome.fault);
+    const ObjectProperties identity = TRY(read_properties(*session_, outcome.result, identity_properties()));
+    return machine_id(identity, outcome.result);
+  });
+}
+
+Result<> VsphereSite::remove_machine(const MachineId& id) {
+  const auto vm = locate(id);
+  if (!vm.ok() && vm.error().code() == ErrorCode::not_found) return {};
+  if (!vm.ok()) return vm.error();
+  const ObjectProperties properties = TRY(read_properties(*session_, *vm, with_token({"name"})));
+  if (token_of(properties).empty()) {
+    return error(ErrorCode::failed_precondition,
+                 "the machine '{}' was not made by Rekindle: remove it yourself, if it is to go",
+                 properties.text("name"));
+  }
+  TRY(power_off(id), "removing the machine '{}'", properties.text("name"));
+  const auto removed = start_and_finish({.self = *vm, .method = "Destroy_Task"}, options_.stop);
+  if (removed.ok() || removed.error().code() == ErrorCode::not_found) return {};
+  return Error(removed.error()).context("removing the machine '{}'", properties.text("name"));
+}
+
+Result<> VsphereSite::power_on(const MachineId& id) {
+  return change_power(id, "PowerOnVM_Task", PowerState::on);
+}
+
+Result<> VsphereSite::power_off(const MachineId& id) {
+  return change_power(id, "PowerOffVM_Task", PowerState::off);
+}
+
+// A task whose answer was lost is asked for again, and refused then: what counts is the state after it.
+Result<> VsphereSite::change_power(const MachineId& id, const std::string& method, PowerState wanted) {
+  const ManagedObject vm = TRY(locate(id));
+  const auto is_so = [&]() -> Result<bool> {
+    const ObjectProperties properties = TRY(read_properties(*session_, vm, {"runtime.powerState"}));
+    return read_power_state(properties.text("runtime.powerState")) == wanted;
+  };
+  const bool before = TRY(is_so());
+  if (before) return {};
+  const auto done = start_and_finish({.self = vm, .method = method}, options_.stop);
+  if (done.ok()) return {};
+  const auto after = is_so();
+  if (after.ok() && *after) return {};
+  return Error(done.error())
+      .context("turning the machine {} {}", id, wanted == PowerState::on ? "on" : "off");
+}
+
+Result<VsphereSite::WritableDisk> VsphereSite::find_writable_disk(const MachineId& id, const DiskId& disk) {
+  const ManagedObject vm = TRY(locate(id));
+  TRY(consolidate_if_needed(vm));
+  const ObjectProperties properties = TRY(read_properties(*session_, vm, machine_properties()));
+  const Machine machine = read_machine(properties, vm);
+  if (machine.power != PowerState::off) {
+    return error(ErrorCode::failed_precondition,
+                 "the machine '{}' is not off: its disks can be written only while it is", machine.name);
+  }
+  const auto snapshots = TRY(list_snapshots(*session_, vm));
+  if (!snapshots.empty()) {
+    return error(ErrorCode::failed_precondition,
+                 "the machine '{}' has the snapshot '{}': delete its snapshots before its disks are written",
+                 machine.name, snapshots.front().name);
+  }
+  for (VirtualDisk& found : read_disks(properties)) {
+    if (found.spec.id != disk) continue;
+    if (found.spec.excluded_because.empty()) return WritableDisk{vm, std::move(found)};
+    return error(ErrorCode::failed_precondition, "disk '{}' of the machine '{}' is not written: {}",
+                 found.spec.name, machine.name, found.spec.excluded_because);
+  }
+  return error(ErrorCode::not_found, "the machine '{}' has no disk {}", machine.name, disk);
+}
+
+Result<std::unique_ptr<BlockTarget>> VsphereSite::open_disk_to_write(const MachineId& id,
+                                                                     const DiskId& disk) {
+  if (options_.disk_command.empty()) {
+    return error(
+        ErrorCode::failed_precondition,
+        "this datacenter has no way to write disks: register it again with 'rekindle datacenter add ... "
+        "--disk-command' (docs/writing-disks.md)");
+  }
+  const WritableDisk found = TRY(find_writable_disk(id, disk));
+  const Url url = TRY(parse_url(session_->origin()));
+  const DiskAddress address{url.host,
+                            url.port,
+                            options_.user,
+                            options_.password,
+                            options_.thumbprint,
+                            found.vm.value,
+                            found.disk.file_name,
+                            found.disk.spec.size_bytes};
+  DiskCommandOptions command;
+  command.command = options_.disk_command;
+  command.thumbprint_sha1 = [&] { return sha1_of(url, options_.thumbprint); };
+  command.stop = options_.stop;
+  return TRY(open_by_command(address, command), "opening disk '{}' of machine {} to write it",
+             found.disk.spec.name, id);
+}
+
+}  // namespace rekindle
