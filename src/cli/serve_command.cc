@@ -1,5 +1,6 @@
 // serve: the daemon that keeps the schedules of backup policies and DR plans, and tells of plans that would
 // not work.
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -114,8 +115,14 @@ class Daemon {
 Result<> serve(Session& session, Workplace& workplace, const ServeInput& input) {
   session.output.say("Keeping the schedules of policies and plans; Ctrl-C ends it.");
   Daemon daemon(session, workplace, input.parallel);
+  std::atomic<bool> watch_ended = input.once;
   std::jthread watch;
-  if (!input.once) watch = std::jthread([&] { watch_plans(workplace, session.interrupted); });
+  if (!input.once) {
+    watch = std::jthread([&] {
+      watch_plans(workplace, session.interrupted);
+      watch_ended = true;
+    });
+  }
   constexpr milliseconds pause{1000};
   for (;;) {
     const auto under_way = daemon.look();
@@ -127,9 +134,11 @@ Result<> serve(Session& session, Workplace& workplace, const ServeInput& input) 
     if (!workplace.clock().sleep(input.once ? pause / 10 : pause, session.interrupted)) break;
   }
   // Jobs bear it as they bear a power cut, and nothing that was moved is moved again: nobody waits for the
-  // end of a backup of hours, and none is thrown away.
-  if (daemon.idle()) return {};
-  session.output.say("Ending; what is under way goes on at the next start.");
+  // end of a backup of hours, and none is thrown away. Nor for a site that does not answer the watch.
+  const bool idle = daemon.idle();
+  for (int i = 0; i < 50 && !watch_ended; ++i) workplace.clock().sleep(milliseconds(10));
+  if (idle && watch_ended) return {};
+  if (!idle) session.output.say("Ending; what is under way goes on at the next start.");
   std::fflush(nullptr);
   std::_Exit(0);
 }
