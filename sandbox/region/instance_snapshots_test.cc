@@ -98,7 +98,7 @@ done(parent=changed(root, later), child=changed(child, later), self=changed(firs
 }
 
 TEST_F(InstanceSnapshotsTest, StatusChecksTakeTheirTimeAfterEveryStart) {
-  options.status_checks = std::chrono::milliseconds(1500);
+  options.knobs.status_checks = std::chrono::milliseconds(1500);
   start();
   const auto seen = script(R"(
 def status(id, **more):
@@ -123,7 +123,7 @@ done(checking=checking, passed=passed, stopped=stopped, again=status(id))
 
 // A boot sector hears no power button.
 TEST_F(InstanceSnapshotsTest, AGuestThatDoesNotHearIsSwitchedOffAfterTheGraceOrAtOnceByForce) {
-  options.instance_stop_grace = std::chrono::milliseconds(1500);
+  options.knobs.instance_stop_grace = std::chrono::milliseconds(1500);
   start();
   const auto seen = script(R"(
 id = launch(); instance_state(id, 'running')

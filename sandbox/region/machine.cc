@@ -55,9 +55,12 @@ void add_network(std::vector<std::string>& arguments, const MachineSpec& spec) {
 }
 
 json nvme_device(const MachineDisk& disk) {
-  json device = {{"driver", "nvme"},       {"id", "nvme-" + disk.volume_id},
-                 {"drive", disk.layer_id}, {"serial", nvme_serial(disk.volume_id)},
-                 {"bus", "pci.0"},         {"addr", fmt::format("{:#x}", disk.slot)}};
+  json device = {{"driver", "nvme"},
+                 {"id", "nvme-" + disk.volume_id},
+                 {"drive", disk.layers.top()},
+                 {"serial", nvme_serial(disk.volume_id)},
+                 {"bus", "pci.0"},
+                 {"addr", fmt::format("{:#x}", disk.slot)}};
   if (disk.bootable) device["bootindex"] = 1;
   return device;
 }
@@ -77,8 +80,9 @@ Result<std::vector<std::string>> command_line(const MachineSpec& spec) {
        fmt::format("socket,id=control,server=on,wait=off,path={}", escaped(machine_socket(spec.directory))),
        "-mon", "chardev=control,mode=control"});
   for (const MachineDisk& disk : spec.disks) {
-    append(arguments,
-           {"-blockdev", layer_node(disk.layer_file, disk.layer_id), "-device", nvme_device(disk).dump()});
+    const auto layers = options_of(disk.layers, "-");
+    arguments.insert(arguments.end(), layers.begin(), layers.end());
+    append(arguments, {"-device", nvme_device(disk).dump()});
   }
   add_network(arguments, spec);
   return arguments;
@@ -138,10 +142,10 @@ Result<> forward_from(const fs::path& directory, const std::string& from, const 
 
 Result<> plug_disk(const fs::path& directory, const MachineDisk& disk) {
   const auto qmp = TRY(Qmp::connect(machine_socket(directory)));
-  TRY(qmp->execute("blockdev-add", json::parse(layer_node(disk.layer_file, disk.layer_id))));
+  TRY(add_disk(*qmp, disk.layers));
   const auto plugged = qmp->execute("device_add", nvme_device(disk));
   if (plugged.ok()) return {};
-  TRY(qmp->execute("blockdev-del", {{"node-name", disk.layer_id}}));
+  TRY(remove_disk(*qmp, disk.layers));
   return plugged.error();
 }
 
@@ -152,8 +156,7 @@ Result<> unplug_disk(const fs::path& directory, const MachineDisk& disk, std::ch
   TRY(qmp->wait_event(
           "DEVICE_DELETED", [&](const json& data) { return data.value("device", "") == device; }, patience),
       "waiting for the guest to let go of {}", disk.volume_id);
-  TRY(qmp->execute("blockdev-del", {{"node-name", disk.layer_id}}));
-  return {};
+  return remove_disk(*qmp, disk.layers);
 }
 
 }  // namespace rekindle::sandbox

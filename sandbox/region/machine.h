@@ -11,13 +11,13 @@
 
 #include "base/result.h"
 #include "sandbox/region/addresses.h"
+#include "sandbox/region/block_holder.h"
 
 namespace rekindle::sandbox {
 
 struct MachineDisk {
   std::string volume_id;
-  std::string layer_id;
-  std::filesystem::path layer_file;
+  DiskLayers layers;
   unsigned slot = 0;  // PCI slot of its NVMe controller
   bool bootable = false;
 };

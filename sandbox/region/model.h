@@ -76,12 +76,17 @@ struct Volume : Resource {
   std::string layer_id;
   // Written before the holder is told to switch to a new top layer; see Volumes::freeze.
   std::string next_layer_id;
+  // While its blocks come out of its snapshot at a rate: the snapshot's layer.
+  std::string slow_layer_id;
+  std::int64_t initialization_rate = 0;  // as asked for, MiB/s
+  std::int64_t slow_bytes_per_second = 0, initialized_ms = 0;
   Attachment attachment;  // instance_id empty: none
   bool attached() const { return !attachment.instance_id.empty(); }
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Volume, REGION_RESOURCE_FIELDS, size_gib, zone, snapshot_id,
                                                 volume_type, kms_key_id, iops, throughput, encrypted,
-                                                layer_id, next_layer_id, attachment)
+                                                layer_id, next_layer_id, slow_layer_id, initialization_rate,
+                                                slow_bytes_per_second, initialized_ms, attachment)
 
 struct Snapshot : Resource {
   static constexpr const char* kind = "snap";
@@ -103,12 +108,12 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Snapshot, REGION_RESOURCE_FIELDS
 
 struct DeviceMapping {
   std::string device, snapshot_id, volume_type, kms_key_id;
-  std::int64_t size_gib = 0, iops = 0, throughput = 0;
+  std::int64_t size_gib = 0, iops = 0, throughput = 0, initialization_rate = 0;
   bool encrypted = false, delete_on_termination = true, no_device = false;
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DeviceMapping, device, snapshot_id, volume_type, kms_key_id,
-                                                size_gib, iops, throughput, encrypted, delete_on_termination,
-                                                no_device)
+                                                size_gib, iops, throughput, initialization_rate, encrypted,
+                                                delete_on_termination, no_device)
 
 struct Image : Resource {
   static constexpr const char* kind = "ami";

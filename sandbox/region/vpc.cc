@@ -118,11 +118,12 @@ Outcome<> create_subnet(Ec2Call& call) {
   }
   Subnet subnet = call.cloud.make<Subnet>();
   subnet.zone = call.in.text("AvailabilityZone", call.cloud.zone());
-  if (subnet.zone != call.cloud.zone()) {
+  const auto zones = call.cloud.zones();
+  if (std::find(zones.begin(), zones.end(), subnet.zone) == zones.end()) {
     return refuse(
         "InvalidParameterValue",
         "Value ({}) for parameter availabilityZone is invalid. Subnets can currently only be created in: {}.",
-        subnet.zone, call.cloud.zone());
+        subnet.zone, fmt::join(zones, ", "));
   }
   subnet.vpc_id = vpc_id;
   subnet.cidr = network.text();
