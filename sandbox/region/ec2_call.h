@@ -37,6 +37,8 @@ struct Ec2Action {
 
 std::span<const Ec2Action> vpc_actions();
 std::span<const Ec2Action> security_group_actions();
+std::span<const Ec2Action> group_rule_actions();
+std::span<const Ec2Action> network_attribute_actions();
 std::span<const Ec2Action> volume_actions();
 std::span<const Ec2Action> attachment_actions();
 std::span<const Ec2Action> snapshot_actions();

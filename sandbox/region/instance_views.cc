@@ -202,6 +202,8 @@ const FilterTable<Instance>& network_interface_filters() {
       {"private-ip-address", [](const Instance& one) { return std::vector{one.private_ip}; }},
       {"addresses.private-ip-address", [](const Instance& one) { return std::vector{one.private_ip}; }},
       {"attachment.instance-id", [](const Instance& one) { return std::vector{one.id}; }},
+      {"group-id", [](const Instance& one) { return one.group_ids; }},
+      {"description", [](const Instance&) { return std::vector<std::string>{""}; }},
   };
   return table;
 }

@@ -28,33 +28,41 @@ struct Vpc : Resource {
   static constexpr const char* type_name = "vpc";
   static constexpr const char* not_found = "InvalidVpcID.NotFound";
   std::string cidr;
+  bool dns_support = true, dns_hostnames = false;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Vpc, REGION_RESOURCE_FIELDS, cidr)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Vpc, REGION_RESOURCE_FIELDS, cidr, dns_support, dns_hostnames)
 
 struct Subnet : Resource {
   static constexpr const char* kind = "subnet";
   static constexpr const char* type_name = "subnet";
   static constexpr const char* not_found = "InvalidSubnetID.NotFound";
   std::string vpc_id, cidr, zone;
+  bool map_public_ip = false;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Subnet, REGION_RESOURCE_FIELDS, vpc_id, cidr, zone)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Subnet, REGION_RESOURCE_FIELDS, vpc_id, cidr, zone,
+                                                map_public_ip)
 
-struct IngressRule {
-  std::string protocol;
+// One source or destination; AWS shows those of the same protocol and ports as one permission.
+struct GroupRule {
+  bool egress = false;
+  std::string protocol;  // "tcp", "udp", "icmp", ..., "-1" for all
   std::int64_t from_port = -1, to_port = -1;
-  std::vector<std::string> cidrs;
+  std::string kind;  // "cidr", "cidr6", "group", "prefix"
+  std::string peer;  // the range, the group's id, the prefix list's id
+  std::string description;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(IngressRule, protocol, from_port, to_port, cidrs)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GroupRule, egress, protocol, from_port, to_port, kind, peer,
+                                                description)
 
 struct SecurityGroup : Resource {
   static constexpr const char* kind = "sg";
   static constexpr const char* type_name = "security-group";
   static constexpr const char* not_found = "InvalidGroup.NotFound";
   std::string vpc_id, name, description;
-  std::vector<IngressRule> ingress;
+  std::vector<GroupRule> rules;
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SecurityGroup, REGION_RESOURCE_FIELDS, vpc_id, name,
-                                                description, ingress)
+                                                description, rules)
 
 struct Attachment {
   std::string instance_id, device, state;  // attaching, attached, detaching

@@ -23,9 +23,8 @@
 // Beside AWS's calls, unsigned and for tests (the region listens on 127.0.0.1 unless told otherwise):
 //   POST   /rekindle-sandbox/faults     a fault rule, or {"not_found_window_ms": n}   (faults.h)
 //   DELETE /rekindle-sandbox/faults     no more faults
-//   POST   /rekindle-sandbox/knobs      {"snapshot_ready_ms": 5000, "no_capacity": [...]}: from now on
-//   (knobs.h);
-//                                       GET: as they are; DELETE: as they were at the start
+//   POST   /rekindle-sandbox/knobs      {"snapshot_ready_ms": 5000}: from now on (knobs.h)
+//   GET    /rekindle-sandbox/knobs      as they are; DELETE: as they were at the start
 //   GET    /rekindle-sandbox/calls      counts of calls and bytes by action; DELETE: from zero again
 //   GET    /rekindle-sandbox/inventory  all that exists
 //   POST   /rekindle-sandbox/proxies    {"name": "proxy-1"} -> {"instance_id": ..., "attached": directory}
@@ -33,9 +32,9 @@
 //                                       ["ec2:RunInstances"]}: an IAM role
 //                                       for AssumeRole, and for the instances (roles.h)
 //   POST   /rekindle-sandbox/quotas     {"vcpus": 32}: of running on-demand Standard instances; null: default
-//   POST   /rekindle-sandbox/keys       {"id": "1234abcd-...", "alias": "alias/dr", "state": "Enabled"}: of
-//   KMS POST   /rekindle-sandbox/instance-profiles   {"name": "web-role", "role": "web"}: of IAM PUT, GET
-//   /latest/...                the instance metadata service, version 2 (metadata.h)
+//   POST   /rekindle-sandbox/keys       {"id": "1234abcd-...", "alias": "alias/dr"}: of KMS
+//   POST   /rekindle-sandbox/instance-profiles   {"name": "web-role", "role": "web"}: of IAM
+//   PUT, GET /latest/...                the instance metadata service, version 2 (metadata.h)
 #pragma once
 
 #include <chrono>
