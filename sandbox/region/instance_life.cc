@@ -33,7 +33,7 @@ pid_t Cloud::machine_pid(const std::string& instance_id) {
 }
 
 void Cloud::kill_machine(const std::string& instance_id) {
-  kill_process(machine_pid(instance_id));
+  switch_off(instance_directory(instance_id), machine_pid(instance_id));
   machines_.erase(instance_id);
   starts_.erase(instance_id);
 }

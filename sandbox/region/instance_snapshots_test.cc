@@ -60,6 +60,8 @@ id = launch(); instance_state(id, 'running'); stop(id)
 root_volume, data_volume = volumes(id)
 def frozen(**specification): return [s['VolumeId'] for s in freeze(id, **specification)]
 def refused_freeze(**specification): return refused(ec2.create_snapshots, InstanceSpecification=specification)
+import urllib.request
+urllib.request.urlopen(endpoint + '/rekindle-sandbox/knobs', data=json.dumps({'snapshot_ready_ms': 60000}).encode())
 without_root = frozen(ExcludeBootVolume=True) == [data_volume]
 without_data = frozen(ExcludeDataVolumeIds=[data_volume]) == [root_volume]
 none = refused_freeze(InstanceId=id, ExcludeBootVolume=True, ExcludeDataVolumeIds=[data_volume])

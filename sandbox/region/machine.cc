@@ -1,6 +1,7 @@
 #include "sandbox/region/machine.h"
 
 #include <sstream>
+#include <thread>
 
 #include "base/file.h"
 #include "base/process.h"
@@ -15,6 +16,7 @@ using nlohmann::json;
 
 namespace {
 
+constexpr auto quit_patience = std::chrono::seconds(10);
 constexpr const char* firmware_code = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 constexpr const char* firmware_variables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 
@@ -119,6 +121,20 @@ std::string last_words(const fs::path& directory) {
     if (line.find("warning:") == std::string::npos) last = line;
   }
   return last;
+}
+
+// QEMU keeps tables of its disks in memory, which a mere kill would lose. Its answer may be lost in its own
+// effect.
+void switch_off(const fs::path& directory, pid_t pid) {
+  const std::string socket = machine_socket(directory).string();
+  if (!process_lives(pid, socket)) return;
+  if (const auto qmp = Qmp::connect(socket, std::chrono::seconds(2)); qmp.ok()) {
+    static_cast<void>((*qmp)->execute("quit"));
+    const auto deadline = std::chrono::steady_clock::now() + quit_patience;
+    while (process_lives(pid, socket) && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  kill_process(pid);
 }
 
 Result<> press_power_button(const fs::path& directory) {
