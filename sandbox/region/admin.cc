@@ -63,6 +63,7 @@ Result<json> Admin::perform(const HttpRequest& request) {
     return json::object();
   }
   if (what == "POST faults") return change_faults(request);
+  if (what.ends_with(" knobs")) return knobs(request);
   if (what == "POST roles") {
     const json body = json::parse(request.body_text(), nullptr, false);
     const Role role = TRY(role_from_json(body));
@@ -96,6 +97,14 @@ Result<json> Admin::change_faults(const HttpRequest& request) {
   FaultRule rule = TRY(fault_rule_from_json(body));
   cloud_.faults().add(std::move(rule));
   return json::object();
+}
+
+Result<json> Admin::knobs(const HttpRequest& request) {
+  const std::lock_guard lock(cloud_.mutex());
+  Knobs& knobs = cloud_.knobs();
+  if (request.method == "DELETE") knobs = cloud_.options().knobs;
+  if (request.method == "POST") TRY(turn(knobs, json::parse(request.body_text(), nullptr, false)));
+  return to_json(knobs);
 }
 
 json Admin::calls() const {

@@ -31,6 +31,7 @@ class Admin {
  private:
   Result<nlohmann::json> perform(const HttpRequest& request);
   Result<nlohmann::json> change_faults(const HttpRequest& request);
+  Result<nlohmann::json> knobs(const HttpRequest& request);
   nlohmann::json calls() const;
 
   Cloud& cloud_;

@@ -70,6 +70,10 @@ Outcome<> attach_volume(Ec2Call& call) {
   if (instance.state != "running" && instance.state != "stopped") {
     return refuse("IncorrectState", "Instance '{}' is not 'running' or 'stopped'.", instance_id);
   }
+  if (volume.zone != instance.zone) {
+    return refuse("InvalidVolume.ZoneMismatch",
+                  "The volume '{}' is not in the same availability zone as instance '{}'", id, instance_id);
+  }
   const unsigned slot = TRY(free_slot(call.cloud, instance, device));
   volume.attachment = {instance_id, device, "attaching", call.cloud.now_ms(), false, slot};
   volume.state = "in-use";

@@ -5,18 +5,54 @@
 #include <sys/types.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "sandbox/qemu/qmp.h"
 
 namespace rekindle::sandbox {
 
 // The QEMU process (of either kind) whose command line names this socket; 0 if none lives.
 pid_t find_holder(const std::filesystem::path& socket);
 
-// "-blockdev" or "--blockdev" value: a layer, with all below it, as the node `layer_id`.
-std::string layer_node(const std::filesystem::path& layer_file, const std::string& layer_id);
+// A volume as a holder has it open. The holder writes the first layer; all below it are frozen.
+struct DiskLayers {
+  struct Layer {
+    std::string id;  // its node's name
+    std::filesystem::path file;
+  };
+  std::vector<Layer> layers;  // from the top down
+
+  // While blocks still come out of the volume's snapshot: they are read at a rate, the first time, and then
+  // from a file beside.
+  struct Slow {
+    std::size_t from = 0;  // of `layers`: the snapshot's
+    std::string name;      // of the volume; in the names of objects and nodes
+    std::filesystem::path fetched_file;
+    std::int64_t bytes_per_second = 0;
+  };
+  std::optional<Slow> slow;
+
+  const std::string& top() const { return layers.front().id; }
+};
+
+// What a holder must be given, in this order: JSON of object-add and blockdev-add, which are also the values
+// of its options -object and -blockdev. The node of the volume is layers.top().
+struct HolderParts {
+  std::vector<nlohmann::json> objects, nodes;
+};
+HolderParts parts_of(const DiskLayers& disk);
+// As options: {"-object", ..., "-blockdev", ...}; `dashes`: "-" or "--".
+std::vector<std::string> options_of(const DiskLayers& disk, const std::string& dashes);
+
+Result<> add_disk(Qmp& qmp, const DiskLayers& disk);
+// Of a disk that nobody uses any more; `failed_precondition` when somebody does.
+Result<> remove_disk(Qmp& qmp, const DiskLayers& disk);
+// The holder reads the volume's blocks as fast as it can from now on.
+Result<> end_slowness(const std::filesystem::path& socket, const std::string& name);
 
 struct LayerSwitch {
   std::string top_layer;           // written until now

@@ -43,6 +43,10 @@ Result<std::unique_ptr<Cloud>> Cloud::open(RegionOptions options) {
   return cloud;
 }
 
+std::vector<std::string> Cloud::zones() const {
+  return {options_.name + "a", options_.name + "b", options_.name + "c"};
+}
+
 std::int64_t Cloud::now_ms() {
   return clock_.now().time_since_epoch().count();
 }
@@ -84,6 +88,7 @@ Result<> Cloud::tick() {
   pass_states_on<Image>();
   pass_states_on<Volume>();
   expire_direct_snapshots();
+  end_slow_volumes();
   std::vector<Instance> instances;
   for (const auto& [id, instance] : state_->all<Instance>()) {
     if (!instance.proxy && instance.state != "stopped") instances.push_back(instance);

@@ -32,9 +32,11 @@ class Cloud {
   LayerStore& layers() { return *layers_; }
   Faults& faults() { return faults_; }
   AccountSettings& account() { return *account_; }
+  Knobs& knobs() { return knobs_; }
   std::int64_t now_ms();
   std::mutex& mutex() { return mutex_; }
-  std::string zone() const { return options_.name + "a"; }
+  std::vector<std::string> zones() const;
+  std::string zone() const { return zones().front(); }  // where no other is asked for
 
   // A new resource of that kind, with its id and time of birth; not yet in the state.
   template <typename T>
@@ -63,7 +65,14 @@ class Cloud {
   bool hidden(const Resource& resource);
 
   // --- volumes (volume_layers.cc)
-  Outcome<Volume> make_volume(std::int64_t size_gib, const std::string& snapshot_id, const std::string& type);
+  struct VolumeWish {
+    std::int64_t size_gib = 0;  // 0: that of the snapshot
+    std::string snapshot_id;    // empty: of zeros
+    std::string type;           // empty: gp2
+    std::string zone;
+    std::int64_t initialization_rate = 0;  // MiB/s; 0: that of the knobs
+  };
+  Outcome<Volume> make_volume(const VolumeWish& wish);
   // Freezes the volumes' contents at one instant: afterwards their former layers are nobody's to write, and
   // they have new ones on top. Returns the ids of the frozen layers, in the same order. They are one volume,
   // or all of one instance; several of a proxy are refused, for each has a process of its own. Commits the
@@ -89,7 +98,7 @@ class Cloud {
   Result<> resume();
 
  private:
-  explicit Cloud(RegionOptions options) : options_(std::move(options)) {}
+  explicit Cloud(RegionOptions options) : options_(std::move(options)), knobs_(options_.knobs) {}
   template <typename T>
   void pass_states_on();
   void expire_direct_snapshots();
@@ -103,12 +112,20 @@ class Cloud {
   // That each volume's next layer is the one to write now.
   Result<> tell_holder(const std::filesystem::path& socket, const std::vector<Volume>& volumes) const;
   VolumeExport export_of(const Volume& volume) const;
+  DiskLayers layers_of(const Volume& volume) const;
+  // The volume's blocks come out of the snapshot at the wished or the usual rate.
+  Result<> begin_slowness(Volume& volume, const Snapshot& snapshot);
+  // Of volumes that had the time to get all of theirs.
+  void end_slow_volumes();
+  std::filesystem::path fetched_file(const std::string& volume_id) const;
+  Result<> collect_fetched() const;  // of volumes that are gone
 
   const RegionOptions options_;
   std::mutex mutex_;
   SystemClock clock_;
   SystemRandom random_;
   Faults faults_;
+  Knobs knobs_;
   std::unique_ptr<FileLock> lock_;
   std::unique_ptr<State> state_;
   std::unique_ptr<LayerStore> layers_;

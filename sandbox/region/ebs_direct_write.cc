@@ -270,7 +270,7 @@ Outcome<HttpResponse> EbsDirect::complete(const HttpRequest& request, const EbsR
   }
   TRY(cloud_.layers().seal(snapshot.layer_id));
   snapshot.sealed = true;
-  cloud_.begin(snapshot, "pending", "completed", cloud_.options().snapshot_ready);
+  cloud_.begin(snapshot, "pending", "completed", cloud_.knobs().snapshot_ready);
   cloud_.state().put(snapshot);
   TRY(cloud_.state().commit());
   const std::lock_guard digests_lock(digests_mutex_);

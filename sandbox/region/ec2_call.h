@@ -37,6 +37,8 @@ struct Ec2Action {
 
 std::span<const Ec2Action> vpc_actions();
 std::span<const Ec2Action> security_group_actions();
+std::span<const Ec2Action> group_rule_actions();
+std::span<const Ec2Action> network_attribute_actions();
 std::span<const Ec2Action> volume_actions();
 std::span<const Ec2Action> attachment_actions();
 std::span<const Ec2Action> snapshot_actions();
@@ -115,12 +117,22 @@ Outcome<std::vector<T>> select(Ec2Call& call, const char* id_parameter, const Fi
 Outcome<std::vector<std::string>> earlier_results(Ec2Call& call, const std::string& action);
 void remember_results(Ec2Call& call, const std::string& action, std::vector<std::string> ids);
 
+// What such a call made, also while eventual consistency hides it from others.
+template <typename T>
+Outcome<T> made_earlier(Ec2Call& call, const std::string& id) {
+  auto found = call.cloud.state().find<T>(id);
+  if (!found) return refuse(T::not_found, "The {} '{}' does not exist", T::type_name, id);
+  return *std::move(found);
+}
+
 void write_volume(Xml out, const Volume& volume);
 void write_reservation(Ec2Call& call, Xml out, const std::string& reservation_id,
                        const std::vector<Instance>& instances);
 void write_state(Xml out, const char* name, const std::string& state);
 // The one that an instance has of itself: a loopback address made of its id.
 std::string first_public_address(const std::string& instance_id);
+// InsufficientInstanceCapacity where the knobs say so.
+Outcome<> check_capacity(Cloud& cloud, const std::string& type, const std::string& zone);
 // The network of the subnet has this many addresses left.
 std::int64_t free_addresses(Cloud& cloud, const Subnet& subnet);
 

@@ -36,7 +36,7 @@ done(free=subnet['AvailableIpAddressCount'], port=port, by_tag=by_tag, early=ear
 }
 
 TEST_F(Ec2Test, VolumesPassThroughTheirStates) {
-  options.volume_ready = options.snapshot_ready = std::chrono::milliseconds(400);
+  options.knobs.volume_ready = options.knobs.snapshot_ready = std::chrono::milliseconds(400);
   start();
   const auto seen = boto(R"(
 made = ec2.create_volume(AvailabilityZone='us-east-1a', Size=1024, VolumeType='gp3')

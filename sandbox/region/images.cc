@@ -100,7 +100,7 @@ Outcome<> register_image(Ec2Call& call) {
   image.root_device = TRY(call.in.required("RootDeviceName"));
   image.devices = TRY(image_devices(call, image.root_device));
   image.tags = TRY(tags_on_create(call.in, "image"));
-  call.cloud.begin(image, "pending", "available", call.cloud.options().image_ready);
+  call.cloud.begin(image, "pending", "available", call.cloud.knobs().image_ready);
   call.cloud.state().put(image);
   call.out.add("imageId", image.id);
   return {};

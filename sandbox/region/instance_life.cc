@@ -20,7 +20,7 @@ fs::path Cloud::instance_directory(const std::string& instance_id) const {
 }
 
 MachineDisk Cloud::disk_of(const Volume& volume, const Instance& instance) const {
-  return {volume.id, volume.layer_id, layers_->path(volume.layer_id), volume.attachment.slot,
+  return {volume.id, layers_of(volume), volume.attachment.slot,
           volume.attachment.device == instance.root_device};
 }
 
@@ -33,7 +33,7 @@ pid_t Cloud::machine_pid(const std::string& instance_id) {
 }
 
 void Cloud::kill_machine(const std::string& instance_id) {
-  kill_process(machine_pid(instance_id));
+  switch_off(instance_directory(instance_id), machine_pid(instance_id));
   machines_.erase(instance_id);
   starts_.erase(instance_id);
 }

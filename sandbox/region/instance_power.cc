@@ -44,7 +44,7 @@ Outcome<> stop_one(Cloud& cloud, Instance& instance, bool force) {
     if (!pressed.ok()) log::warn("shutting {} down: {}", instance.id, pressed.error().message());
   }
   cloud.begin(instance, "stopping", "stopped",
-              at_once ? std::chrono::milliseconds(0) : cloud.options().instance_stop_grace);
+              at_once ? std::chrono::milliseconds(0) : cloud.knobs().instance_stop_grace);
   instance.reason_code = "Client.UserInitiatedShutdown";
   instance.reason_message = "Client.UserInitiatedShutdown: User initiated shutdown";
   cloud.state().put(instance);
@@ -76,7 +76,8 @@ Outcome<> start_one(Cloud& cloud, Instance& instance) {
     return refuse("IncorrectInstanceState", "Instance '{}' does not have a volume attached at root ({})",
                   instance.id, instance.root_device);
   }
-  cloud.begin(instance, "pending", "running", cloud.options().instance_start);
+  TRY(check_capacity(cloud, instance.instance_type, instance.zone));
+  cloud.begin(instance, "pending", "running", cloud.knobs().instance_start);
   instance.launched_ms = cloud.now_ms();
   instance.reason_code.clear();
   instance.reason_message.clear();
@@ -110,7 +111,7 @@ Outcome<> reboot_instances(Ec2Call& call) {
 void terminate_one(Cloud& cloud, Instance& instance) {
   if (instance.state == "terminated" || instance.state == "shutting-down") return;
   cloud.kill_machine(instance.id);
-  cloud.begin(instance, "shutting-down", "terminated", cloud.options().instance_end);
+  cloud.begin(instance, "shutting-down", "terminated", cloud.knobs().instance_end);
   instance.reason_code = "Client.UserInitiatedShutdown";
   instance.reason_message = "Client.UserInitiatedShutdown: User initiated shutdown";
   cloud.state().put(instance);

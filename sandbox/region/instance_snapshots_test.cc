@@ -60,6 +60,8 @@ id = launch(); instance_state(id, 'running'); stop(id)
 root_volume, data_volume = volumes(id)
 def frozen(**specification): return [s['VolumeId'] for s in freeze(id, **specification)]
 def refused_freeze(**specification): return refused(ec2.create_snapshots, InstanceSpecification=specification)
+import urllib.request
+urllib.request.urlopen(endpoint + '/rekindle-sandbox/knobs', data=json.dumps({'snapshot_ready_ms': 60000}).encode())
 without_root = frozen(ExcludeBootVolume=True) == [data_volume]
 without_data = frozen(ExcludeDataVolumeIds=[data_volume]) == [root_volume]
 none = refused_freeze(InstanceId=id, ExcludeBootVolume=True, ExcludeDataVolumeIds=[data_volume])
@@ -98,7 +100,7 @@ done(parent=changed(root, later), child=changed(child, later), self=changed(firs
 }
 
 TEST_F(InstanceSnapshotsTest, StatusChecksTakeTheirTimeAfterEveryStart) {
-  options.status_checks = std::chrono::milliseconds(1500);
+  options.knobs.status_checks = std::chrono::milliseconds(1500);
   start();
   const auto seen = script(R"(
 def status(id, **more):
@@ -123,7 +125,7 @@ done(checking=checking, passed=passed, stopped=stopped, again=status(id))
 
 // A boot sector hears no power button.
 TEST_F(InstanceSnapshotsTest, AGuestThatDoesNotHearIsSwitchedOffAfterTheGraceOrAtOnceByForce) {
-  options.instance_stop_grace = std::chrono::milliseconds(1500);
+  options.knobs.instance_stop_grace = std::chrono::seconds(3);
   start();
   const auto seen = script(R"(
 id = launch(); instance_state(id, 'running')
@@ -135,8 +137,8 @@ ec2.start_instances(InstanceIds=[id]); instance_state(id, 'running')
 ec2.stop_instances(InstanceIds=[id])
 done(slow=slow, fast=seconds(Force=True))
 )");
-  EXPECT_GE(seen["slow"].get<double>(), 1.4);
-  EXPECT_LT(seen["fast"].get<double>(), 1.4);
+  EXPECT_GE(seen["slow"].get<double>(), 2.9);
+  EXPECT_LT(seen["fast"].get<double>(), 2.8);
 }
 
 }  // namespace

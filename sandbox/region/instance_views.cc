@@ -156,7 +156,7 @@ Outcome<> describe_instances(Ec2Call& call) {
 void write_check(Ec2Call& call, Xml out, const Instance& instance) {
   const bool running = instance.state == "running";
   const auto since = std::chrono::milliseconds(call.cloud.now_ms() - instance.running_since_ms);
-  const bool passed = running && since >= call.cloud.options().status_checks;
+  const bool passed = running && since >= call.cloud.knobs().status_checks;
   out.add("status", passed ? "ok" : running ? "initializing" : "not-applicable");
   if (!running) return;
   Xml detail = out.child("details").item();
@@ -202,6 +202,8 @@ const FilterTable<Instance>& network_interface_filters() {
       {"private-ip-address", [](const Instance& one) { return std::vector{one.private_ip}; }},
       {"addresses.private-ip-address", [](const Instance& one) { return std::vector{one.private_ip}; }},
       {"attachment.instance-id", [](const Instance& one) { return std::vector{one.id}; }},
+      {"group-id", [](const Instance& one) { return one.group_ids; }},
+      {"description", [](const Instance&) { return std::vector<std::string>{""}; }},
   };
   return table;
 }
@@ -210,7 +212,7 @@ Outcome<> describe_network_interfaces(Ec2Call& call) {
   const std::vector<Filter> filters = filters_of(call.in);
   Xml set = call.out.child("networkInterfaceSet");
   for (const auto& [id, instance] : call.cloud.state().all<Instance>()) {
-    if (instance.subnet_id.empty() || instance.state == "terminated") continue;
+    if (instance.subnet_id.empty() || instance.state == "terminated" || call.cloud.hidden(instance)) continue;
     const bool passed = TRY(passes(filters, network_interface_filters(), instance));
     if (passed) write_network_interface(call, set.item(), instance);
   }

@@ -1,6 +1,7 @@
 #include "sandbox/region/machine.h"
 
 #include <sstream>
+#include <thread>
 
 #include "base/file.h"
 #include "base/process.h"
@@ -15,6 +16,7 @@ using nlohmann::json;
 
 namespace {
 
+constexpr auto quit_patience = std::chrono::seconds(10);
 constexpr const char* firmware_code = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 constexpr const char* firmware_variables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 
@@ -55,9 +57,12 @@ void add_network(std::vector<std::string>& arguments, const MachineSpec& spec) {
 }
 
 json nvme_device(const MachineDisk& disk) {
-  json device = {{"driver", "nvme"},       {"id", "nvme-" + disk.volume_id},
-                 {"drive", disk.layer_id}, {"serial", nvme_serial(disk.volume_id)},
-                 {"bus", "pci.0"},         {"addr", fmt::format("{:#x}", disk.slot)}};
+  json device = {{"driver", "nvme"},
+                 {"id", "nvme-" + disk.volume_id},
+                 {"drive", disk.layers.top()},
+                 {"serial", nvme_serial(disk.volume_id)},
+                 {"bus", "pci.0"},
+                 {"addr", fmt::format("{:#x}", disk.slot)}};
   if (disk.bootable) device["bootindex"] = 1;
   return device;
 }
@@ -77,8 +82,9 @@ Result<std::vector<std::string>> command_line(const MachineSpec& spec) {
        fmt::format("socket,id=control,server=on,wait=off,path={}", escaped(machine_socket(spec.directory))),
        "-mon", "chardev=control,mode=control"});
   for (const MachineDisk& disk : spec.disks) {
-    append(arguments,
-           {"-blockdev", layer_node(disk.layer_file, disk.layer_id), "-device", nvme_device(disk).dump()});
+    const auto layers = options_of(disk.layers, "-");
+    arguments.insert(arguments.end(), layers.begin(), layers.end());
+    append(arguments, {"-device", nvme_device(disk).dump()});
   }
   add_network(arguments, spec);
   return arguments;
@@ -117,6 +123,20 @@ std::string last_words(const fs::path& directory) {
   return last;
 }
 
+// QEMU keeps tables of its disks in memory, which a mere kill would lose. Its answer may be lost in its own
+// effect.
+void switch_off(const fs::path& directory, pid_t pid) {
+  const std::string socket = machine_socket(directory).string();
+  if (!process_lives(pid, socket)) return;
+  if (const auto qmp = Qmp::connect(socket, std::chrono::seconds(2)); qmp.ok()) {
+    static_cast<void>((*qmp)->execute("quit"));
+    const auto deadline = std::chrono::steady_clock::now() + quit_patience;
+    while (process_lives(pid, socket) && std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  kill_process(pid);
+}
+
 Result<> press_power_button(const fs::path& directory) {
   return with_qmp(directory, "system_powerdown");
 }
@@ -138,10 +158,10 @@ Result<> forward_from(const fs::path& directory, const std::string& from, const 
 
 Result<> plug_disk(const fs::path& directory, const MachineDisk& disk) {
   const auto qmp = TRY(Qmp::connect(machine_socket(directory)));
-  TRY(qmp->execute("blockdev-add", json::parse(layer_node(disk.layer_file, disk.layer_id))));
+  TRY(add_disk(*qmp, disk.layers));
   const auto plugged = qmp->execute("device_add", nvme_device(disk));
   if (plugged.ok()) return {};
-  TRY(qmp->execute("blockdev-del", {{"node-name", disk.layer_id}}));
+  TRY(remove_disk(*qmp, disk.layers));
   return plugged.error();
 }
 
@@ -152,8 +172,7 @@ Result<> unplug_disk(const fs::path& directory, const MachineDisk& disk, std::ch
   TRY(qmp->wait_event(
           "DEVICE_DELETED", [&](const json& data) { return data.value("device", "") == device; }, patience),
       "waiting for the guest to let go of {}", disk.volume_id);
-  TRY(qmp->execute("blockdev-del", {{"node-name", disk.layer_id}}));
-  return {};
+  return remove_disk(*qmp, disk.layers);
 }
 
 }  // namespace rekindle::sandbox

@@ -11,13 +11,13 @@
 
 #include "base/result.h"
 #include "sandbox/region/addresses.h"
+#include "sandbox/region/block_holder.h"
 
 namespace rekindle::sandbox {
 
 struct MachineDisk {
   std::string volume_id;
-  std::string layer_id;
-  std::filesystem::path layer_file;
+  DiskLayers layers;
   unsigned slot = 0;  // PCI slot of its NVMe controller
   bool bootable = false;
 };
@@ -53,6 +53,9 @@ Result<pid_t> start_machine(const MachineSpec& spec);
 // What QEMU said last, for a machine that ended.
 std::string last_words(const std::filesystem::path& directory);
 
+// Off at once, whatever the guest does; but every write that it was told is done is on its volumes, as on
+// EBS, where no forced stop loses any.
+void switch_off(const std::filesystem::path& directory, pid_t pid);
 Result<> press_power_button(const std::filesystem::path& directory);
 Result<> reset_machine(const std::filesystem::path& directory);
 // Port 80 of the address `to` of this computer is the guest's from now on, that of `from` is not any more.

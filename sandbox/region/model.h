@@ -28,33 +28,41 @@ struct Vpc : Resource {
   static constexpr const char* type_name = "vpc";
   static constexpr const char* not_found = "InvalidVpcID.NotFound";
   std::string cidr;
+  bool dns_support = true, dns_hostnames = false;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Vpc, REGION_RESOURCE_FIELDS, cidr)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Vpc, REGION_RESOURCE_FIELDS, cidr, dns_support, dns_hostnames)
 
 struct Subnet : Resource {
   static constexpr const char* kind = "subnet";
   static constexpr const char* type_name = "subnet";
   static constexpr const char* not_found = "InvalidSubnetID.NotFound";
   std::string vpc_id, cidr, zone;
+  bool map_public_ip = false;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Subnet, REGION_RESOURCE_FIELDS, vpc_id, cidr, zone)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Subnet, REGION_RESOURCE_FIELDS, vpc_id, cidr, zone,
+                                                map_public_ip)
 
-struct IngressRule {
-  std::string protocol;
+// One source or destination; AWS shows those of the same protocol and ports as one permission.
+struct GroupRule {
+  bool egress = false;
+  std::string protocol;  // "tcp", "udp", "icmp", ..., "-1" for all
   std::int64_t from_port = -1, to_port = -1;
-  std::vector<std::string> cidrs;
+  std::string kind;  // "cidr", "cidr6", "group", "prefix"
+  std::string peer;  // the range, the group's id, the prefix list's id
+  std::string description;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(IngressRule, protocol, from_port, to_port, cidrs)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(GroupRule, egress, protocol, from_port, to_port, kind, peer,
+                                                description)
 
 struct SecurityGroup : Resource {
   static constexpr const char* kind = "sg";
   static constexpr const char* type_name = "security-group";
   static constexpr const char* not_found = "InvalidGroup.NotFound";
   std::string vpc_id, name, description;
-  std::vector<IngressRule> ingress;
+  std::vector<GroupRule> rules;
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(SecurityGroup, REGION_RESOURCE_FIELDS, vpc_id, name,
-                                                description, ingress)
+                                                description, rules)
 
 struct Attachment {
   std::string instance_id, device, state;  // attaching, attached, detaching
@@ -76,12 +84,17 @@ struct Volume : Resource {
   std::string layer_id;
   // Written before the holder is told to switch to a new top layer; see Volumes::freeze.
   std::string next_layer_id;
+  // While its blocks come out of its snapshot at a rate: the snapshot's layer.
+  std::string slow_layer_id;
+  std::int64_t initialization_rate = 0;  // as asked for, MiB/s
+  std::int64_t slow_bytes_per_second = 0, initialized_ms = 0;
   Attachment attachment;  // instance_id empty: none
   bool attached() const { return !attachment.instance_id.empty(); }
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Volume, REGION_RESOURCE_FIELDS, size_gib, zone, snapshot_id,
                                                 volume_type, kms_key_id, iops, throughput, encrypted,
-                                                layer_id, next_layer_id, attachment)
+                                                layer_id, next_layer_id, slow_layer_id, initialization_rate,
+                                                slow_bytes_per_second, initialized_ms, attachment)
 
 struct Snapshot : Resource {
   static constexpr const char* kind = "snap";
@@ -103,12 +116,12 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Snapshot, REGION_RESOURCE_FIELDS
 
 struct DeviceMapping {
   std::string device, snapshot_id, volume_type, kms_key_id;
-  std::int64_t size_gib = 0, iops = 0, throughput = 0;
+  std::int64_t size_gib = 0, iops = 0, throughput = 0, initialization_rate = 0;
   bool encrypted = false, delete_on_termination = true, no_device = false;
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(DeviceMapping, device, snapshot_id, volume_type, kms_key_id,
-                                                size_gib, iops, throughput, encrypted, delete_on_termination,
-                                                no_device)
+                                                size_gib, iops, throughput, initialization_rate, encrypted,
+                                                delete_on_termination, no_device)
 
 struct Image : Resource {
   static constexpr const char* kind = "ami";

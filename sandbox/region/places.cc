@@ -1,4 +1,4 @@
-// What the region offers: itself, its one zone, instance types, the account's attributes.
+// What the region offers: itself, its zones, instance types, the account's attributes.
 #include "sandbox/region/ec2_call.h"
 #include "sandbox/region/instance_types.h"
 
@@ -19,13 +19,25 @@ Outcome<> describe_regions(Ec2Call& call) {
 }
 
 Outcome<> describe_zones(Ec2Call& call) {
-  Xml item = call.out.child("availabilityZoneInfo").item();
-  item.add("zoneName", call.cloud.zone());
-  item.add("zoneId", "use1-az1");
-  item.add("zoneState", "available");
-  item.add("zoneType", "availability-zone");
-  item.add("regionName", call.cloud.options().name);
-  item.child("messageSet");
+  const auto wanted = call.in.list("ZoneName");
+  const auto zones = call.cloud.zones();
+  for (const std::string& name : wanted) {
+    if (std::find(zones.begin(), zones.end(), name) == zones.end())
+      return refuse("InvalidParameterValue", "Invalid availability zones: [{}]", name);
+  }
+  Xml set = call.out.child("availabilityZoneInfo");
+  for (std::size_t i = 0; i < zones.size(); ++i) {
+    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), zones[i]) == wanted.end()) continue;
+    Xml item = set.item();
+    item.add("zoneName", zones[i]);
+    item.add("zoneId", fmt::format("use1-az{}", i + 1));
+    item.add("groupName", call.cloud.options().name);
+    item.add("optInStatus", "opt-in-not-required");
+    item.add("zoneState", "available");
+    item.add("zoneType", "availability-zone");
+    item.add("regionName", call.cloud.options().name);
+    item.child("messageSet");
+  }
   return {};
 }
 
@@ -78,12 +90,20 @@ Outcome<> describe_types(Ec2Call& call) {
 Outcome<> describe_offerings(Ec2Call& call) {
   const auto types = TRY(wanted_types(call));
   const std::string kind = call.in.text("LocationType", "region");
+  std::vector<std::string> places = call.cloud.zones();
+  if (kind == "region") places = {call.cloud.options().name};
+  for (const Filter& filter : filters_of(call.in)) {
+    if (filter.name != "location") continue;
+    std::erase_if(places, [&](const std::string& place) { return !filter.matches(place); });
+  }
   Xml set = call.out.child("instanceTypeOfferingSet");
   for (const InstanceType& type : types) {
-    Xml item = set.item();
-    item.add("instanceType", type.name);
-    item.add("locationType", kind);
-    item.add("location", kind == "region" ? call.cloud.options().name : call.cloud.zone());
+    for (const std::string& place : places) {
+      Xml item = set.item();
+      item.add("instanceType", type.name);
+      item.add("locationType", kind);
+      item.add("location", place);
+    }
   }
   return {};
 }

@@ -147,6 +147,21 @@ Outcome<Tags> tags_on_create(const Parameters& parameters, std::string_view reso
   return all;
 }
 
+Outcome<std::int64_t> initialization_rate(const Parameters& parameters, const std::string& snapshot_id) {
+  if (!parameters.has("VolumeInitializationRate")) return std::int64_t{0};
+  const std::int64_t rate = TRY(parameters.number("VolumeInitializationRate", 0));
+  if (rate < 100 || rate > 300) {
+    return refuse("InvalidParameterValue",
+                  "Value ({}) for parameter VolumeInitializationRate is invalid. Valid values: 100-300",
+                  rate);
+  }
+  if (snapshot_id.empty()) {
+    return refuse("InvalidParameterCombination",
+                  "The parameter VolumeInitializationRate can only be used with a snapshot");
+  }
+  return rate;
+}
+
 Outcome<std::vector<DeviceMapping>> device_mappings(const Parameters& parameters) {
   std::vector<DeviceMapping> mappings;
   for (const Parameters& one : parameters.structures("BlockDeviceMapping")) {
@@ -160,6 +175,7 @@ Outcome<std::vector<DeviceMapping>> device_mappings(const Parameters& parameters
     mapping.size_gib = TRY(ebs.number("VolumeSize", 0));
     mapping.iops = TRY(ebs.number("Iops", 0));
     mapping.throughput = TRY(ebs.number("Throughput", 0));
+    mapping.initialization_rate = TRY(initialization_rate(ebs, "of the image or its own"));
     mapping.encrypted = TRY(ebs.flag("Encrypted", false));
     mapping.delete_on_termination = TRY(ebs.flag("DeleteOnTermination", true));
     mappings.push_back(std::move(mapping));

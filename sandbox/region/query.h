@@ -53,6 +53,9 @@ Outcome<Tags> tags_on_create(const Parameters& parameters, std::string_view reso
 // Key/Value pairs under `name`.N.
 Outcome<Tags> tag_list(const Parameters& parameters, const std::string& name);
 
+// VolumeInitializationRate: 100 to 300 MiB/s, and of a snapshot; 0 when it is not there.
+Outcome<std::int64_t> initialization_rate(const Parameters& parameters, const std::string& snapshot_id);
+
 // EbsDeviceMapping-style lists: BlockDeviceMapping.N.{DeviceName,NoDevice,Ebs.*}
 Outcome<std::vector<DeviceMapping>> device_mappings(const Parameters& parameters);
 

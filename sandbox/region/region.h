@@ -7,6 +7,7 @@
 //   roles.json             IAM roles
 //   account.json           quotas, KMS keys, instance profiles
 //   layers/                the bytes of volumes and snapshots, copy-on-write (qcow2_layer.h)
+//   fetched/<volume>.qcow2 what a volume that is filled slowly has of its snapshot already (slow_volumes.cc)
 //   instances/<id>/        console.log, qemu.log, qmp.sock of each instance
 //   attached/<id>/<device> a volume attached to a proxy, as a file of the volume's size
 //
@@ -22,16 +23,16 @@
 // Beside AWS's calls, unsigned and for tests (the region listens on 127.0.0.1 unless told otherwise):
 //   POST   /rekindle-sandbox/faults     a fault rule, or {"not_found_window_ms": n}   (faults.h)
 //   DELETE /rekindle-sandbox/faults     no more faults
+//   POST   /rekindle-sandbox/knobs      {"snapshot_ready_ms": 5000}: from now on (knobs.h)
+//   GET    /rekindle-sandbox/knobs      as they are; DELETE: as they were at the start
 //   GET    /rekindle-sandbox/calls      counts of calls and bytes by action; DELETE: from zero again
 //   GET    /rekindle-sandbox/inventory  all that exists
 //   POST   /rekindle-sandbox/proxies    {"name": "proxy-1"} -> {"instance_id": ..., "attached": directory}
 //   POST   /rekindle-sandbox/roles      {"name": "dr", "external_id": "...", "of_instances": true, "actions":
 //                                       ["ec2:RunInstances"]}: an IAM role
 //                                       for AssumeRole, and for the instances (roles.h)
-//   POST   /rekindle-sandbox/quotas     {"vcpus": 32}: of running on-demand Standard instances; null: the
-//   default POST   /rekindle-sandbox/keys       {"id": "1234abcd-...", "alias": "alias/dr", "state":
-//   "Enabled", "usage":
-//                                       "ENCRYPT_DECRYPT"}: a KMS key
+//   POST   /rekindle-sandbox/quotas     {"vcpus": 32}: of running on-demand Standard instances; null: default
+//   POST   /rekindle-sandbox/keys       {"id": "1234abcd-...", "alias": "alias/dr"}: of KMS
 //   POST   /rekindle-sandbox/instance-profiles   {"name": "web-role", "role": "web"}: of IAM
 //   PUT, GET /latest/...                the instance metadata service, version 2 (metadata.h)
 #pragma once
@@ -44,6 +45,7 @@
 
 #include "base/result.h"
 #include "sandbox/region/faults.h"
+#include "sandbox/region/knobs.h"
 
 namespace rekindle::sandbox {
 
@@ -56,16 +58,8 @@ struct RegionOptions {
   std::string access_key;
   std::string secret_key;
 
-  // How long resources stay in their passing states.
-  std::chrono::milliseconds instance_start{200};  // pending
-  std::chrono::milliseconds status_checks{200};   // running, and the status checks are "initializing"
-  std::chrono::milliseconds instance_end{100};    // shutting-down
-  std::chrono::milliseconds instance_stop_grace{
-      20000};  // stopping: time for the guest after the power button
+  Knobs knobs;  // as it begins
   std::chrono::milliseconds terminated_kept{std::chrono::hours(1)};
-  std::chrono::milliseconds volume_ready{50};
-  std::chrono::milliseconds snapshot_ready{100};
-  std::chrono::milliseconds image_ready{50};
   // The minute of StartSnapshot's Timeout, and how long tokens live.
   std::chrono::milliseconds timeout_minute{60000};
   std::chrono::milliseconds block_token_life{std::chrono::hours(24 * 7)};

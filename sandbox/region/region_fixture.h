@@ -97,7 +97,7 @@ class RegionTest : public testing::Test {
     options.access_key = "AKIDEXAMPLE";
     options.secret_key = "wJalrXUtnFEMI/K7MDENG";
     options.account_id = "123456789012";
-    options.instance_stop_grace = std::chrono::milliseconds(300);
+    options.knobs.instance_stop_grace = std::chrono::milliseconds(300);
     start();
   }
   void TearDown() override {

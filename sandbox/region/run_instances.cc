@@ -125,6 +125,7 @@ Outcome<std::vector<DeviceMapping>> merged_devices(Ec2Call& call, const Image& i
     if (!mapping.volume_type.empty()) device.volume_type = mapping.volume_type;
     if (mapping.iops != 0) device.iops = mapping.iops;
     if (mapping.throughput != 0) device.throughput = mapping.throughput;
+    if (mapping.initialization_rate != 0) device.initialization_rate = mapping.initialization_rate;
     if (!mapping.kms_key_id.empty()) device.kms_key_id = mapping.kms_key_id;
     device.encrypted = device.encrypted || mapping.encrypted;
   }
@@ -140,7 +141,8 @@ Outcome<> make_volumes(Ec2Call& call, const Instance& instance, const std::vecto
     const bool root = mapping.device == instance.root_device;
     if (!root && slot > last_slot)
       return refuse("AttachmentLimitExceeded", "Too many volumes for one instance");
-    Volume volume = TRY(call.cloud.make_volume(mapping.size_gib, mapping.snapshot_id, mapping.volume_type));
+    Volume volume = TRY(call.cloud.make_volume({mapping.size_gib, mapping.snapshot_id, mapping.volume_type,
+                                                instance.zone, mapping.initialization_rate}));
     volume.encrypted = volume.encrypted || mapping.encrypted;
     volume.iops = mapping.iops;
     volume.throughput = mapping.throughput;
@@ -204,7 +206,7 @@ Outcome<std::vector<Instance>> launch(Ec2Call& call, const Instance& pattern, co
     instance.mac = mac_of(instance.id);
     instance.network_interface_id = "eni-" + instance.id.substr(2);
     if (placement.public_address) instance.public_ip = first_public_address(instance.id);
-    call.cloud.begin(instance, "pending", "running", call.cloud.options().instance_start);
+    call.cloud.begin(instance, "pending", "running", call.cloud.knobs().instance_start);
     call.cloud.state().put(instance);
     TRY(make_volumes(call, instance, devices, volume_tags));
     launched.push_back(std::move(instance));
@@ -215,7 +217,7 @@ Outcome<std::vector<Instance>> launch(Ec2Call& call, const Instance& pattern, co
 Outcome<> answer_again(Ec2Call& call, const std::vector<std::string>& ids) {
   std::vector<Instance> instances;
   for (const std::string& id : ids) {
-    auto instance = TRY(call.cloud.require<Instance>(id));
+    auto instance = TRY(made_earlier<Instance>(call, id));
     instances.push_back(std::move(instance));
   }
   write_reservation(call, call.out, instances.front().reservation_id, instances);
@@ -270,6 +272,7 @@ Outcome<> run_instances(Ec2Call& call) {
   }
   const Subnet subnet = TRY(call.cloud.require<Subnet>(placement.subnet_id));
   TRY(check_groups(call.cloud, placement, subnet));
+  TRY(check_capacity(call.cloud, type, subnet.zone));
   if (!placement.private_ip.empty() && count > 1) {
     return refuse("InvalidParameterCombination",
                   "Private IP address cannot be specified when launching multiple instances");
@@ -291,6 +294,22 @@ Outcome<> run_instances(Ec2Call& call) {
 std::string first_public_address(const std::string& instance_id) {
   const auto digits = std::stoul(instance_id.substr(instance_id.size() - 6), nullptr, 16);
   return fmt::format("127.{}.{}.{}", 64 + (digits >> 16) % 64, (digits >> 8) & 255, 1 + (digits & 255) % 254);
+}
+
+Outcome<> check_capacity(Cloud& cloud, const std::string& type, const std::string& zone) {
+  if (cloud.knobs().has_capacity(type, zone)) return {};
+  std::vector<std::string> others;
+  for (const std::string& other : cloud.zones()) {
+    if (cloud.knobs().has_capacity(type, other)) others.push_back(other);
+  }
+  return Refusal{
+      "InsufficientInstanceCapacity",
+      fmt::format(
+          "We currently do not have sufficient {} capacity in the Availability Zone you requested ({}). "
+          "Our system will be working on provisioning additional capacity. You can currently get {} "
+          "capacity by not specifying an Availability Zone in your request or choosing {}.",
+          type, zone, type, fmt::join(others, ", ")),
+      500};
 }
 
 std::span<const Ec2Action> run_actions() {

@@ -1,7 +1,6 @@
-// Security groups. Their rules are kept and shown; the instances' network lets in what is forwarded to port
-// 80 anyway.
-#include "sandbox/region/addresses.h"
+// Security groups.
 #include "sandbox/region/ec2_call.h"
+#include "sandbox/region/group_rules.h"
 
 namespace rekindle::sandbox {
 
@@ -20,47 +19,12 @@ Outcome<> create_group(Ec2Call& call) {
                     group.name, group.vpc_id);
     }
   }
+  group.rules.push_back(everything_out());
   group.tags = TRY(tags_on_create(call.in, "security-group"));
   call.cloud.state().put(group);
   call.out.add("return", true);
   call.out.add("groupId", group.id);
   call.out.add_tags(group.tags);
-  return {};
-}
-
-Outcome<IngressRule> parse_rule(const Parameters& in) {
-  IngressRule rule;
-  rule.protocol = TRY(in.required("IpProtocol"));
-  rule.from_port = TRY(in.number("FromPort", -1));
-  rule.to_port = TRY(in.number("ToPort", -1));
-  for (const Parameters& range : in.structures("IpRanges")) rule.cidrs.push_back(range.text("CidrIp"));
-  if (in.has("CidrIp")) rule.cidrs.push_back(in.text("CidrIp"));
-  for (const std::string& cidr : rule.cidrs) {
-    if (!Network::parse(cidr)) return refuse("InvalidParameterValue", "CIDR block {} is malformed", cidr);
-  }
-  return rule;
-}
-
-bool same(const IngressRule& a, const IngressRule& b) {
-  return a.protocol == b.protocol && a.from_port == b.from_port && a.to_port == b.to_port &&
-         a.cidrs == b.cidrs;
-}
-
-Outcome<> authorize_ingress(Ec2Call& call) {
-  const std::string id = TRY(call.in.required("GroupId"));
-  SecurityGroup group = TRY(call.cloud.require<SecurityGroup>(id));
-  std::vector<Parameters> rules = call.in.structures("IpPermissions");
-  if (rules.empty()) rules.push_back(call.in);
-  for (const Parameters& one : rules) {
-    const IngressRule rule = TRY(parse_rule(one));
-    if (std::any_of(group.ingress.begin(), group.ingress.end(),
-                    [&](const IngressRule& known) { return same(known, rule); })) {
-      return refuse("InvalidPermission.Duplicate", "the specified rule already exists in '{}'", id);
-    }
-    group.ingress.push_back(rule);
-  }
-  call.cloud.state().put(group);
-  call.out.add("return", true);
   return {};
 }
 
@@ -80,17 +44,8 @@ void write_group(Ec2Call& call, Xml out, const SecurityGroup& group) {
   out.add("groupName", group.name);
   out.add("groupDescription", group.description);
   out.add("vpcId", group.vpc_id);
-  Xml permissions = out.child("ipPermissions");
-  for (const IngressRule& rule : group.ingress) {
-    Xml permission = permissions.item();
-    permission.add("ipProtocol", rule.protocol);
-    if (rule.from_port >= 0) permission.add("fromPort", rule.from_port);
-    if (rule.to_port >= 0) permission.add("toPort", rule.to_port);
-    permission.child("groups");
-    Xml ranges = permission.child("ipRanges");
-    for (const std::string& cidr : rule.cidrs) ranges.item().add("cidrIp", cidr);
-  }
-  out.child("ipPermissionsEgress");
+  write_rules(out.child("ipPermissions"), group, false, call.account());
+  write_rules(out.child("ipPermissionsEgress"), group, true, call.account());
   out.add_tags(group.tags);
 }
 
@@ -123,7 +78,6 @@ Outcome<> delete_group(Ec2Call& call) {
 std::span<const Ec2Action> security_group_actions() {
   static constexpr Ec2Action actions[] = {
       {"CreateSecurityGroup", create_group},
-      {"AuthorizeSecurityGroupIngress", authorize_ingress},
       {"DescribeSecurityGroups", describe_groups},
       {"DeleteSecurityGroup", delete_group},
   };

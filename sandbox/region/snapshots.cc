@@ -59,7 +59,7 @@ Outcome<std::vector<Snapshot>> freeze_as_snapshots(Ec2Call& call, const std::vec
     snapshot.encrypted = volumes[i].encrypted;
     snapshot.kms_key_id = volumes[i].kms_key_id;
     snapshot.sealed = true;
-    call.cloud.begin(snapshot, "pending", "completed", call.cloud.options().snapshot_ready);
+    call.cloud.begin(snapshot, "pending", "completed", call.cloud.knobs().snapshot_ready);
     call.cloud.state().put(snapshot);
     snapshots.push_back(std::move(snapshot));
   }

@@ -73,6 +73,7 @@ struct TagRow {
 template <typename T>
 void collect(Cloud& cloud, std::vector<TagRow>& rows) {
   for (const auto& [id, resource] : cloud.state().all<T>()) {
+    if (cloud.hidden(resource)) continue;
     for (const auto& [key, value] : resource.tags) rows.push_back({id, T::type_name, key, value});
   }
 }

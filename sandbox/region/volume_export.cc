@@ -50,15 +50,17 @@ Result<> ensure_export(const VolumeExport& wanted, std::uint64_t size_bytes) {
   TRY(File::open(wanted.mountpoint, File::Mode::create));
   const nlohmann::json share = {{"type", "fuse"},
                                 {"id", "volume"},
-                                {"node-name", wanted.layer_id},
+                                {"node-name", wanted.layers.top()},
                                 {"mountpoint", wanted.mountpoint.string()},
                                 {"writable", true}};
-  const pid_t daemon =
-      TRY(start_daemon({"qemu-storage-daemon", "--blockdev", layer_node(wanted.layer_file, wanted.layer_id),
-                        "--export", share.dump(), "--chardev",
-                        fmt::format("socket,id=control,server=on,wait=off,path={}", wanted.socket.string()),
-                        "--monitor", "chardev=control"},
-                       {log_of(wanted)}));
+  std::vector<std::string> command = {"qemu-storage-daemon"};
+  const auto layers = options_of(wanted.layers, "--");
+  command.insert(command.end(), layers.begin(), layers.end());
+  command.insert(command.end(),
+                 {"--export", share.dump(), "--chardev",
+                  fmt::format("socket,id=control,server=on,wait=off,path={}", wanted.socket.string()),
+                  "--monitor", "chardev=control"});
+  const pid_t daemon = TRY(start_daemon(command, {log_of(wanted)}));
   const auto deadline = std::chrono::steady_clock::now() + patience;
   while (!shows(wanted.mountpoint, size_bytes)) {
     if (!process_lives(daemon, "qemu-storage-daemon") || std::chrono::steady_clock::now() > deadline) {

@@ -6,14 +6,14 @@
 #include <string>
 
 #include "base/result.h"
+#include "sandbox/region/block_holder.h"
 
 namespace rekindle::sandbox {
 
 struct VolumeExport {
   std::filesystem::path socket;      // control socket
   std::filesystem::path mountpoint;  // the file that shows the volume
-  std::string layer_id;
-  std::filesystem::path layer_file;
+  DiskLayers layers;
 };
 
 // Returns when the file can be opened; at once if the export is up already.

@@ -15,12 +15,12 @@ std::uint64_t bytes_of(const Volume& volume) {
 }
 }  // namespace
 
-Outcome<Volume> Cloud::make_volume(std::int64_t size_gib, const std::string& snapshot_id,
-                                   const std::string& type) {
-  std::string parent;
-  bool encrypted = false;
+Outcome<Volume> Cloud::make_volume(const VolumeWish& wish) {
+  const std::string& snapshot_id = wish.snapshot_id;
+  std::int64_t size_gib = wish.size_gib;
+  Snapshot snapshot;
   if (!snapshot_id.empty()) {
-    const Snapshot snapshot = TRY(require<Snapshot>(snapshot_id));
+    snapshot = TRY(require<Snapshot>(snapshot_id));
     if (snapshot.state != "completed") {
       return refuse("IncorrectState", "Snapshot '{}' is '{}', it must be 'completed'", snapshot_id,
                     snapshot.state);
@@ -31,8 +31,6 @@ Outcome<Volume> Cloud::make_volume(std::int64_t size_gib, const std::string& sna
                     "Volume of size {}GB is smaller than snapshot '{}', expect size >= {}GB", size_gib,
                     snapshot_id, snapshot.size_gib);
     }
-    parent = snapshot.layer_id;
-    encrypted = snapshot.encrypted;
   }
   if (size_gib == 0)
     return refuse("MissingParameter", "The request must contain the parameter size or snapshotId");
@@ -43,10 +41,12 @@ Outcome<Volume> Cloud::make_volume(std::int64_t size_gib, const std::string& sna
   Volume volume = make<Volume>();
   volume.size_gib = size_gib;
   volume.snapshot_id = snapshot_id;
-  volume.volume_type = type.empty() ? "gp2" : type;
-  volume.zone = zone();
-  volume.encrypted = encrypted;
-  volume.layer_id = TRY(layers_->create(bytes_of(volume), parent));
+  volume.volume_type = wish.type.empty() ? "gp2" : wish.type;
+  volume.zone = wish.zone;
+  volume.encrypted = snapshot.encrypted;
+  volume.layer_id = TRY(layers_->create(bytes_of(volume), snapshot.layer_id));
+  volume.initialization_rate = wish.initialization_rate;
+  if (!snapshot_id.empty()) TRY(begin_slowness(volume, snapshot));
   return volume;
 }
 
@@ -61,7 +61,7 @@ VolumeExport Cloud::export_of(const Volume& volume) const {
   return {holder_socket(volume),
           options_.directory / "attached" / volume.attachment.instance_id /
               fs::path(volume.attachment.device).filename(),
-          volume.layer_id, layers_->path(volume.layer_id)};
+          layers_of(volume)};
 }
 
 Outcome<> Cloud::export_volume(const Volume& volume) {
@@ -143,7 +143,8 @@ Result<> Cloud::collect_garbage() {
   for (const auto& [id, volume] : state_->all<Volume>())
     roots.insert({volume.layer_id, volume.next_layer_id});
   for (const auto& [id, snapshot] : state_->all<Snapshot>()) roots.insert(snapshot.layer_id);
-  return layers_->collect_garbage(roots);
+  TRY(layers_->collect_garbage(roots));
+  return collect_fetched();
 }
 
 }  // namespace rekindle::sandbox

@@ -7,22 +7,26 @@ namespace {
 
 Outcome<> create_volume(Ec2Call& call) {
   const std::string zone = TRY(call.in.required("AvailabilityZone"));
-  if (zone != call.cloud.zone()) return refuse("InvalidZone.NotFound", "The zone '{}' does not exist.", zone);
+  const auto zones = call.cloud.zones();
+  if (std::find(zones.begin(), zones.end(), zone) == zones.end())
+    return refuse("InvalidZone.NotFound", "The zone '{}' does not exist.", zone);
   const auto earlier = TRY(earlier_results(call, "CreateVolume"));
   if (!earlier.empty()) {
-    const Volume volume = TRY(call.cloud.require<Volume>(earlier.front()));
+    const Volume volume = TRY(made_earlier<Volume>(call, earlier.front()));
     write_volume(call.out, volume);
     return {};
   }
   const std::int64_t size = TRY(call.in.number("Size", 0));
-  Volume volume = TRY(call.cloud.make_volume(size, call.in.text("SnapshotId"), call.in.text("VolumeType")));
+  const std::int64_t rate = TRY(initialization_rate(call.in, call.in.text("SnapshotId")));
+  Volume volume =
+      TRY(call.cloud.make_volume({size, call.in.text("SnapshotId"), call.in.text("VolumeType"), zone, rate}));
   volume.iops = TRY(call.in.number("Iops", 0));
   volume.throughput = TRY(call.in.number("Throughput", 0));
   const bool encrypted = TRY(call.in.flag("Encrypted", false));
   volume.encrypted = volume.encrypted || encrypted;
   volume.kms_key_id = call.in.text("KmsKeyId");
   volume.tags = TRY(tags_on_create(call.in, "volume"));
-  call.cloud.begin(volume, "creating", "available", call.cloud.options().volume_ready);
+  call.cloud.begin(volume, "creating", "available", call.cloud.knobs().volume_ready);
   call.cloud.state().put(volume);
   remember_results(call, "CreateVolume", {volume.id});
   write_volume(call.out, volume);
@@ -53,6 +57,38 @@ Outcome<> describe_volumes(Ec2Call& call) {
   return {};
 }
 
+void write_detail(Xml details, const char* name, const char* status) {
+  Xml item = details.item();
+  item.add("name", name);
+  item.add("status", status);
+}
+
+void write_status(Ec2Call& call, Xml item, const Volume& volume) {
+  const bool filling = !volume.slow_layer_id.empty();
+  item.add("volumeId", volume.id);
+  item.add("availabilityZone", volume.zone);
+  Xml status = item.child("volumeStatus");
+  status.add("status", "ok");
+  Xml details = status.child("details");
+  write_detail(details, "io-enabled", "passed");
+  write_detail(details, "io-performance", "not-applicable");
+  write_detail(details, "initialization-state", filling ? "initializing" : "completed");
+  if (!filling) return;
+  const std::int64_t all_ms = volume.initialized_ms - volume.created_ms;
+  const std::int64_t left_ms = std::max<std::int64_t>(volume.initialized_ms - call.cloud.now_ms(), 0);
+  Xml filled = item.child("initializationStatusDetails");
+  filled.add("initializationType", volume.initialization_rate != 0 ? "provisioned-rate" : "default");
+  filled.add("progress", all_ms == 0 ? 100 : 100 * (all_ms - left_ms) / all_ms);
+  filled.add("estimatedTimeToCompleteInSeconds", (left_ms + 999) / 1000);
+}
+
+Outcome<> describe_volume_status(Ec2Call& call) {
+  const auto found = TRY(select(call, "VolumeId", filters()));
+  Xml set = call.out.child("volumeStatusSet");
+  for (const Volume& volume : found) write_status(call, set.item(), volume);
+  return {};
+}
+
 Outcome<> delete_volume(Ec2Call& call) {
   const std::string id = TRY(call.in.required("VolumeId"));
   const Volume volume = TRY(call.cloud.require<Volume>(id));
@@ -79,6 +115,7 @@ void write_volume(Xml out, const Volume& volume) {
   if (volume.throughput > 0) out.add("throughput", volume.throughput);
   out.add("encrypted", volume.encrypted);
   out.add_if("kmsKeyId", volume.kms_key_id);
+  if (volume.initialization_rate > 0) out.add("volumeInitializationRate", volume.initialization_rate);
   out.add("multiAttachEnabled", false);
   Xml set = out.child("attachmentSet");
   if (volume.attached()) {
@@ -97,6 +134,7 @@ std::span<const Ec2Action> volume_actions() {
   static constexpr Ec2Action actions[] = {
       {"CreateVolume", create_volume},
       {"DescribeVolumes", describe_volumes},
+      {"DescribeVolumeStatus", describe_volume_status},
       {"DeleteVolume", delete_volume},
   };
   return actions;

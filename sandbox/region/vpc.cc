@@ -1,6 +1,7 @@
 // VPCs and subnets.
 #include "sandbox/region/addresses.h"
 #include "sandbox/region/ec2_call.h"
+#include "sandbox/region/group_rules.h"
 
 namespace rekindle::sandbox {
 
@@ -40,6 +41,7 @@ Outcome<> create_vpc(Ec2Call& call) {
   group.vpc_id = vpc.id;
   group.name = "default";
   group.description = "default VPC security group";
+  group.rules = {everything_out(), {false, "-1", -1, -1, "group", group.id, ""}};
   call.cloud.state().put(vpc);
   call.cloud.state().put(group);
   write_vpc(call, call.out.child("vpc"), vpc);
@@ -100,7 +102,8 @@ void write_subnet(Ec2Call& call, Xml out, const Subnet& subnet) {
   out.add("availableIpAddressCount", free_addresses(call.cloud, subnet));
   out.add("availabilityZone", subnet.zone);
   out.add("defaultForAz", false);
-  out.add("mapPublicIpOnLaunch", false);
+  out.add("mapPublicIpOnLaunch", subnet.map_public_ip);
+  out.add("assignIpv6AddressOnCreation", false);
   out.add_tags(subnet.tags);
 }
 
@@ -118,11 +121,12 @@ Outcome<> create_subnet(Ec2Call& call) {
   }
   Subnet subnet = call.cloud.make<Subnet>();
   subnet.zone = call.in.text("AvailabilityZone", call.cloud.zone());
-  if (subnet.zone != call.cloud.zone()) {
+  const auto zones = call.cloud.zones();
+  if (std::find(zones.begin(), zones.end(), subnet.zone) == zones.end()) {
     return refuse(
         "InvalidParameterValue",
         "Value ({}) for parameter availabilityZone is invalid. Subnets can currently only be created in: {}.",
-        subnet.zone, call.cloud.zone());
+        subnet.zone, fmt::join(zones, ", "));
   }
   subnet.vpc_id = vpc_id;
   subnet.cidr = network.text();
