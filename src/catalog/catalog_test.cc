@@ -18,8 +18,8 @@ class CatalogTest : public testing::Test {
 };
 
 TEST_F(CatalogTest, KeepsRecordsAcrossAReopening) {
-  ASSERT_TRUE(catalog_->put(Datacenter{"dc1", "https://h", "root", "", "ab"}).ok());
-  ASSERT_TRUE(catalog_->put(Datacenter{"dc1", "https://other", "root", "", "ab"}).ok());
+  ASSERT_TRUE(catalog_->put(Datacenter{"dc1", "https://h", "root", "", "ab", ""}).ok());
+  ASSERT_TRUE(catalog_->put(Datacenter{"dc1", "https://other", "root", "", "ab", ""}).ok());
   catalog_.reset();
   catalog_ = open();
   EXPECT_EQ(catalog_->get<Datacenter>("dc1")->url, "https://other");
@@ -44,7 +44,7 @@ TEST_F(CatalogTest, ListsBySubjectInTheOrderOfFirstPut) {
 
 TEST_F(CatalogTest, ATransactionTakesEffectWholeOrNotAtAll) {
   const auto failed = catalog_->transaction([&]() -> Result<> {
-    TRY(catalog_->put(Datacenter{"dc1", "", "", "", ""}));
+    TRY(catalog_->put(Datacenter{"dc1", "", "", "", "", ""}));
     return error(ErrorCode::cancelled, "no");
   });
   EXPECT_EQ(failed.error().message(), "no");
@@ -116,7 +116,7 @@ TEST_F(CatalogTest, TheLedgerFollowsAResourceFromIntentToRelease) {
 
 TEST_F(CatalogTest, TwoProcessesViewsOfOneFileAgree) {
   auto other = open();
-  ASSERT_TRUE(catalog_->put(Datacenter{"dc1", "", "", "", ""}).ok());
+  ASSERT_TRUE(catalog_->put(Datacenter{"dc1", "", "", "", "", ""}).ok());
   EXPECT_TRUE(other->get<Datacenter>("dc1").ok());
 }
 

@@ -484,7 +484,10 @@ JobProcedure failover_cleanup_procedure(Sites& sites) {
        [&sites](StepContext& context) -> Result<> {
          const auto failover =
              TRY(context.catalog.get<Failover>(text(context.job.parameters, "failover_id")));
-         return sweep_job(context.catalog, sites, context.clock, failover.job_id);
+         TRY(sweep_job(context.catalog, sites, context.clock, failover.job_id));
+         // And the snapshots of the instance that its backups kept.
+         TRY(sweep_finished_jobs(context.catalog, sites, context.clock, failover.account));
+         return {};
        }},
   };
   procedure.clean_up = [](StepContext&) -> Result<> { return {}; };

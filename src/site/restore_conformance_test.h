@@ -67,19 +67,19 @@ TYPED_TEST_P(RestoreConformance, MakesAMachineAsItIsWanted) {
   const MachineId id = this->create();
   const auto made = this->source().machine(id);
   ASSERT_TRUE(made.ok()) << made.error().message();
-  const Machine& wanted = this->wanted.machine;
-  EXPECT_EQ(made->name, wanted.name);
+  const Machine& asked = this->wanted.machine;
+  EXPECT_EQ(made->name, asked.name);
   EXPECT_EQ(made->power, PowerState::off);
-  EXPECT_EQ(made->firmware, wanted.firmware);
-  EXPECT_EQ(made->vcpus, wanted.vcpus);
-  EXPECT_EQ(made->memory_mib, wanted.memory_mib);
-  EXPECT_EQ(made->guest_os, wanted.guest_os);
+  EXPECT_EQ(made->firmware, asked.firmware);
+  EXPECT_EQ(made->vcpus, asked.vcpus);
+  EXPECT_EQ(made->memory_mib, asked.memory_mib);
+  EXPECT_EQ(made->guest_os, asked.guest_os);
   EXPECT_TRUE(made->change_tracking);
-  ASSERT_EQ(made->disks.size(), wanted.disks.size());
-  for (std::size_t i = 0; i < wanted.disks.size(); ++i)
-    EXPECT_EQ(made->disks[i].size_bytes, wanted.disks[i].size_bytes);
+  ASSERT_EQ(made->disks.size(), asked.disks.size());
+  for (std::size_t i = 0; i < asked.disks.size(); ++i)
+    EXPECT_EQ(made->disks[i].size_bytes, asked.disks[i].size_bytes);
   ASSERT_EQ(made->nics.size(), 1U);
-  EXPECT_EQ(made->nics[0].mac_address, wanted.nics.at(0).mac_address);
+  EXPECT_EQ(made->nics[0].mac_address, asked.nics.at(0).mac_address);
   const MachineSnapshot taken = this->snapshot(id, "first");
   EXPECT_TRUE(all_zero(this->frozen(taken, {0, mib})));
 }

@@ -58,7 +58,7 @@ class ComesHome(unittest.TestCase):
 
     def check_service(self, scene, before):
         url = scene.source_url
-        wait_for_http(url("/ready"))
+        wait_for_http(url("/ready"), seconds=600)
         status = json.loads(http_get(url("/status")))
         self.assertNotIn("nvme", json.dumps(status))
         self.assertEqual(http_get(url("/digest"), timeout=120), self.digest)
@@ -120,8 +120,9 @@ class ComesHomeAfterADisaster(ComesHome):
     def prepare_home(self, scene):
         scene.start_servers("--revive")
         Vim(scene.sandbox["datacenter"]).power_on(scene.web["id"])
-        scene.web["host_port"] = scene.machine_status()["host_port"]
-        wait_for_http(scene.source_url("/ready"))
+        wait_until(lambda: scene.machine_status()["power"] == "poweredOn")
+        scene.web = scene.machine_status()
+        wait_for_http(scene.source_url("/ready"), seconds=600)
         http_get(scene.source_url("/scatter?mib=5&seed=99"), timeout=120)
         scene.apply_plan(lambda plan: plan.update(failback={"health_check": scene.source_url("/ready")}))
 
