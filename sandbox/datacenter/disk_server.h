@@ -1,5 +1,5 @@
-// A process that serves the flat disk of a VM that is off to one client, over NBD on a Unix socket, and records
-// what is written: what an ESXi host does for VDDK. The block layer is QEMU's (qemu-storage-daemon).
+// A process that serves the flat disk of a VM that is off to one client, over NBD on a Unix socket, and
+// records what is written: what an ESXi host does for VDDK. The block layer is QEMU's (qemu-storage-daemon).
 #pragma once
 
 #include <filesystem>

@@ -47,8 +47,8 @@ struct SnapshotRecord {
   std::vector<DiskAtSnapshot> disks;
 };
 
-// A disk that a program outside reads and writes while the machine is off: the datacenter serves it by a process
-// of its own.
+// A disk that a program outside reads and writes while the machine is off: the datacenter serves it by a
+// process of its own.
 struct OpenDisk {
   int key = 0;
   pid_t server = 0;

@@ -79,9 +79,8 @@ Result<> AwsInstances::wait_until_complete(const std::string& snapshot_name) {
         return error(ErrorCode::internal, "the snapshot {} of {} failed at AWS: {}", image.id, image.volume,
                      image.state_message);
     }
-    const bool complete = std::all_of(images.begin(), images.end(), [](const Ec2Snapshot& image) {
-      return image.state == "completed";
-    });
+    const bool complete = std::all_of(images.begin(), images.end(),
+                                      [](const Ec2Snapshot& image) { return image.state == "completed"; });
     if (complete && !images.empty()) return {};
     if (site_.clock_.ticks() >= deadline)
       return error(ErrorCode::unavailable, "the snapshots named {} are still pending", snapshot_name);

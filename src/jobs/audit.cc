@@ -45,8 +45,7 @@ Result<Audit> audit_account(Catalog& catalog, RecoveryTarget& site, const std::s
     const auto entry = by_token.find(object.token);
     if (entry != by_token.end()) {
       const LedgerEntry& known = entry->second;
-      const bool is_it =
-          known.object_id.empty() || known.object_id == object.id || is_part_of(known, object);
+      const bool is_it = known.object_id.empty() || known.object_id == object.id || is_part_of(known, object);
       if (is_it && unfinished.contains(known.job_id)) {
         audited.state = OwnedState::working;
         audited.used_by = known.job_id.str();
@@ -60,9 +59,9 @@ Result<Audit> audit_account(Catalog& catalog, RecoveryTarget& site, const std::s
     audit.objects.push_back(std::move(audited));
   }
   for (const auto& [token, entry] : by_token) {
-    const bool listed =
-        entry.site == account && entry.state == ResourceState::exists && !entry.in_use_by.empty() &&
-        entry.kind != ResourceKind::machine_snapshot && entry.kind != ResourceKind::restored_machine;
+    const bool listed = entry.site == account && entry.state == ResourceState::exists &&
+                        !entry.in_use_by.empty() && entry.kind != ResourceKind::machine_snapshot &&
+                        entry.kind != ResourceKind::restored_machine;
     if (listed && !seen.contains(token)) audit.lost.push_back(entry);
   }
   return audit;

@@ -45,9 +45,9 @@ struct FailoverSettings {
   std::string user_data;         // as text
   std::optional<bool> source_dest_check;
   std::optional<bool> leave_stopped;  // launched, its service not waited for, then stopped
-  // What must answer: a URL with {private_ip} or {public_ip} (http, https; "tcp://{private_ip}:5432": that the
-  // port accepts); "status": AWS's own checks of the instance; "console:TEXT": what its serial console says.
-  // Empty: running is enough.
+  // What must answer: a URL with {private_ip} or {public_ip} (http, https; "tcp://{private_ip}:5432": that
+  // the port accepts); "status": AWS's own checks of the instance; "console:TEXT": what its serial console
+  // says. Empty: running is enough.
   std::string health_check;
   VolumeSettings volumes;
   std::map<std::string, std::string> tags;

@@ -35,8 +35,8 @@ JSON_FIELDS(NicSpec, name, mac_address, network, model)
 JSON_FIELDS(Machine, id, name, power, firmware, vcpus, memory_mib, guest_os, change_tracking, disks, nics,
             refused_because)
 JSON_FIELDS(RecoveryPointDisk, disk_id, size_bytes, change_id, undone_blocks)
-JSON_FIELDS(RecoveryPoint, id, vault, datacenter, account, machine, time, disks, full, bytes_read, bytes_stored,
-            bytes_changed, legal_hold)
+JSON_FIELDS(RecoveryPoint, id, vault, datacenter, account, machine, time, disks, full, bytes_read,
+            bytes_stored, bytes_changed, legal_hold)
 JSON_FIELDS(Datacenter, name, url, user, sealed_password, thumbprint, disk_command)
 JSON_FIELDS(Account, name, region, endpoint, credentials, access_key_id, sealed_secret_access_key, profile,
             role_arn, sealed_external_id, proxy_instance_id, proxy_device_path, image_puts_per_second)

@@ -55,10 +55,10 @@ NLOHMANN_JSON_SERIALIZE_ENUM(ImageWriting,
                              {{ImageWriting::direct, "direct"}, {ImageWriting::volume, "volume"}})
 NLOHMANN_JSON_SERIALIZE_ENUM(FailoverKind,
                              {{FailoverKind::production, "production"}, {FailoverKind::test, "test"}})
-NLOHMANN_JSON_SERIALIZE_ENUM(FailoverState,
-                             {{FailoverState::running, "running"},
-                              {FailoverState::returned, "returned"},
-                              {FailoverState::released, "released"}})
+NLOHMANN_JSON_SERIALIZE_ENUM(FailoverState, {{FailoverState::running, "running"},
+                                             {FailoverState::returned, "returned"},
+                                             {FailoverState::released, "released"}})
+// What they mean is said in dr_plan.h.
 NLOHMANN_JSON_SERIALIZE_ENUM(JobKind, {{JobKind::backup, "backup"},
                                        {JobKind::replicate, "replicate"},
                                        {JobKind::failover, "failover"},

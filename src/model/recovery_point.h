@@ -29,7 +29,7 @@ struct RecoveryPoint {
   std::string datacenter;
   std::string account;  // where it ran at that instant, and whose change ids these are; empty: the datacenter
   Machine machine;      // its configuration at that instant; in the account: when it left the datacenter
-  Time time{};      // the instant: everything the guest wrote durably before it is in
+  Time time{};          // the instant: everything the guest wrote durably before it is in
   std::vector<RecoveryPointDisk> disks;
   bool full = false;                // every disk was read whole
   std::uint64_t bytes_read = 0;     // from the datacenter

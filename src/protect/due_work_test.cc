@@ -12,8 +12,8 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using testing::Contains;
 using testing::ElementsAre;
-using testing::Not;
 using testing::IsEmpty;
+using testing::Not;
 
 // The catalog's clock is the one that jobs are dated by, so that this one owns both.
 class DueWorkTest : public ProtectTest {

@@ -78,7 +78,8 @@ Result<std::vector<SnapshotName>> MemoryInstances::snapshots(const MachineId& id
     const auto tag = stored.image.tags.find(instance_tag);
     if (tag == stored.image.tags.end() || tag->second != id.str()) continue;
     const std::string& name = stored.image.tags.at(token_tag);
-    const bool known = std::any_of(names.begin(), names.end(), [&](const auto& one) { return one.name == name; });
+    const bool known =
+        std::any_of(names.begin(), names.end(), [&](const auto& one) { return one.name == name; });
     if (!known) names.push_back({MachineSnapshotId(name), name});
   }
   return names;
@@ -98,7 +99,8 @@ Result<MachineSnapshot> MemoryInstances::find_snapshot(const MachineId& id,
   }
   // "image-9" before "image-10": in the order they were made.
   std::sort(images.begin(), images.end(), [](const auto* a, const auto* b) {
-    return std::pair(a->image.id.str().size(), a->image.id) < std::pair(b->image.id.str().size(), b->image.id);
+    return std::pair(a->image.id.str().size(), a->image.id) <
+           std::pair(b->image.id.str().size(), b->image.id);
   });
   if (images.empty()) return error(ErrorCode::not_found, "the snapshot {} does not exist", snapshot);
   for (std::size_t i = 0; i < images.size(); ++i)
@@ -131,10 +133,10 @@ Result<Extents> MemoryInstances::changed_areas(const MachineSnapshot& snapshot, 
   std::vector<Extent> areas;
   for (std::uint64_t at = 0; at < now.size(); at += image_block_bytes) {
     const std::size_t length = std::min<std::uint64_t>(image_block_bytes, now.size() - at);
-    const bool same = at + length <= before.size() &&
-                      std::equal(now.begin() + static_cast<std::ptrdiff_t>(at),
-                                 now.begin() + static_cast<std::ptrdiff_t>(at + length),
-                                 before.begin() + static_cast<std::ptrdiff_t>(at));
+    const bool same =
+        at + length <= before.size() && std::equal(now.begin() + static_cast<std::ptrdiff_t>(at),
+                                                   now.begin() + static_cast<std::ptrdiff_t>(at + length),
+                                                   before.begin() + static_cast<std::ptrdiff_t>(at));
     if (!same) areas.push_back({at, length});
   }
   return normalize(std::move(areas));

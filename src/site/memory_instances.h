@@ -7,8 +7,8 @@ namespace rekindle {
 
 class MemorySite;
 
-// A snapshot is named by what create_snapshot was given, and is an image of each disk that carries the name as
-// its token. A change id is the id of an image.
+// A snapshot is named by what create_snapshot was given, and is an image of each disk that carries the name
+// as its token. A change id is the id of an image.
 class MemoryInstances final : public SnapshotSource {
  public:
   explicit MemoryInstances(MemorySite& site) : site_(site) {}

@@ -174,7 +174,7 @@ class RecoveryTarget {
   // What can be said only of an instance that is there: its Elastic IP, its source/destination check.
   // Idempotent.
   virtual Result<> adjust(const InstanceId& id, const LaunchSpec& spec) = 0;
-  virtual Result<> stop(const InstanceId& id) = 0;  // by its power button; does not wait; stopped is fine
+  virtual Result<> stop(const InstanceId& id) = 0;   // by its power button; does not wait; stopped is fine
   virtual Result<> start(const InstanceId& id) = 0;  // a stopped one; does not wait; running is fine
   virtual Result<Instance> instance(const InstanceId& id) = 0;
   virtual Result<> terminate(const InstanceId& id) = 0;  // with its volumes; absent is fine; does not wait
