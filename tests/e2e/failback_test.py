@@ -112,8 +112,8 @@ class ComesHomeAfterADisaster(ComesHome):
     def live_away(self, scene):
         scene.set_up()
         scene.apply_plan(lambda plan: plan.update(failback={"health_check": scene.source_url("/ready")}))
-        scene.back_up()
         self.left = ledger_lines(http_get(scene.source_url("/ledger")))
+        scene.back_up()
         self.lose(scene)
         self.assertEqual(scene.fail_over()["state"], "succeeded")
 
