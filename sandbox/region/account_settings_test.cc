@@ -80,7 +80,8 @@ done(web=[role['RoleName'] for role in web['Roles']], bare=bare['Roles'], arn=ba
 
 TEST_F(AccountSettingsTest, WrongSecretsAreRefusedInEachServicesWords) {
   const json seen = script(R"(
-wrong = dict(aws_secret_access_key='x')
+import os
+wrong = dict(aws_access_key_id=os.environ['AWS_ACCESS_KEY_ID'], aws_secret_access_key='x')
 done(quotas=refused(client('service-quotas', **wrong).get_service_quota, **vcpus), kms=refused(client('kms', **wrong).describe_key, KeyId='k'),
      iam=refused(client('iam', **wrong).get_instance_profile, InstanceProfileName='p'))
 )");

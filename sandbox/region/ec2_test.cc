@@ -169,7 +169,7 @@ done(regions=[r['RegionName'] for r in ec2.describe_regions()['Regions']], zones
      missing=refused(ec2.describe_key_pairs), s3=refused(client('s3').list_buckets))
 )");
   EXPECT_EQ(seen["regions"], json::array({"us-east-1"}));
-  EXPECT_EQ(seen["zones"], json::array({"us-east-1a"}));
+  EXPECT_EQ(seen["zones"], json::array({"us-east-1a", "us-east-1b", "us-east-1c"}));
   EXPECT_EQ(seen["types"], json::parse(R"({"t3.small": 2048, "m5.large": 8192})"));
   EXPECT_EQ(seen["unknown"], refusal("InvalidInstanceType", 400));
   EXPECT_EQ(seen["account"], "123456789012");

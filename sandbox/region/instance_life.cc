@@ -43,7 +43,7 @@ Result<> Cloud::start_machine_of(Instance& instance) {
   const InstanceType* type = find_instance_type(instance.instance_type);
   const auto network = subnet ? Network::parse(subnet->cidr) : std::nullopt;
   if (!network || type == nullptr) return error(ErrorCode::failed_precondition, "its subnet or type is gone");
-  MachineSpec spec{instance.id,
+  InstanceSpec spec{instance.id,
                    instance.instance_type,
                    instance_directory(instance.id),
                    std::min(type->memory_mib, options_.guest_memory_mib),

@@ -32,7 +32,7 @@ std::string escaped(const fs::path& path) {
 }
 
 // The variables of a UEFI machine are its own and stay over stop and start.
-Result<> add_firmware(std::vector<std::string>& arguments, const MachineSpec& spec) {
+Result<> add_firmware(std::vector<std::string>& arguments, const InstanceSpec& spec) {
   const fs::path variables = spec.directory / "uefi-variables.fd";
   std::error_code failure;
   if (!fs::exists(variables, failure)) fs::copy_file(firmware_variables, variables, failure);
@@ -44,7 +44,7 @@ Result<> add_firmware(std::vector<std::string>& arguments, const MachineSpec& sp
 
 // The network of the subnet, with AWS's places for router (.1) and DNS (.2); the guest gets its private
 // address. There is no ENA in QEMU: virtio-net stands in for it.
-void add_network(std::vector<std::string>& arguments, const MachineSpec& spec) {
+void add_network(std::vector<std::string>& arguments, const InstanceSpec& spec) {
   const std::string forwarding =
       spec.public_ip.empty() ? "" : fmt::format(",hostfwd=tcp:{}:80-{}:80", spec.public_ip, spec.private_ip);
   append(
@@ -67,7 +67,7 @@ json nvme_device(const MachineDisk& disk) {
   return device;
 }
 
-Result<std::vector<std::string>> command_line(const MachineSpec& spec) {
+Result<std::vector<std::string>> command_line(const InstanceSpec& spec) {
   std::vector<std::string> arguments = {"qemu-system-x86_64", "-name", spec.instance_id};
   const std::vector<std::string> accelerator = accelerator_arguments();
   arguments.insert(arguments.end(), accelerator.begin(), accelerator.end());
@@ -104,7 +104,7 @@ std::string nvme_serial(const std::string& volume_id) {
   return serial;
 }
 
-Result<pid_t> start_machine(const MachineSpec& spec) {
+Result<pid_t> start_machine(const InstanceSpec& spec) {
   TRY(make_directories(spec.directory));
   TRY(remove_file(machine_socket(spec.directory)));
   TRY(remove_file(spec.directory / "qemu.log"));

@@ -22,7 +22,7 @@ struct MachineDisk {
   bool bootable = false;
 };
 
-struct MachineSpec {
+struct InstanceSpec {
   std::string instance_id;
   std::string instance_type;
   std::filesystem::path directory;  // of this instance: console.log, qmp.sock, qemu.log, UEFI variables
@@ -49,7 +49,7 @@ std::string nvme_serial(const std::string& volume_id);
 
 // Starts QEMU; that it starts is all: a guest that does not boot is a running instance, as on EC2.
 // An error quotes QEMU's last word.
-Result<pid_t> start_machine(const MachineSpec& spec);
+Result<pid_t> start_machine(const InstanceSpec& spec);
 // What QEMU said last, for a machine that ended.
 std::string last_words(const std::filesystem::path& directory);
 

@@ -117,7 +117,14 @@ Result<std::vector<Ec2Snapshot>> Ec2Client::create_snapshots(const InstanceId& i
   form.tags_of("snapshot", tags);
   const QueryAnswer answer = TRY(query_->call(form, {.repeatable = false}));
   std::vector<Ec2Snapshot> made;
-  TRY(read_items(answer.root(), "snapshotSet", read_snapshot, made), "CreateSnapshots");
+  for (const QueryElement& item : answer.root().items("snapshotSet")) {
+    Ec2Snapshot snapshot;  // less than DescribeSnapshots tells; the state it calls "state"
+    std::string id = TRY(item.required("snapshotId"), "CreateSnapshots");
+    snapshot.id = ImageId(std::move(id));
+    snapshot.volume = VolumeId(item.text("volumeId"));
+    snapshot.state = "pending";
+    made.push_back(std::move(snapshot));
+  }
   return made;
 }
 

@@ -16,8 +16,7 @@ Result<Ec2Snapshot> read_snapshot(const QueryElement& item) {
   Ec2Snapshot snapshot;
   std::string id = TRY(item.required("snapshotId"));
   snapshot.id = ImageId(std::move(id));
-  snapshot.state = item.text("status");
-  if (snapshot.state.empty()) snapshot.state = TRY(item.required("state"));  // so CreateSnapshots calls it
+  snapshot.state = TRY(item.required("status"));
   snapshot.volume = VolumeId(item.text("volumeId"));
   snapshot.state_message = item.text("statusMessage");
   snapshot.size_gib = TRY(item.number("volumeSize"));

@@ -17,6 +17,10 @@ using testing::Not;
 class DiskCommandTest : public testing::Test {
  protected:
   static constexpr std::uint64_t size = 4 * mib;
+  // Folders of our own to count: other tests run beside this one.
+  void SetUp() override { ::setenv("TMPDIR", folder.path().c_str(), 1); }
+  void TearDown() override { ::unsetenv("TMPDIR"); }
+
   DiskAddress address() const {
     return {"vc.example.com", 443,     "backup@vsphere.local", "pass 'word'",
             "ab12",           "vm-57", "[ds 1] web/web.vmdk",  size};
