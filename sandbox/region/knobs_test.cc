@@ -101,7 +101,8 @@ done(lacking=lacking, start=start, zones=zones, volume=volume, mismatch=mismatch
 TEST_F(KnobsTest, WhatIsNewIsNotInListsYet) {
   const auto seen = script(R"(
 image = root_image()
-admin('POST', 'faults', {'not_found_window_ms': 1500})
+time.sleep(4.1)
+admin('POST', 'faults', {'not_found_window_ms': 4000})
 tags = [{'ResourceType': kind, 'Tags': [{'Key': 'new', 'Value': 'yes'}]} for kind in ('instance', 'volume')]
 id = launch(image, TagSpecifications=tags, ClientToken='once')
 filters = [{'Name': 'tag:new', 'Values': ['yes']}]
@@ -110,7 +111,7 @@ def listed(): return [len(ec2.describe_instances(Filters=filters)['Reservations'
 early = listed()
 by_id = refused(ec2.describe_instances, InstanceIds=[id])
 same = launch(image, TagSpecifications=tags, ClientToken='once') == id
-time.sleep(1.6)
+time.sleep(4.1)
 done(early=early, by_id=by_id, same=same, later=listed())
 )");
   EXPECT_EQ(seen["early"], (json::array({0, 0, 0, 0})));
