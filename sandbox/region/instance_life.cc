@@ -44,15 +44,15 @@ Result<> Cloud::start_machine_of(Instance& instance) {
   const auto network = subnet ? Network::parse(subnet->cidr) : std::nullopt;
   if (!network || type == nullptr) return error(ErrorCode::failed_precondition, "its subnet or type is gone");
   InstanceSpec spec{instance.id,
-                   instance.instance_type,
-                   instance_directory(instance.id),
-                   std::min(type->memory_mib, options_.guest_memory_mib),
-                   instance.boot_mode != "legacy-bios",
-                   instance.mac,
-                   *network,
-                   instance.private_ip,
-                   instance.public_ip,
-                   {}};
+                    instance.instance_type,
+                    instance_directory(instance.id),
+                    std::min(type->memory_mib, options_.guest_memory_mib),
+                    instance.boot_mode != "legacy-bios",
+                    instance.mac,
+                    *network,
+                    instance.private_ip,
+                    instance.public_ip,
+                    {}};
   for (const Volume& volume : volumes_of(instance.id)) spec.disks.push_back(disk_of(volume, instance));
   machines_[instance.id] = TRY(start_machine(spec));
   ++starts_[instance.id];
