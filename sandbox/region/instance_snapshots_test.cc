@@ -12,6 +12,8 @@ def launch(root=root):
     image = image_of(root, name='two' + root, BlockDeviceMappings=[{'DeviceName': '/dev/sda1', 'Ebs': {'SnapshotId': root}},
         {'DeviceName': '/dev/sdf', 'Ebs': {'SnapshotId': data}}])
     return ec2.run_instances(ImageId=image, InstanceType='t3.micro', MinCount=1, MaxCount=1, SubnetId=subnet)['Instances'][0]['InstanceId']
+)";
+constexpr const char* launch_functions = R"(
 def volumes(id): return [d['Ebs']['VolumeId'] for d in instance(id)['BlockDeviceMappings']]
 def freeze(id, **specification): return ec2.create_snapshots(InstanceSpecification=dict(InstanceId=id, **specification))['Snapshots']
 def stop(id): ec2.stop_instances(InstanceIds=[id], Force=True); instance_state(id, 'stopped')
@@ -26,7 +28,7 @@ class InstanceSnapshotsTest : public RegionTest {
     network = region->make_network("10.0.0.0/16", "10.0.5.0/24").value();
   }
   json script(const std::string& text) {
-    return boto("subnet = '" + network.subnet_id + "'\n" + launch_script + text);
+    return boto("subnet = '" + network.subnet_id + "'\n" + launch_script + launch_functions + text);
   }
 
   Region::Network network;
@@ -55,13 +57,13 @@ done(order=[s['VolumeId'] for s in made] == volumes(id), first={k: str(v) for k,
 }
 
 TEST_F(InstanceSnapshotsTest, LeaveOutWhatIsExcludedAndRefuseWhatCannotBe) {
-  const auto seen = script(R"(
-id = launch(); instance_state(id, 'running'); stop(id)
+  const std::string id = script("id = launch(); instance_state(id, 'running'); stop(id); done(id=id)")["id"];
+  options.knobs.snapshot_ready = std::chrono::minutes(1);
+  start();
+  const auto seen = boto("id = '" + id + "'\n" + launch_functions + R"(
 root_volume, data_volume = volumes(id)
 def frozen(**specification): return [s['VolumeId'] for s in freeze(id, **specification)]
 def refused_freeze(**specification): return refused(ec2.create_snapshots, InstanceSpecification=specification)
-import urllib.request
-urllib.request.urlopen(endpoint + '/rekindle-sandbox/knobs', data=json.dumps({'snapshot_ready_ms': 60000}).encode())
 without_root = frozen(ExcludeBootVolume=True) == [data_volume]
 without_data = frozen(ExcludeDataVolumeIds=[data_volume]) == [root_volume]
 none = refused_freeze(InstanceId=id, ExcludeBootVolume=True, ExcludeDataVolumeIds=[data_volume])
