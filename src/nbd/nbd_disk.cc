@@ -169,7 +169,8 @@ Result<> NbdDisk::await(Request& request) {
     request.answered.wait(lock, done);
   }
   if (request.failure == 0) return {};
-  if (is_over(handle_) || request.failure == ESHUTDOWN) return broken();
+  // ENOTCONN: the library gave the request up. Not asked of the handle, which may say it only a moment later.
+  if (request.failure == ENOTCONN || request.failure == ESHUTDOWN) return broken();
   return errno_error(request.failure, "the NBD server refuses");
 }
 
