@@ -23,7 +23,8 @@ std::vector<std::string> with_token(std::vector<std::string> properties) {
 Result<> check_name_is_free(VimSession& session, const ManagedObject& folder, const NewMachine& wanted) {
   const auto objects = TRY(read_all(session, "VirtualMachine", with_token({"name", "parent"})));
   for (const ObjectProperties& vm : objects) {
-    if (vm.text("name") != wanted.machine.name || token_of(vm) == wanted.token) continue;
+    const bool is_it = !wanted.token.empty() && token_of(vm) == wanted.token;
+    if (vm.text("name") != wanted.machine.name || is_it) continue;
     if (vm.get("parent") && read_reference(vm.get("parent")) != folder) continue;
     return error(
         ErrorCode::failed_precondition,
@@ -72,10 +73,19 @@ Result<> VsphereSite::check_new_machine(const NewMachine& wanted) {
 Result<std::optional<MachineId>> VsphereSite::find_machine(const std::string& token) {
   const auto objects = TRY(read_all(*session_, "VirtualMachine", with_token(identity_properties())),
                            "looking for the machine made as {}", token);
+  std::optional<MachineId> found;
   for (const ObjectProperties& vm : objects) {
-    if (!token.empty() && token_of(vm) == token) return std::optional(machine_id(vm, vm.object()));
+    if (token.empty() || token_of(vm) != token) continue;
+    if (found) {  // a clone carries it, too
+      return error(
+          ErrorCode::failed_precondition,
+          "two machines carry the mark {}: remove 'rekindle.token' from the advanced configuration of "
+          "the one that is a copy",
+          token);
+    }
+    found = machine_id(vm, vm.object());
   }
-  return std::optional<MachineId>();
+  return found;
 }
 
 Result<MachineId> VsphereSite::create_machine(const NewMachine& wanted) {
@@ -85,6 +95,21 @@ Result<MachineId> VsphereSite::create_machine(const NewMachine& wanted) {
   TRY(check_hardware(wanted.machine));
   const Placement placement = TRY(choose_placement(*session_, wanted), "placing '{}'", wanted.machine.name);
   return TRY(make_machine(wanted, placement), "making the machine '{}'", wanted.machine.name);
+}
+
+// A folder's other tasks, such as the copying of a large machine, may take hours.
+Result<> VsphereSite::wait_for_new_machines(const ManagedObject& folder) {
+  const ObjectProperties properties = TRY(read_properties(*session_, folder, {"recentTask"}));
+  for (const XmlElement& reference : properties.get("recentTask").children("ManagedObjectReference")) {
+    const ManagedObject task = read_reference(reference);
+    const auto info = read_properties(*session_, task, {"info.descriptionId"});
+    const bool forgotten = !info.ok() && info.error().code() == ErrorCode::not_found;
+    if (forgotten || (info.ok() && info->text("info.descriptionId") != "Folder.createVm")) continue;
+    if (!info.ok()) return info.error();
+    const auto outcome = wait_for_task(*session_, task, options_.stop);
+    if (!outcome.ok() && outcome.error().code() != ErrorCode::not_found) return outcome.error();
+  }
+  return {};
 }
 
 // As with snapshots: when the answer was lost the machine may be there, or be about to be.
@@ -97,7 +122,7 @@ Result<MachineId> VsphereSite::make_machine(const NewMachine& wanted, const Plac
   bool tried = false;
   return with_retries(options_.busy_retry, clock_, random_, options_.stop, [&]() -> Result<MachineId> {
     if (std::exchange(tried, true)) {
-      TRY(wait_for_running_tasks(placement.folder));
+      TRY(wait_for_new_machines(placement.folder));
       const auto made = TRY(find_machine(wanted.token));
       if (made) return *made;
     }
@@ -120,7 +145,8 @@ Result<> VsphereSite::remove_machine(const MachineId& id) {
                  properties.text("name"));
   }
   TRY(power_off(id), "removing the machine '{}'", properties.text("name"));
-  const auto removed = start_and_finish({.self = *vm, .method = "Destroy_Task"}, options_.stop);
+  // Not stopped by options_.stop: what is to go must not stay behind.
+  const auto removed = start_and_finish({.self = *vm, .method = "Destroy_Task"}, {});
   if (removed.ok() || removed.error().code() == ErrorCode::not_found) return {};
   return Error(removed.error()).context("removing the machine '{}'", properties.text("name"));
 }

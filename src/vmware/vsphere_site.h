@@ -112,6 +112,7 @@ class VsphereSite final : public SnapshotSource, public RestoreTarget {
   Result<TaskOutcome> try_snapshot(const ManagedObject& vm, const std::string& name, bool quiesce);
   Result<> delete_snapshot(const ManagedObject& vm, const ManagedObject& snapshot);
   Result<FrozenDisk> find_disk(const MachineSnapshot& snapshot, const DiskId& disk);
+  Result<> wait_for_new_machines(const ManagedObject& folder);
   Result<MachineId> make_machine(const NewMachine& wanted, const Placement& placement);
   Result<> change_power(const MachineId& id, const std::string& method, PowerState wanted);
   Result<WritableDisk> find_writable_disk(const MachineId& id, const DiskId& disk);

@@ -127,6 +127,8 @@ TEST_F(VsphereRestore, RefusesWhatTheDatacenterHasNotAndNamesWhatItHas) {
   EXPECT_TRUE(site->check_new_machine(machine).ok());
   machine.machine.name = "old";
   EXPECT_EQ(site->check_new_machine(machine).error().code(), ErrorCode::failed_precondition);
+  machine.token = "";  // before there is a job
+  EXPECT_EQ(site->check_new_machine(machine).error().code(), ErrorCode::failed_precondition);
   machine = wanted();
   machine.machine.disks[0].size_bytes = std::uint64_t{1} << 50;
   EXPECT_EQ(site->check_new_machine(machine).error().code(), ErrorCode::exhausted);
