@@ -4,6 +4,7 @@ would do in the vSphere client."""
 import re
 import ssl
 import time
+import urllib.error
 import urllib.request
 
 
@@ -30,8 +31,11 @@ class Vim:
                     f'<{method} xmlns="urn:vim25">{body}</{method}></soapenv:Body></soapenv:Envelope>')
         request = urllib.request.Request(self.url, data=envelope.encode(), method="POST",
                                          headers={"Content-Type": "text/xml", "SOAPAction": "urn:vim25/6.7"})
-        with self.opener.open(request, timeout=60) as answer:
-            return answer.read().decode()
+        try:
+            with self.opener.open(request, timeout=60) as answer:
+                return answer.read().decode()
+        except urllib.error.HTTPError as fault:
+            raise RuntimeError(f"{method}: {fault.read().decode()}") from fault
 
     def power_off(self, machine_id):
         """As by pulling the plug, but the datacenter knows of it: change tracking stays whole."""
@@ -42,7 +46,7 @@ class Vim:
 
     def destroy(self, machine_id):
         """With its disks; it must be off."""
-        self.call("Destroy_Task", f'<_this type="ManagedEntity">{machine_id}</_this>')
+        self.call("Destroy_Task", f'<_this type="VirtualMachine">{machine_id}</_this>')
 
 
 def wait_until(condition, seconds=60):
