@@ -49,8 +49,9 @@ Result<Ec2Subnet> AwsSite::describe_subnet(const std::string& subnet_id) {
   return std::move(found.front());
 }
 
-Result<std::string> AwsSite::subnet_range(const std::string& subnet_id) {
-  return TRY(describe_subnet(subnet_id)).cidr;
+Result<Subnet> AwsSite::subnet(const std::string& subnet_id) {
+  const Ec2Subnet found = TRY(describe_subnet(subnet_id));
+  return Subnet{found.cidr, static_cast<std::uint64_t>(found.free_addresses)};
 }
 
 Result<std::string> AwsSite::propose_instance_type(int vcpus, std::uint64_t memory_mib,
@@ -76,8 +77,9 @@ Result<std::string> AwsSite::propose_instance_type(int vcpus, std::uint64_t memo
                subnet.availability_zone);
 }
 
-Result<> AwsSite::check_quotas(const std::vector<LaunchSpec>& specs) {
-  return check_vcpu_quota(*quotas_, *ec2_, specs);
+Result<Unproven> AwsSite::check_quotas(const std::vector<LaunchSpec>& specs) {
+  TRY(check_vcpu_quota(*quotas_, *ec2_, specs));
+  return Unproven{};
 }
 
 Result<std::vector<OwnedObject>> AwsSite::owned_objects() {

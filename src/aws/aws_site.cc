@@ -369,12 +369,13 @@ Result<std::string> AwsSite::console_output(const InstanceId& id) {
 
 // The settings first, because they explain themselves better; then AWS itself, as far as it tells without
 // doing it.
-Result<> AwsSite::check_launch(const LaunchSpec& spec) {
+Result<Unproven> AwsSite::check_launch(const LaunchSpec& spec) {
   const LaunchPlace place = TRY(check_launch_settings({*ec2_, *kms_, *iam_}, spec));
-  if (spec.image_template.empty()) return {};
+  if (spec.image_template.empty()) return Unproven{};
   const auto outcome = TRY(ec2_->run_instance(launch_request(spec), true));
   const auto* fault = std::get_if<AwsFault>(&outcome);
-  return fault == nullptr ? Result<>() : explain_launch_fault(*fault, spec, place, ec2_->service());
+  if (fault == nullptr) return Unproven{};
+  return explain_launch_fault(*fault, spec, place, ec2_->service());
 }
 
 }  // namespace rekindle

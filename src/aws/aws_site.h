@@ -78,12 +78,12 @@ class AwsSite final : public RecoveryTarget {
   Result<std::vector<Instance>> find_instances(const Tags& tags) override;
   Result<std::string> console_output(const InstanceId& id) override;
   Result<bool> passes_site_checks(const InstanceId& id) override;
-  Result<> check_launch(const LaunchSpec& spec) override;
+  Result<Unproven> check_launch(const LaunchSpec& spec) override;
   Result<> check_template(const TemplateSpec& spec) override;
-  Result<> check_quotas(const std::vector<LaunchSpec>& specs) override;
+  Result<Unproven> check_quotas(const std::vector<LaunchSpec>& specs) override;
   Result<std::string> propose_instance_type(int vcpus, std::uint64_t memory_mib,
                                             const std::string& subnet_id) override;
-  Result<std::string> subnet_range(const std::string& subnet_id) override;
+  Result<Subnet> subnet(const std::string& subnet_id) override;
   Result<std::vector<OwnedObject>> owned_objects() override;
   Result<> remove_object(const OwnedObject& object) override;
 

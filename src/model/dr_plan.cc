@@ -26,6 +26,7 @@ void inherit(FailoverSettings& value, const FailoverSettings& over) {
   // Those of another type say nothing about this one.
   if (!over.instance_type.empty() || !over.other_instance_types.empty())
     value.other_instance_types = over.other_instance_types;
+  if (!over.subnet_id.empty() || !over.other_subnets.empty()) value.other_subnets = over.other_subnets;
   inherit(value.subnet_id, over.subnet_id);
   if (!over.security_group_ids.empty()) value.security_group_ids = over.security_group_ids;
   inherit(value.private_ip, over.private_ip);

@@ -34,6 +34,8 @@ struct FailoverSettings {
   std::string instance_type;  // "t3.small"; "auto": the smallest that has the machine's vCPUs and memory
   std::vector<std::string> other_instance_types;  // tried in turn where AWS has no capacity for it
   std::string subnet_id;
+  std::vector<std::string>
+      other_subnets;  // tried in turn, each with all types, where this one's zone has no capacity
   std::vector<std::string> security_group_ids;
   // An address; "auto": any free one; "same-host": the host part of `same_host_as`, or, in a test, of the
   // production's address, in this subnet's range.
@@ -195,6 +197,10 @@ struct Failover {
   std::vector<DrCopyDisk> disks;
   std::vector<ConvertedBlock> overlay;  // in which the boot disk's image is not the recovery point
 };
+
+inline bool runs_in_production(const Failover& failover) {
+  return failover.kind == FailoverKind::production && failover.state == FailoverState::running;
+}
 
 // A person's yes to a step of a running failover of a plan.
 struct Approval {

@@ -74,6 +74,7 @@ void to_json(nlohmann::json& j, const FailoverSettings& value) {
   j = nlohmann::json::object();
   write_if_set(j, "instance_type", value.instance_type);
   write_if_set(j, "other_instance_types", value.other_instance_types);
+  write_if_set(j, "other_subnets", value.other_subnets);
   write_if_set(j, "subnet_id", value.subnet_id);
   write_if_set(j, "security_group_ids", value.security_group_ids);
   write_if_set(j, "private_ip", value.private_ip);
@@ -92,6 +93,7 @@ void from_json(const nlohmann::json& j, FailoverSettings& value) {
   value = {};
   read_if_there(j, "instance_type", value.instance_type);
   read_if_there(j, "other_instance_types", value.other_instance_types);
+  read_if_there(j, "other_subnets", value.other_subnets);
   read_if_there(j, "subnet_id", value.subnet_id);
   read_if_there(j, "security_group_ids", value.security_group_ids);
   read_if_there(j, "private_ip", value.private_ip);

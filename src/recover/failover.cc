@@ -220,7 +220,8 @@ Result<> FailoverSteps::check(StepContext& context) {
   const FailoverSettings wanted = settings_of(found, *machine, kind_of(job));
   job.data["settings"] = TRY(resolve_settings(*site, TRY(copy(context)), wanted));
   const LaunchSpec spec = TRY(launch_spec(context));
-  return site->check_launch(spec);
+  TRY(site->check_launch(spec));
+  return {};
 }
 
 Result<> put_blocks(ImageWriter& writer, const PatchedDisk::Blocks& blocks, StepContext& context) {
@@ -435,8 +436,7 @@ Result<> FailoverSteps::tidy(StepContext& context) {
 Result<> release_failover(StepContext& context) {
   return context.catalog.transaction([&]() -> Result<> {
     auto failover = TRY(context.catalog.get<Failover>(text(context.job.parameters, "failover_id")));
-    const bool gives_back =
-        failover.kind == FailoverKind::production && failover.state == FailoverState::running;
+    const bool gives_back = runs_in_production(failover);
     TRY(context.catalog.release_uses("failover:" + failover.id));
     TRY(context.catalog.release_uses("rehearsal:" + failover.id));
     failover.state = FailoverState::released;

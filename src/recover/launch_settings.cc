@@ -29,8 +29,8 @@ Result<std::string> resolve_address(RecoveryTarget& site, const DrCopy& copy,
         "datacenter in the DR plan",
         copy.machine);
   }
-  const std::string range = TRY(site.subnet_range(settings.subnet_id));
-  return same_host_in(range, settings.same_host_as);
+  const Subnet subnet = TRY(site.subnet(settings.subnet_id));
+  return same_host_in(subnet.range, settings.same_host_as);
 }
 
 }  // namespace

@@ -194,7 +194,7 @@ void Check::check_launch(const PlanMachine& machine, const DrCopy& copy) {
   LaunchSpec spec = launch_spec_of(*settings, copy);
   launches_.push_back(spec);
   spec.image_template = copy.template_id;  // with one, the site itself says whether it would launch
-  const Result<> accepted = site_->check_launch(spec);
+  const auto accepted = site_->check_launch(spec);
   if (!accepted.ok()) {
     add(Light::red, "launch", accepted.error().message());
   } else {
@@ -206,7 +206,7 @@ void Check::check_launch(const PlanMachine& machine, const DrCopy& copy) {
 void Check::check_quotas() {
   machine_.clear();
   if (launches_.empty()) return;
-  const Result<> allowed = site_->check_quotas(launches_);
+  const auto allowed = site_->check_quotas(launches_);
   if (allowed.ok()) {
     add(Light::green, "quotas", fmt::format("leave room for {} instances", launches_.size()));
   } else if (allowed.error().code() == ErrorCode::exhausted) {

@@ -347,19 +347,19 @@ Result<> MemorySite::check_template(const TemplateSpec& spec) {
 }
 
 // Of "small" as many as one likes, of "large" one.
-Result<> MemorySite::check_quotas(const std::vector<LaunchSpec>& specs) {
+Result<Unproven> MemorySite::check_quotas(const std::vector<LaunchSpec>& specs) {
   TRY(before("check_quotas"));
   const auto large = std::count_if(specs.begin(), specs.end(),
                                    [](const LaunchSpec& spec) { return spec.instance_type == "large"; });
-  if (large <= 1) return {};
+  if (large <= 1) return Unproven{};
   return error(ErrorCode::exhausted, "{} of type large are wanted, the quota allows 1", large);
 }
 
-Result<> MemorySite::check_launch(const LaunchSpec& spec) {
+Result<Unproven> MemorySite::check_launch(const LaunchSpec& spec) {
   TRY(before("check_launch"));
   if (spec.instance_type == "none")
     return error(ErrorCode::invalid_argument, "instance type 'none' does not exist");
-  return {};
+  return Unproven{};
 }
 
 Result<std::string> MemorySite::propose_instance_type(int vcpus, std::uint64_t memory_mib,
@@ -370,9 +370,9 @@ Result<std::string> MemorySite::propose_instance_type(int vcpus, std::uint64_t m
   return error(ErrorCode::exhausted, "no instance type has {} vCPUs and {} MiB", vcpus, memory_mib);
 }
 
-Result<std::string> MemorySite::subnet_range(const std::string& subnet_id) {
-  TRY(before("subnet_range"));
-  return std::string(subnet_id == "subnet-test" ? "10.9.0.0/16" : "10.0.0.0/24");
+Result<Subnet> MemorySite::subnet(const std::string& subnet_id) {
+  TRY(before("subnet"));
+  return Subnet{subnet_id == "subnet-test" ? "10.9.0.0/16" : "10.0.0.0/24", 200};
 }
 
 Result<std::vector<OwnedObject>> MemorySite::owned_objects() {

@@ -29,6 +29,13 @@ using Tags = std::map<std::string, std::string>;
 // The tag that carries the ledger's token on every object made at a site.
 inline const std::string token_tag = "rekindle:token";
 
+// Of an image without a parent; one with a parent is encrypted as that is. The account may encrypt by default
+// what does not ask for it.
+struct ImageEncryption {
+  bool encrypted = false;
+  std::string kms_key;  // id, ARN or alias; empty: the account's own for volumes
+};
+
 struct ImageSpec {
   std::uint64_t size_bytes = 0;   // rounded up to the site's unit (1 GiB)
   std::optional<ImageId> parent;  // blocks not written are those of the parent; else zeros
@@ -36,6 +43,7 @@ struct ImageSpec {
   std::string token;  // at most 64 characters
   Tags tags;
   bool may_exist = false;  // an earlier call of this token may have taken effect
+  ImageEncryption encryption{};
 };
 
 enum class ImageState { pending, complete, failed };
@@ -85,6 +93,7 @@ struct VolumeSpec {
   std::optional<ImageId> from;   // its content to begin with; else zeros
   std::string token;
   Tags tags;
+  ImageEncryption encryption{};  // where `from` is absent
 };
 
 struct ImageDisk {
@@ -123,10 +132,20 @@ struct Instance {
   InstanceState state = InstanceState::pending;
   std::string private_ip;
   std::string public_ip;
-  std::string state_reason;  // why it died
+  std::string state_reason;      // why it died
+  bool had_no_capacity = false;  // it died because the site had no room for its type there
   Tags tags;
   std::vector<std::string> volume_ids;  // the boot disk's first
 };
+
+struct Subnet {
+  std::string range;  // "10.0.1.0/24"
+  std::uint64_t free_addresses = 0;
+};
+
+// What a check could not ask or prove, a sentence each ("whether KEY may be used was not asked: ..."):
+// nothing speaks against it, and nobody promises it.
+using Unproven = std::vector<std::string>;
 
 // Something at the site that carries our tags, whoever knows of it still.
 struct OwnedObject {
@@ -185,16 +204,16 @@ class RecoveryTarget {
 
   // Whether a launch with these settings would be accepted (unknown type, subnet, group, key, address taken),
   // without making anything.
-  virtual Result<> check_launch(const LaunchSpec& spec) = 0;
+  virtual Result<Unproven> check_launch(const LaunchSpec& spec) = 0;
   // The same of registering a template of images that are there.
   virtual Result<> check_template(const TemplateSpec& spec) = 0;
   // Whether the account's quotas allow that all of these run beside what runs now. `exhausted`: says which
   // quota, what it allows, what is used and what is wanted.
-  virtual Result<> check_quotas(const std::vector<LaunchSpec>& specs) = 0;
+  virtual Result<Unproven> check_quotas(const std::vector<LaunchSpec>& specs) = 0;
   // The smallest current type that has at least this, and that the subnet's zone offers. `exhausted`: none.
   virtual Result<std::string> propose_instance_type(int vcpus, std::uint64_t memory_mib,
                                                     const std::string& subnet_id) = 0;
-  virtual Result<std::string> subnet_range(const std::string& subnet_id) = 0;  // "10.0.1.0/24"
+  virtual Result<Subnet> subnet(const std::string& subnet_id) = 0;
 
   // Everything there that this installation made, by its tags, in any state but gone.
   virtual Result<std::vector<OwnedObject>> owned_objects() = 0;

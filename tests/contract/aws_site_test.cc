@@ -221,8 +221,8 @@ TEST_F(AwsSiteContract, ARoleThatMayNotAskIsNotRefusedForIt) {
 TEST_F(AwsSiteContract, TypesAndRangesAreThoseOfTheRegion) {
   EXPECT_EQ(site->propose_instance_type(4, 8192, network.subnet_id).value(), "c6i.xlarge");
   EXPECT_EQ(site->propose_instance_type(64, 1, network.subnet_id).error().code(), ErrorCode::exhausted);
-  EXPECT_EQ(site->subnet_range(network.subnet_id).value(), "10.0.1.0/24");
-  EXPECT_FALSE(site->subnet_range("subnet-00000000000000000").ok());
+  EXPECT_EQ(site->subnet(network.subnet_id)->range, "10.0.1.0/24");
+  EXPECT_FALSE(site->subnet("subnet-00000000000000000").ok());
 }
 
 TEST_F(AwsSiteContract, FindsAndRemovesWhatItMadeAndNotWhatAnotherInstallationMade) {
