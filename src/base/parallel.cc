@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/check.h"
+
 namespace rekindle {
 
 Result<> parallel_for(std::size_t count, std::size_t threads, std::stop_token stop,
@@ -41,6 +43,17 @@ Result<> parallel_for(std::size_t count, std::size_t threads, std::stop_token st
   if (first) return *std::move(first);
   if (next < count && stop.stop_requested()) return error(ErrorCode::cancelled, "stopped");
   return {};
+}
+
+std::vector<Result<>> try_all(std::size_t count, std::size_t threads,
+                              const std::function<Result<>(std::size_t index)>& work) {
+  std::vector<Result<>> results(count);
+  const Result<> all = parallel_for(count, threads, {}, [&](std::size_t index) -> Result<> {
+    results[index] = work(index);
+    return {};
+  });
+  CHECK(all.ok());
+  return results;
 }
 
 }  // namespace rekindle

@@ -1,9 +1,8 @@
 // failback: the machines come home.
 #include <algorithm>
-#include <atomic>
 #include <map>
-#include <thread>
 
+#include "base/parallel.h"
 #include "cli/findings.h"
 #include "cli/job_control.h"
 #include "jobs/sweep.h"
@@ -23,25 +22,17 @@ struct FailbackInput {
 };
 
 ComeHomeTo destination_of(const FailbackInput& input) {
-  if (input.to == "original") return ComeHomeTo::original;
-  return input.to == "new" ? ComeHomeTo::fresh : ComeHomeTo::automatic;
+  return nlohmann::json(input.to).get<ComeHomeTo>();
 }
 
-// The production failovers of the plan that run, of the machines that are asked for, by their machines.
-Result<std::map<std::string, Failover>> away(Catalog& catalog, const DrPlan& plan,
-                                             const std::vector<std::string>& machines) {
-  for (const std::string& machine : machines) TRY(find_machine(plan, machine));
-  std::map<std::string, Failover> found;
-  const auto failovers = TRY(catalog.list<Failover>());
-  for (const Failover& failover : failovers) {
-    const bool wanted =
-        machines.empty() || std::find(machines.begin(), machines.end(), failover.machine) != machines.end();
-    if (wanted && failover.plan == plan.name && failover.kind == FailoverKind::production &&
-        failover.state == FailoverState::running)
-      found[failover.machine] = failover;
-  }
-  if (!found.empty()) return found;
-  return error(ErrorCode::failed_precondition, "no machine of the plan {} runs in the account", plan.name);
+// Of both verbs that bring machines home or ask whether they could.
+void add_choice(CLI::App& verb, FailbackInput& input, const char* of_test) {
+  verb.add_option("plan", input.plan, "The DR plan")->required();
+  verb.add_option("--machine", input.machines, "Only this machine; may be given many times");
+  verb.add_option("--to", input.to, "The VM of before if it is there, that VM, or a new one beside it")
+      ->check(CLI::IsMember({"automatic", "original", "new"}))
+      ->capture_default_str();
+  verb.add_flag("--test", input.test, of_test);
 }
 
 void add_plan_verb(CLI::App& noun, Session& session) {
@@ -59,12 +50,7 @@ void add_plan_verb(CLI::App& noun, Session& session) {
         return error(ErrorCode::failed_precondition,
                      "not all machines of {} could come home now; see what is red", plan.name);
       });
-  verb->add_option("plan", input->plan, "The DR plan")->required();
-  verb->add_option("--machine", input->machines, "Only this machine; may be given many times");
-  verb->add_option("--to", input->to, "The VM of before, or a new one")
-      ->check(CLI::IsMember({"automatic", "original", "new"}))
-      ->capture_default_str();
-  verb->add_flag("--test", input->test, "Of a rehearsal");
+  add_choice(*verb, *input, "Of a rehearsal");
 }
 
 Result<Job> come_home(Session& session, Workplace& workplace, const FailbackInput& input,
@@ -109,21 +95,13 @@ void tell(Session& session, const Job& job) {
 Result<> bring_step_home(Session& session, Workplace& workplace, const FailbackInput& input,
                          const std::vector<Failover>& failovers) {
   constexpr std::size_t most_at_once = 4;
-  std::vector<Result<>> results(failovers.size());
-  std::atomic<std::size_t> next = 0;
-  {
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 0; i < std::min(failovers.size(), most_at_once); ++i) {
-      threads.emplace_back([&] {
-        for (std::size_t at = next++; at < failovers.size(); at = next++) {
-          const Result<Job> job = come_home(session, workplace, input, failovers[at]);
-          results[at] = job.ok() ? outcome(*job) : Result<>(job.error());
-          if (job.ok() && session.output.json) session.output.record(*job);
-          if (results[at].ok()) tell(session, *job);
-        }
-      });
-    }
-  }
+  const auto results = try_all(failovers.size(), most_at_once, [&](std::size_t i) -> Result<> {
+    const Job job = TRY(come_home(session, workplace, input, failovers[i]));
+    if (session.output.json) session.output.record(job);
+    TRY(outcome(job));
+    tell(session, job);
+    return {};
+  });
   for (std::size_t i = 0; i < failovers.size(); ++i) {
     if (!results[i].ok()) return about_one_of(failovers.size(), failovers[i].machine, results[i].error());
   }
@@ -159,7 +137,7 @@ Result<> start(Session& session, Workplace& workplace, const FailbackInput& inpu
   Catalog* catalog = TRY(workplace.catalog());
   const auto plan = TRY(catalog->get<DrPlan>(input.plan));
   const std::size_t finished = TRY(finish_interrupted(session, workplace, plan.name));
-  const auto found = away(*catalog, plan, input.machines);
+  const auto found = machines_away(*catalog, plan, input.machines);
   if (!found.ok()) return finished > 0 ? Result<>() : found.error();
   const auto& failovers = *found;
   const auto steps = steps_of(plan);
@@ -179,13 +157,7 @@ void add_start_verb(CLI::App& noun, Session& session) {
   CLI::App* verb = add_verb(
       noun, "start", "Bring the machines of a plan home with all changes, in the order of its steps", session,
       [&session, input](Workplace& workplace) { return start(session, workplace, *input); });
-  verb->add_option("plan", input->plan, "The DR plan")->required();
-  verb->add_option("--machine", input->machines, "Only this machine; may be given many times");
-  verb->add_option("--to", input->to, "The VM of before if it is there, that VM, or a new one beside it")
-      ->check(CLI::IsMember({"automatic", "original", "new"}))
-      ->capture_default_str();
-  verb->add_flag("--test", input->test,
-                 "A rehearsal: a new VM in the plan's test network; the instance goes on running");
+  add_choice(*verb, *input, "A rehearsal: a new VM in the plan's test network; the instance goes on running");
   verb->add_flag(
       "--ask", input->ask,
       "Wait for 'rekindle failback approve' before the service goes away; copying goes on meanwhile");
@@ -303,7 +275,7 @@ void add_cancel_verb(CLI::App& noun, Session& session) {
                  const auto jobs = TRY(unfinished_failbacks(*catalog, plan.name));
                  for (const Job& job : jobs)
                    TRY(cancel_unfinished(session, workplace, JobKind::failback, job.subject));
-                 const auto failovers = TRY(away(*catalog, plan, {}));
+                 const auto failovers = TRY(machines_away(*catalog, plan, {}));
                  for (const auto& [machine, failover] : failovers)
                    TRY(go_on_in_account(session, workplace, failover, input->datacenter_is_down));
                  return {};

@@ -33,14 +33,6 @@ Result<MachineId> find_machine_id(Workplace& workplace, const BackupPolicy& poli
 
 namespace {
 
-// Whether AWS runs the machine now, so that it is backed up there.
-Result<bool> runs_in_account(Workplace& workplace, const std::string& machine) {
-  Catalog* catalog = TRY(workplace.catalog());
-  const auto known = catalog->get<ProtectedMachine>(machine);
-  if (!known.ok() && known.error().code() != ErrorCode::not_found) return known.error();
-  return known.ok() && known->runs_at == RunsAt::account;
-}
-
 Result<> back_up_instance(Session& session, Workplace& workplace, const std::string& machine) {
   Catalog* catalog = TRY(workplace.catalog());
   const Failover failover = TRY(running_failover(*catalog, machine));
@@ -61,7 +53,8 @@ Result<> back_up_instance(Session& session, Workplace& workplace, const std::str
 
 Result<> back_up(Session& session, Workplace& workplace, const BackupPolicy& policy,
                  const std::string& machine, bool full) {
-  const bool is_away = TRY(runs_in_account(workplace, machine));
+  Catalog* catalog = TRY(workplace.catalog());
+  const bool is_away = TRY(runs_in_account(*catalog, machine));
   if (is_away) return back_up_instance(session, workplace, machine);
   BackupRequest request;
   request.datacenter = policy.datacenter;

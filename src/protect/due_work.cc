@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "protect/copy_records.h"
+#include "protect/instance_backup.h"
 
 namespace rekindle {
 
@@ -40,13 +41,6 @@ bool failed_just_now(const History& history, Time now) {
 // Since the slot nothing was begun, or what was begun failed.
 bool is_due(const History& history, Time slot) {
   return !history.last || history.last->created < slot || history.last->state != JobState::succeeded;
-}
-
-Result<bool> runs_in_account(Catalog& catalog, const std::string& machine) {
-  const auto known = catalog.get<ProtectedMachine>(machine);
-  if (known.ok()) return known->runs_at == RunsAt::account;
-  if (known.error().code() == ErrorCode::not_found) return false;  // not backed up yet
-  return known.error();
 }
 
 Result<bool> backup_is_due(Catalog& catalog, const BackupPolicy& policy, const std::string& machine,

@@ -18,11 +18,32 @@ nlohmann::json parameters_of(const InstanceBackupRequest& request) {
   return {{"machine", request.machine}, {"failover_id", request.failover_id}};
 }
 
+Result<bool> runs_in_account(Catalog& catalog, const std::string& machine) {
+  const auto known = catalog.get<ProtectedMachine>(machine);
+  if (known.ok()) return known->runs_at == RunsAt::account;
+  if (known.error().code() == ErrorCode::not_found) return false;
+  return known.error();
+}
+
+Result<std::map<std::string, Failover>> machines_away(Catalog& catalog, const DrPlan& plan,
+                                                      const std::vector<std::string>& machines) {
+  for (const std::string& machine : machines) TRY(find_machine(plan, machine));
+  std::map<std::string, Failover> found;
+  const auto failovers = TRY(catalog.list<Failover>());
+  for (const Failover& failover : failovers) {
+    const bool wanted =
+        machines.empty() || std::find(machines.begin(), machines.end(), failover.machine) != machines.end();
+    if (wanted && failover.plan == plan.name && runs_in_production(failover))
+      found[failover.machine] = failover;
+  }
+  if (!found.empty()) return found;
+  return error(ErrorCode::failed_precondition, "no machine of the plan {} runs in the account", plan.name);
+}
+
 Result<Failover> running_failover(Catalog& catalog, const std::string& machine) {
   const auto failovers = TRY(catalog.list<Failover>(machine));
   for (const Failover& failover : failovers) {
-    if (failover.kind == FailoverKind::production && failover.state == FailoverState::running)
-      return failover;
+    if (runs_in_production(failover)) return failover;
   }
   return error(ErrorCode::failed_precondition,
                "{} does not run in the account: no production failover of it is running", machine);
@@ -91,7 +112,7 @@ class InstanceBackup {
 Result<> InstanceBackup::prepare(StepContext& context) {
   Job& job = context.job;
   const Failover found = TRY(failover(context));
-  if (found.state != FailoverState::running || found.kind != FailoverKind::production) {
+  if (!runs_in_production(found)) {
     return error(ErrorCode::failed_precondition, "{} does not run as {} any more", found.machine,
                  found.instance_id);
   }

@@ -11,7 +11,9 @@
 //   remove_old     the snapshot of the backup before it
 #pragma once
 
+#include <map>
 #include <string>
+#include <vector>
 
 #include "jobs/job_runner.h"
 #include "protect/vaults.h"
@@ -28,6 +30,15 @@ nlohmann::json parameters_of(const InstanceBackupRequest& request);
 
 // job.data["point"]: the RecoveryPoint. ["undone"]: what became of the conversion, see MachineReturn::report.
 JobProcedure instance_backup_procedure(Sites& sites, Vaults& vaults);
+
+// Whether the account runs the machine now, so that it is backed up there. False of one that nobody knows
+// yet.
+Result<bool> runs_in_account(Catalog& catalog, const std::string& machine);
+
+// The production failovers of the plan that run, by their machines; of those named, or of all.
+// `failed_precondition`: there is none. `not_found`: the plan does not hold one that is named.
+Result<std::map<std::string, Failover>> machines_away(Catalog& catalog, const DrPlan& plan,
+                                                      const std::vector<std::string>& machines);
 
 // The production failover of the machine that runs now. `failed_precondition`: there is none.
 Result<Failover> running_failover(Catalog& catalog, const std::string& machine);

@@ -15,10 +15,9 @@
 namespace rekindle {
 
 nlohmann::json parameters_of(const FailbackRequest& request) {
-  const char* const words[] = {"automatic", "original", "new"};
   return {{"plan", request.plan}, {"machine", request.machine},
           {"test", request.test}, {"failover_id", request.failover_id},
-          {"ask", request.ask},   {"to", words[static_cast<int>(request.to)]}};
+          {"ask", request.ask},   {"to", request.to}};
 }
 
 std::string failback_token(const Job& job, std::string_view what) {
@@ -28,15 +27,13 @@ std::string failback_token(const Job& job, std::string_view what) {
 namespace {
 
 FailbackRequest request_of(const Job& job) {
-  const std::string to = text(job.parameters, "to");
   FailbackRequest request;
   request.plan = text(job.parameters, "plan");
   request.machine = text(job.parameters, "machine");
   request.failover_id = text(job.parameters, "failover_id");
   request.test = job.parameters.value("test", false);
   request.ask = job.parameters.value("ask", false);
-  if (to == "original") request.to = ComeHomeTo::original;
-  if (to == "new") request.to = ComeHomeTo::fresh;
+  request.to = job.parameters.value("to", ComeHomeTo::automatic);
   return request;
 }
 
@@ -77,7 +74,7 @@ Result<> Failback::check(StepContext& context) {
   Job& job = context.job;
   const FailbackRequest request = request_of(job);
   const Failover found = TRY(failover(context));
-  if (found.state != FailoverState::running || found.kind != FailoverKind::production) {
+  if (!runs_in_production(found)) {
     return error(ErrorCode::failed_precondition, "{} does not run in the account any more", found.machine);
   }
   const DrPlan of_plan = TRY(plan(context));

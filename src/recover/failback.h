@@ -34,6 +34,9 @@ namespace rekindle {
 // original: the VM it was, which must be there. fresh: a new VM beside it. automatic: the original if it is
 // there.
 enum class ComeHomeTo { automatic, original, fresh };
+NLOHMANN_JSON_SERIALIZE_ENUM(ComeHomeTo, {{ComeHomeTo::automatic, "automatic"},
+                                          {ComeHomeTo::original, "original"},
+                                          {ComeHomeTo::fresh, "new"}})
 
 struct FailbackRequest {
   std::string plan;

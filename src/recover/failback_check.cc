@@ -149,16 +149,9 @@ Result<> Check::check(const Failover& failover, ComeHomeTo to, bool test) {
 Result<Preflight> check_failback(const FailbackCheckParts& parts, const DrPlan& plan,
                                  const std::vector<std::string>& machines, ComeHomeTo to, bool test) {
   Check check(parts, plan);
-  const auto failovers = TRY(parts.catalog.list<Failover>());
-  for (const Failover& failover : failovers) {
-    const bool wanted =
-        machines.empty() || std::find(machines.begin(), machines.end(), failover.machine) != machines.end();
-    const bool is_away = failover.plan == plan.name && failover.kind == FailoverKind::production &&
-                         failover.state == FailoverState::running;
-    if (wanted && is_away) TRY(check.check(failover, to, test), "{}", failover.machine);
-  }
-  if (!check.result.findings.empty()) return std::move(check.result);
-  return error(ErrorCode::failed_precondition, "no machine of the plan {} runs in the account", plan.name);
+  const auto away = TRY(machines_away(parts.catalog, plan, machines));
+  for (const auto& [machine, failover] : away) TRY(check.check(failover, to, test), "{}", machine);
+  return std::move(check.result);
 }
 
 }  // namespace rekindle

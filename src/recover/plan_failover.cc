@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <mutex>
-#include <thread>
 
 #include "base/crash_point.h"
 #include "base/log.h"
+#include "base/parallel.h"
 #include "jobs/dr_copies.h"
 #include "jobs/sweep.h"
 #include "model/json.h"
@@ -132,17 +132,8 @@ Result<> Workflow::start_machines(const PlanStep& step) {
   for (const std::string& machine : step.machines) {
     if (is_wanted(context_.job, machine)) machines.push_back(machine);
   }
-  std::vector<Result<>> results(machines.size());
-  std::atomic<std::size_t> next = 0;
-  {
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 0; i < std::min(machines.size(), most_at_once); ++i) {
-      threads.emplace_back([&] {
-        for (std::size_t at = next++; at < machines.size(); at = next++)
-          results[at] = start_machine(machines[at]);
-      });
-    }
-  }
+  const auto results =
+      try_all(machines.size(), most_at_once, [&](std::size_t i) { return start_machine(machines[i]); });
   std::vector<std::string> failed;
   Result<> first;
   for (std::size_t i = 0; i < machines.size(); ++i) {
