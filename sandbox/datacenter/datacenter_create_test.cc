@@ -62,6 +62,8 @@ TEST_F(CreateTest, MakesAMachineThatRuns) {
   EXPECT_EQ(element(finish(call("PowerOffVM_Task", vm)), "state"), "success");
   EXPECT_EQ(element(finish(call("Destroy_Task", vm)), "state"), "success");
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / "datastore1/new"));
+  EXPECT_EQ(element(create(config()), "state"), "success");
+  EXPECT_EQ(datacenter_->machines()[1].host_port, port) << "its card is known";
 }
 
 TEST_F(CreateTest, RefusesWhatEsxiRefuses) {

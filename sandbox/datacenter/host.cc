@@ -245,10 +245,22 @@ Result<std::shared_ptr<Machine>> Host::make_empty_machine(MachineRecord record, 
   SystemRandom random;
   record.number = number;
   name_anew(record, random);
+  record.host_port = port_of(record.mac);
   TRY(make_directories(places.home(record)));
   TRY(make_empty_disks(record, places));
   if (record.firmware == "uefi") TRY(copy_sparse(ovmf_variables, places.nvram(record)));
   return TRY(Machine::create(std::move(record), places, [this] { changes_.raise(); }));
+}
+
+// As a DHCP server that knows the card: who comes back with it is found where it was. 0: it was never seen.
+int Host::port_of(const std::string& mac) const {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [number, machine] : machines_) {
+    const MachineRecord record = machine->record();
+    if (record.mac == mac) return record.host_port;
+  }
+  const auto removed = ports_of_removed_.find(mac);
+  return removed == ports_of_removed_.end() ? 0 : removed->second;
 }
 
 std::vector<std::shared_ptr<Machine>> Host::machines() const {
@@ -281,7 +293,9 @@ Result<> Host::remove(const std::string& id, bool destroy) {
   }
   {
     const std::lock_guard lock(mutex_);
-    machines_.erase(machine->record().number);
+    const MachineRecord gone = machine->record();
+    ports_of_removed_[gone.mac] = gone.host_port;
+    machines_.erase(gone.number);
   }
   changes_.raise();
   if (destroy) return machine->destroy();

@@ -78,6 +78,7 @@ class Host {
   Result<std::shared_ptr<Machine>> add_made(const std::string& name, const Maker& make);
   Result<std::shared_ptr<Machine>> make_machine(const MachineSpec& spec, int number);
   Result<std::shared_ptr<Machine>> make_empty_machine(MachineRecord record, int number);
+  int port_of(const std::string& mac) const;
   void remove_half_made(int number);
   void watch(const std::stop_token& stop);
   MachinePlaces places_of(int number) const;
@@ -89,7 +90,8 @@ class Host {
   int last_number_ = 0;  // under adding_
   mutable std::mutex mutex_;
   std::map<int, std::shared_ptr<Machine>> machines_;
-  std::jthread watcher_;  // last: it uses all of the above
+  std::map<std::string, int> ports_of_removed_;  // by MAC
+  std::jthread watcher_;                         // last: it uses all of the above
 };
 
 }  // namespace rekindle::sandbox
