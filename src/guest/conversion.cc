@@ -36,8 +36,9 @@ Result<ConversionReport> convert(GuestDisk& guest, const ConversionOptions& opti
   report.journal_blocks_replayed = guest.journal_blocks_replayed();
   report.distribution = TRY(read_distribution(guest.root()), "finding out what system this is");
   TRY(check_firmware(guest, report));
-  TRY(add_drivers_to_initrds(guest, report), "adding EC2's drivers");
-  TRY(add_drivers_to_configuration(guest, report));
+  const Hardware& hardware = hardware_of(options.platform);
+  TRY(add_drivers_to_initrds(guest, hardware, report), "adding {}'s drivers", hardware.name);
+  TRY(add_drivers_to_configuration(guest, hardware, report));
   const DiskNames names = TRY(DiskNames::of(guest, options));
   TRY(name_disks_by_uuid(guest, names, report), "naming disks by their UUID");
   TRY(adapt_network(guest, options, report), "adapting the network");
@@ -76,8 +77,9 @@ bool ConversionReport::changed_anything() const {
 
 Result<ConversionReport> convert_guest(BlockTarget& boot_disk, const ConversionOptions& options) {
   GuestDisk guest = TRY(GuestDisk::open(boot_disk), "opening the guest's disk");
-  ConversionReport report = TRY(convert(guest, options), "converting the guest for EC2");
-  TRY(guest.close(), "converting the guest for EC2");
+  ConversionReport report =
+      TRY(convert(guest, options), "converting the guest for {}", hardware_of(options.platform).name);
+  TRY(guest.close(), "converting the guest for {}", hardware_of(options.platform).name);
   TRY(boot_disk.flush());
   return report;
 }

@@ -1,13 +1,14 @@
-// Makes the disk of a VMware guest (Debian, Ubuntu and their kin) boot on EC2: storage drivers into every
-// initrd, disks by UUID instead of by device name, a network that comes up on other hardware. No guest code
-// runs, nothing is mounted; the guest's disk is treated as hostile input. How and why:
-// docs/adr/0003-conversion-by-appended-initrd.md.
+// Makes the disk of a VMware guest (Debian, Ubuntu and their kin) boot on EC2, or one of EC2 on VMware:
+// storage drivers into every initrd, disks by UUID instead of by device name, a network that comes up on
+// other hardware. No guest code runs, nothing is mounted; the guest's disk is treated as hostile input. How
+// and why: docs/adr/0003-conversion-by-appended-initrd.md.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "disk/block_device.h"
+#include "guest/hardware.h"
 
 namespace rekindle {
 
@@ -19,19 +20,21 @@ struct NicName {
 struct ConversionOptions {
   // In the order of the network adapters. Empty: a guest that configures one NIC finds it by EC2's drivers,
   // whatever its address; a guest with more keeps its configuration and the report warns.
-  std::vector<NicName> nics;
+  std::vector<NicName> nics{};
   // Static IPv4 addresses become DHCP, which is how EC2 hands out the private address; true leaves them.
   bool keep_static_addresses = false;
   // The other disks in their order, so that /dev/sdb1 in fstab can be named by its UUID. They are only read.
-  std::vector<BlockSource*> data_disks;
+  std::vector<BlockSource*> data_disks{};
+  // What it is to boot on. vmware: for a guest that was born on EC2.
+  Platform platform = Platform::ec2;
 };
 
 enum class KernelOutcome {
-  drivers_added,      // its initrd has now what EC2 needs
+  drivers_added,      // its initrd has now what the platform needs
   already_converted,  // by an earlier conversion
-  built_in,           // the kernel itself has the NVMe driver
+  built_in,           // the kernel itself has the storage driver
   no_initrd,          // there is a kernel, but no initrd of it was found
-  no_driver,          // there is no NVMe driver for it
+  no_driver,          // there is no storage driver of the platform for it
 };
 
 std::string_view to_string(KernelOutcome outcome);  // "drivers_added"
@@ -42,7 +45,7 @@ struct KernelReport {
   std::string initrd_path;           // in the guest: "/boot/initrd.img-6.1.0-50-amd64"
   std::vector<std::string> modules;  // added, by path below /lib/modules/<version>
   std::uint64_t bytes_appended = 0;
-  bool has_ena = false;  // EC2's NIC driver is in the root file system (or in the kernel)
+  bool has_nic_driver = false;  // one of the platform's is in the root file system (or in the kernel)
 };
 
 struct ConversionReport {
@@ -63,8 +66,8 @@ struct ConversionReport {
 // Changes `boot_disk` (the disk that the machine boots from). Converting again changes nothing. After an
 // error the disk may be half converted: convert an OverlayDisk and keep its blocks on success only.
 // `failed_precondition`: not possible for this guest, the sentence says why and what to do (XFS root, LUKS,
-// no kernel with an NVMe driver, ...); `exhausted`: no space in the guest; `corrupt`: damaged partition table
-// or file system. Reads and writes from one thread.
+// no kernel with a driver of its disks, ...); `exhausted`: no space in the guest; `corrupt`: damaged
+// partition table or file system. Reads and writes from one thread.
 Result<ConversionReport> convert_guest(BlockTarget& boot_disk, const ConversionOptions& options);
 
 struct Readiness {

@@ -81,7 +81,7 @@ TEST(Conversion, PutsDriversIntoTheInitrdBehindItsOwnContent) {
   EXPECT_EQ(report.kernels[0].initrd_path, initrd());
   EXPECT_EQ(report.kernels[0].modules,
             (std::vector<std::string>{"kernel/nvme-core.ko", "kernel/nvme.ko", "kernel/virtio_blk.ko"}));
-  EXPECT_TRUE(report.kernels[0].has_ena);
+  EXPECT_TRUE(report.kernels[0].has_nic_driver);
 
   fx::expect_clean(fx::part_of(disk, first_partition.offset, first_partition.length));
   const auto root = open_root(disk);
@@ -177,6 +177,32 @@ TEST(Conversion, InspectsWithoutWriting) {
   EXPECT_TRUE(disk.content() == before);
   convert(disk);
   EXPECT_TRUE(inspect_guest(disk, {})->ready);
+}
+
+TEST(Conversion, MakesAGuestOfEc2BootOnVmware) {
+  fx::Files files = debian();
+  files["/usr" + tree() + "/modules.dep"] = "kernel/nvme.ko:\nkernel/vmw_pvscsi.ko:\nkernel/vmxnet3.ko:\n";
+  files["/usr" + tree() + "/kernel/vmw_pvscsi.ko"] = "PVSCSI";
+  files["/usr" + tree() + "/kernel/vmxnet3.ko"] = "VMXNET3";
+  MemoryDisk disk(mbr_disk(files));
+  const ConversionReport report = convert(disk, {.platform = Platform::vmware});
+  ASSERT_EQ(report.kernels.size(), 1U);
+  EXPECT_EQ(report.kernels[0].outcome, KernelOutcome::drivers_added);
+  EXPECT_EQ(report.kernels[0].modules, std::vector<std::string>{"kernel/vmw_pvscsi.ko"});
+  EXPECT_TRUE(report.kernels[0].has_nic_driver);
+  const std::string link = open_root(disk)->read_text("/etc/systemd/network/10-rekindle-ens192.link").value();
+  EXPECT_NE(link.find("Driver=vmxnet3 e1000e e1000\n"), std::string::npos) << link;
+  EXPECT_FALSE(convert(disk, {.platform = Platform::vmware}).changed_anything());
+}
+
+TEST(Conversion, RefusesAGuestOfEc2WithoutADriverOfVmware) {
+  fx::Files files = debian();
+  files["/usr" + tree() + "/modules.dep"] = "kernel/nvme.ko:\nkernel/nvme-core.ko:\n";
+  MemoryDisk disk(mbr_disk(files));
+  const auto refused = convert_guest(disk, {.platform = Platform::vmware});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code(), ErrorCode::failed_precondition);
+  EXPECT_NE(refused.error().message().find("has no VMware storage driver"), std::string::npos);
 }
 
 TEST(Conversion, ReplaysTheJournalFirst) {

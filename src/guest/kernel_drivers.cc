@@ -14,20 +14,6 @@ constexpr std::uint64_t most_index_bytes = 64 * mib;
 constexpr std::uint64_t most_module_bytes = 32 * mib;
 constexpr std::uint64_t most_archive_bytes = 256 * mib;
 
-// Storage only: a NIC whose driver is in the initrd gets its name there, where the guest's .link files are
-// not.
-const std::vector<std::string>& storage_drivers() {
-  static const std::vector<std::string> names = {"nvme", "virtio_blk", "virtio_scsi", "virtio_pci",
-                                                 "xen-blkfront"};
-  return names;
-}
-
-// What a VM's disk may hang on: paravirtual SCSI, LSI Logic parallel and SAS, SATA.
-const std::vector<std::string>& home_drivers() {
-  static const std::vector<std::string> names = {"vmw_pvscsi", "mptspi", "mptsas", "ahci", "sd_mod"};
-  return names;
-}
-
 // Indexes of the whole tree, not only of the modules added: they replace the reduced ones of the initrd,
 // through which udev finds a driver for a device. Aliases of modules that are not there do no harm.
 constexpr std::string_view index_files[] = {"modules.dep",
@@ -123,23 +109,33 @@ Result<> append_drivers(GuestDisk& guest, const ModuleIndex& index, const std::s
   return {};
 }
 
-Result<KernelReport> convert_kernel(GuestDisk& guest, const std::string& version) {
+bool has_any(const ModuleIndex& index, const std::vector<std::string>& drivers) {
+  return std::ranges::any_of(
+      drivers, [&](const std::string& driver) { return index.has(driver) || index.built_in(driver); });
+}
+
+bool any_built_in(const ModuleIndex& index, const std::vector<std::string>& drivers) {
+  return std::ranges::any_of(drivers, [&](const std::string& driver) { return index.built_in(driver); });
+}
+
+Result<KernelReport> convert_kernel(GuestDisk& guest, const std::string& version, const Hardware& hardware) {
   const ModuleIndex index = TRY(read_index(guest.root(), "/lib/modules/" + version));
   KernelReport kernel;
   kernel.version = version;
-  kernel.has_ena = index.has("ena") || index.built_in("ena");
+  kernel.has_nic_driver = has_any(index, hardware.nic_drivers);
   const std::string initrd = TRY(find_initrd(guest, version));
   if (!initrd.empty()) kernel.initrd_path = "/boot/" + initrd;
-  if (index.built_in("nvme")) {
+  if (any_built_in(index, hardware.boot_drivers)) {
     kernel.outcome = KernelOutcome::built_in;
-  } else if (!index.has("nvme")) {
+  } else if (!has_any(index, hardware.boot_drivers)) {
     kernel.outcome = KernelOutcome::no_driver;
   } else if (kernel.initrd_path.empty()) {
     kernel.outcome = KernelOutcome::no_initrd;
   } else {
     const bool converted = TRY(is_converted(guest.boot(), guest.boot_path(initrd), version));
     kernel.outcome = converted ? KernelOutcome::already_converted : KernelOutcome::drivers_added;
-    if (!converted) TRY(append_drivers(guest, index, guest.boot_path(initrd), storage_drivers(), kernel));
+    if (!converted)
+      TRY(append_drivers(guest, index, guest.boot_path(initrd), hardware.storage_drivers, kernel));
   }
   return kernel;
 }
@@ -153,19 +149,19 @@ Result<bool> is_installed(GuestDisk& guest, const std::string& version) {
   return image || !initrd.empty();
 }
 
-void warn_about(const KernelReport& kernel, std::vector<std::string>& warnings) {
+void warn_about(const KernelReport& kernel, const Hardware& hardware, std::vector<std::string>& warnings) {
   if (kernel.outcome == KernelOutcome::no_initrd) {
-    warnings.push_back(
-        fmt::format("kernel {} has no initrd in /boot and will not find its disk on EC2", kernel.version));
+    warnings.push_back(fmt::format("kernel {} has no initrd in /boot and will not find its disk on {}",
+                                   kernel.version, hardware.name));
   }
   if (kernel.outcome == KernelOutcome::no_driver) {
-    warnings.push_back(fmt::format(
-        "kernel {} has no NVMe driver: install its full set of modules in the guest", kernel.version));
+    warnings.push_back(fmt::format("kernel {} has no {} driver: install its full set of modules in the guest",
+                                   kernel.version, hardware.boot_driver_word));
   }
-  if (!kernel.has_ena) {
+  if (!kernel.has_nic_driver) {
     warnings.push_back(
-        fmt::format("kernel {} has no ena driver: on current EC2 instance types it will have no network",
-                    kernel.version));
+        fmt::format("kernel {} has no {} driver: on current {} hardware it will have no network",
+                    kernel.version, hardware.nic_drivers.front(), hardware.name));
   }
 }
 
@@ -175,18 +171,18 @@ bool will_boot(const KernelReport& kernel) {
 
 }  // namespace
 
-Result<> add_drivers_to_initrds(GuestDisk& guest, ConversionReport& report) {
+Result<> add_drivers_to_initrds(GuestDisk& guest, const Hardware& hardware, ConversionReport& report) {
   const auto versions = TRY(guest.root().list("/lib/modules"), "listing the kernels");
   std::vector<std::string> warnings;
   for (const std::string& version : versions) {
     const bool installed = TRY(is_installed(guest, version), "kernel {}", version);
     if (!installed) continue;
-    report.kernels.push_back(TRY(convert_kernel(guest, version), "kernel {}", version));
-    warn_about(report.kernels.back(), warnings);
+    report.kernels.push_back(TRY(convert_kernel(guest, version, hardware), "kernel {}", version));
+    warn_about(report.kernels.back(), hardware, warnings);
   }
   report.warnings.insert(report.warnings.end(), warnings.begin(), warnings.end());
   if (std::ranges::any_of(report.kernels, will_boot)) return {};
-  return error(ErrorCode::failed_precondition, "no kernel of the guest could boot on EC2: {}",
+  return error(ErrorCode::failed_precondition, "no kernel of the guest could boot on {}: {}", hardware.name,
                warnings.empty() ? "none with its modules and an initrd is installed" : warnings.front());
 }
 
@@ -203,17 +199,15 @@ Result<std::optional<FileInfo>> initrd_before(GuestDisk& before, const std::stri
 Result<> add_home_drivers(GuestDisk& now, const std::string& version, const std::string& initrd,
                           UndoReport& report) {
   const ModuleIndex index = TRY(read_index(now.root(), "/lib/modules/" + version));
-  const bool has_any = std::ranges::any_of(home_drivers(), [&](const std::string& driver) {
-    return driver != "sd_mod" && (index.has(driver) || index.built_in(driver));
-  });
-  if (!has_any) {
+  const Hardware& home = hardware_of(Platform::vmware);
+  if (!has_any(index, home.boot_drivers)) {
     report.warnings.push_back(fmt::format(
         "kernel {} was installed on EC2 and has no driver of VMware's disks: it will not boot at home",
         version));
     return {};
   }
-  std::vector<std::string> drivers = storage_drivers();
-  drivers.insert(drivers.end(), home_drivers().begin(), home_drivers().end());
+  std::vector<std::string> drivers = hardware_of(Platform::ec2).storage_drivers;
+  drivers.insert(drivers.end(), home.storage_drivers.begin(), home.storage_drivers.end());
   KernelReport kernel;
   kernel.version = version;
   TRY(append_drivers(now, index, initrd, drivers, kernel));
@@ -251,7 +245,7 @@ Result<> return_initrds(GuestDisk& now, GuestDisk& before, UndoReport& report) {
 
 namespace {
 
-Result<> extend_initramfs_tools(Ext4Volume& root, ConversionReport& report) {
+Result<> extend_initramfs_tools(Ext4Volume& root, const Hardware& hardware, ConversionReport& report) {
   const std::string path = "/etc/initramfs-tools/modules";
   const bool there = TRY(root.is_file(path));
   if (!there) return {};
@@ -259,35 +253,37 @@ Result<> extend_initramfs_tools(Ext4Volume& root, ConversionReport& report) {
   const auto lines = split_lines(text);
   if (!text.empty() && text.back() != '\n') text += '\n';
   const std::size_t before = text.size();
-  for (const std::string& driver : storage_drivers()) {
+  for (const std::string& driver : hardware.storage_drivers) {
     const bool listed =
         std::ranges::any_of(lines, [&](const std::string& line) { return trim(line) == driver; });
     if (!listed) text += driver + "\n";
   }
   if (text.size() == before) return {};
   TRY(root.replace(path, as_bytes(text)));
-  report.changes.push_back(path + " lists EC2's storage drivers, so that a new initrd has them, too");
+  report.changes.push_back(
+      fmt::format("{} lists {}'s storage drivers, so that a new initrd has them, too", path, hardware.name));
   return {};
 }
 
-Result<> extend_dracut(Ext4Volume& root, ConversionReport& report) {
+Result<> extend_dracut(Ext4Volume& root, const Hardware& hardware, ConversionReport& report) {
   const std::string folder = "/etc/dracut.conf.d";
   const std::string path = folder + "/99-rekindle.conf";
   const bool used = TRY(root.is_directory(folder));
   const bool there = TRY(root.is_file(path));
   if (!used || there) return {};
-  std::string text = "# Storage drivers of EC2.\nadd_drivers+=\"";
-  for (const std::string& driver : storage_drivers()) text += " " + driver;
+  std::string text = fmt::format("# Storage drivers of {}.\nadd_drivers+=\"", hardware.name);
+  for (const std::string& driver : hardware.storage_drivers) text += " " + driver;
   TRY(root.create(path, as_bytes(text + " \"\n"), 0644));
-  report.changes.push_back(path + " lists EC2's storage drivers, so that a new initrd has them, too");
+  report.changes.push_back(
+      fmt::format("{} lists {}'s storage drivers, so that a new initrd has them, too", path, hardware.name));
   return {};
 }
 
 }  // namespace
 
-Result<> add_drivers_to_configuration(GuestDisk& guest, ConversionReport& report) {
-  TRY(extend_initramfs_tools(guest.root(), report), "configuring initramfs-tools");
-  TRY(extend_dracut(guest.root(), report), "configuring dracut");
+Result<> add_drivers_to_configuration(GuestDisk& guest, const Hardware& hardware, ConversionReport& report) {
+  TRY(extend_initramfs_tools(guest.root(), hardware, report), "configuring initramfs-tools");
+  TRY(extend_dracut(guest.root(), hardware, report), "configuring dracut");
   return {};
 }
 

@@ -13,7 +13,10 @@ using Rewrite = NetworkEdit (*)(std::string_view, const NetworkRules&);
 class NetworkAdapter {
  public:
   NetworkAdapter(Ext4Volume& root, const ConversionOptions& options, ConversionReport& report)
-      : root_(root), options_(options), rules_{!options.keep_static_addresses}, report_(report) {}
+      : root_(root),
+        options_(options),
+        rules_{!options.keep_static_addresses, hardware_of(options.platform).link_drivers},
+        report_(report) {}
 
   Result<> adapt() {
     TRY(rewrite_file("/etc/network/interfaces", rewrite_interfaces));
@@ -66,7 +69,7 @@ class NetworkAdapter {
   Result<> name_nics() {
     if (!options_.nics.empty()) return name_by_address();
     if (nic_names_.size() == 1) {
-      return write_link(nic_names_.front(), fmt::format("Driver={}\nType=ether", ec2_nic_drivers()));
+      return write_link(nic_names_.front(), fmt::format("Driver={}\nType=ether", rules_.link_drivers));
     }
     if (nic_names_.size() > 1) {
       report_.warnings.push_back(
@@ -102,7 +105,8 @@ class NetworkAdapter {
       TRY(root_.make_directories(folder));
       TRY(root_.create(path, as_bytes(text), 0644));
     }
-    report_.changes.push_back(fmt::format("{}: EC2's NIC is called {}", path, name));
+    report_.changes.push_back(
+        fmt::format("{}: {}'s NIC is called {}", path, hardware_of(options_.platform).name, name));
     return {};
   }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "guest/hardware.h"
 #include "guest/text_lines.h"
 
 namespace rekindle {
@@ -20,6 +21,7 @@ bool is_nic_name(std::string_view name);
 
 struct NetworkRules {
   bool static_to_dhcp = true;
+  std::string_view link_drivers = hardware_of(Platform::ec2).link_drivers;
 };
 
 NetworkEdit rewrite_interfaces(std::string_view text,
@@ -29,8 +31,5 @@ NetworkEdit rewrite_netplan(std::string_view text,
 NetworkEdit rewrite_networkd(std::string_view text, const NetworkRules& rules);  // systemd.network(5)
 NetworkEdit rewrite_network_manager(std::string_view text,
                                     const NetworkRules& rules);  // nm-settings-keyfile(5)
-
-// "ena virtio_net ...": the drivers that EC2's NICs have, as [Match] Driver= of systemd.link(5) names them.
-std::string_view ec2_nic_drivers();
 
 }  // namespace rekindle

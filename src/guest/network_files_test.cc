@@ -85,7 +85,8 @@ TEST(Networkd, TakesTheAddressByDhcp) {
 TEST(Networkd, FindsTheCardByItsDriverIfNothingElseIsLeft) {
   const NetworkEdit edit =
       rewrite_networkd("[Match]\nMACAddress=00:50:56:00:00:01\n[Network]\nDHCP=yes\n", {});
-  EXPECT_EQ(edit.text, "[Match]\nDriver=" + std::string(ec2_nic_drivers()) + "\n[Network]\nDHCP=yes\n");
+  EXPECT_EQ(edit.text, "[Match]\nDriver=" + std::string(hardware_of(Platform::ec2).link_drivers) +
+                           "\n[Network]\nDHCP=yes\n");
 }
 
 TEST(NetworkManager, TakesTheAddressByDhcp) {

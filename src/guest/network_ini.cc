@@ -100,7 +100,7 @@ NetworkEdit rewrite_networkd(std::string_view text, const NetworkRules& rules) {
   if (find(lines, "Match", "MACAddress") != nullptr) {
     std::erase_if(lines,
                   [](const IniLine& line) { return line.section == "Match" && line.key == "MACAddress"; });
-    if (name.empty()) insert_after_head(lines, "Match", "Driver=" + std::string(ec2_nic_drivers()));
+    if (name.empty()) insert_after_head(lines, "Match", "Driver=" + std::string(rules.link_drivers));
     edit.changes.emplace_back("the NIC is not found by the address of its old card any more");
   }
   if (rules.static_to_dhcp && has_static_ipv4(lines)) {

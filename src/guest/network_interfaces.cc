@@ -104,11 +104,6 @@ bool is_nic_name(std::string_view name) {
          !name.starts_with("docker");
 }
 
-std::string_view ec2_nic_drivers() {
-  // xen-netfront calls itself "vif" on the Xen bus; virtio_net and e1000e are those of EC2's look-alikes.
-  return "ena ixgbevf vif xen-netfront virtio_net e1000e";
-}
-
 NetworkEdit rewrite_interfaces(std::string_view text, const NetworkRules& rules) {
   return InterfacesRewriter(rules).rewrite(text);
 }

@@ -40,7 +40,7 @@ CertificateCheck initrd(const ConversionReport& report) {
 
 CertificateCheck network(const ConversionReport& report) {
   const bool there = std::any_of(report.kernels.begin(), report.kernels.end(),
-                                 [](const KernelReport& kernel) { return kernel.has_ena; });
+                                 [](const KernelReport& kernel) { return kernel.has_nic_driver; });
   return {"network driver", there, there ? "ena" : "no kernel has EC2's network driver (ena)"};
 }
 

@@ -16,7 +16,7 @@ Readiness ready() {
   KernelReport kernel;
   kernel.version = "6.1.0";
   kernel.outcome = KernelOutcome::already_converted;
-  kernel.has_ena = true;
+  kernel.has_nic_driver = true;
   readiness.report.kernels = {kernel};
   return readiness;
 }
@@ -36,7 +36,7 @@ TEST(BootCertificate, NamesTheFirstPartThatIsMissing) {
   readiness.report.kernels.clear();
   EXPECT_THAT(certify(readiness, Firmware::bios).reason, HasSubstr("no kernel was found"));
   readiness = ready();
-  readiness.report.kernels[0].has_ena = false;
+  readiness.report.kernels[0].has_nic_driver = false;
   EXPECT_THAT(certify(readiness, Firmware::bios).reason, HasSubstr("ena"));
   readiness = ready();
   readiness.report.obstacles = {"/etc/fstab mounts / from /dev/sdq1"};
