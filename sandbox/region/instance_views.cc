@@ -109,6 +109,7 @@ void write_instance(Ec2Call& call, Xml out, const Instance& instance) {
   out.add("hypervisor", "xen");
   out.add_if("clientToken", instance.client_token);
   out.add_if("bootMode", instance.boot_mode);
+  out.add("currentInstanceBootMode", instance.boot_mode.starts_with("uefi") ? "uefi" : "legacy-bios");
   if (!instance.iam_profile.empty()) out.child("iamInstanceProfile").add("arn", instance.iam_profile);
   if (!instance.reason_code.empty()) {
     Xml reason = out.child("stateReason");

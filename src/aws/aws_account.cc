@@ -49,6 +49,12 @@ Result<Ec2Subnet> AwsSite::describe_subnet(const std::string& subnet_id) {
   return std::move(found.front());
 }
 
+Result<InstanceSize> AwsSite::size_of_type(const std::string& instance_type) {
+  const auto types = TRY(ec2_->types_named({instance_type}));
+  if (types.empty()) return error(ErrorCode::not_found, "AWS knows no instance type '{}'", instance_type);
+  return InstanceSize{types.front().vcpus, types.front().memory_mib};
+}
+
 Result<Subnet> AwsSite::subnet(const std::string& subnet_id) {
   const Ec2Subnet found = TRY(describe_subnet(subnet_id));
   return Subnet{found.cidr, static_cast<std::uint64_t>(found.free_addresses)};

@@ -58,6 +58,8 @@ Instance to_instance(Ec2Instance from) {
   Instance instance;
   instance.id = std::move(from.id);
   instance.state = to_state(from.state);
+  instance.instance_type = std::move(from.instance_type);
+  instance.firmware = from.boot_mode == "uefi" ? Firmware::uefi : Firmware::bios;
   instance.private_ip = std::move(from.private_ip);
   instance.public_ip = std::move(from.public_ip);
   instance.state_reason = std::move(from.state_reason);

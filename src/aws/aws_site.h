@@ -83,6 +83,7 @@ class AwsSite final : public RecoveryTarget {
   Result<Unproven> check_quotas(const std::vector<LaunchSpec>& specs) override;
   Result<std::string> propose_instance_type(int vcpus, std::uint64_t memory_mib,
                                             const std::string& subnet_id) override;
+  Result<InstanceSize> size_of_type(const std::string& instance_type) override;
   Result<Subnet> subnet(const std::string& subnet_id) override;
   Result<std::vector<OwnedObject>> owned_objects() override;
   Result<> remove_object(const OwnedObject& object) override;

@@ -393,16 +393,19 @@ Result<std::map<std::string, int>> Ec2Client::running_on_demand() {
 }
 
 // Not by InstanceType.N: one type that does not exist would spoil the whole answer.
+Result<std::vector<Ec2InstanceType>> Ec2Client::types_named(const std::vector<std::string>& names) {
+  QueryForm form("DescribeInstanceTypes");
+  form.filter("instance-type", names).set("MaxResults", "100");
+  return describe(*query_, form, "instanceTypeSet", read_instance_type);
+}
+
 Result<std::map<std::string, int>> Ec2Client::vcpus_of(const std::vector<std::string>& types) {
   constexpr std::size_t at_once = 100;  // a filter takes 200 values
   std::map<std::string, int> vcpus;
   for (std::size_t first = 0; first < types.size(); first += at_once) {
     const std::size_t count = std::min(at_once, types.size() - first);
     const auto begin = types.begin() + static_cast<std::ptrdiff_t>(first);
-    QueryForm form("DescribeInstanceTypes");
-    form.filter("instance-type", {begin, begin + static_cast<std::ptrdiff_t>(count)});
-    form.set("MaxResults", "100");
-    const auto found = TRY(describe(*query_, form, "instanceTypeSet", read_instance_type));
+    const auto found = TRY(types_named({begin, begin + static_cast<std::ptrdiff_t>(count)}));
     for (const Ec2InstanceType& type : found) vcpus[type.name] = type.vcpus;
   }
   return vcpus;

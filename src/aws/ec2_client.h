@@ -122,6 +122,8 @@ class Ec2Client {
   // those on dedicated hosts have others.
   Result<std::map<std::string, int>> running_on_demand();
   // Of these types, by name; those that do not exist are left out.
+  // Of any generation; at most 100. One that does not exist is left out.
+  Result<std::vector<Ec2InstanceType>> types_named(const std::vector<std::string>& names);
   Result<std::map<std::string, int>> vcpus_of(const std::vector<std::string>& types);
   // Everything of ours that carries this tag, whatever its value, by kind: instances, images, snapshots,
   // volumes.

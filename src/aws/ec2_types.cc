@@ -47,6 +47,7 @@ Result<Ec2Instance> read_instance(const QueryElement& item) {
   instance.state = TRY(item.child("instanceState").required("name"));
   instance.state_reason = item.child("stateReason").text("message");
   instance.instance_type = item.text("instanceType");
+  instance.boot_mode = item.text("currentInstanceBootMode");
   instance.availability_zone = item.child("placement").text("availabilityZone");
   instance.subnet_id = item.text("subnetId");
   instance.private_ip = item.text("privateIpAddress");

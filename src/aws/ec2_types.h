@@ -39,6 +39,7 @@ struct Ec2Instance {
   std::string state;  // pending, running, shutting-down, terminated, stopping, stopped
   std::string state_reason;
   std::string instance_type;
+  std::string boot_mode;  // "uefi", "legacy-bios": as it runs now; empty: AWS does not say
   std::string availability_zone;
   std::string subnet_id;
   std::string private_ip;

@@ -38,6 +38,7 @@ void add_point_commands(CLI::App& root, Session& session);
 void add_replicate_commands(CLI::App& root, Session& session);
 void add_failover_commands(CLI::App& root, Session& session);
 void add_failback_commands(CLI::App& root, Session& session);
+void add_failback_adopt_verb(CLI::App& noun, Session& session);
 void add_job_commands(CLI::App& root, Session& session);
 // `not_found` for machines that no policy backs up.
 Result<> check_machines(Catalog& catalog, const DrPlan& plan);

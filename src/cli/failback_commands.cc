@@ -313,6 +313,7 @@ void add_failback_commands(CLI::App& root, Session& session) {
   add_status_verb(*noun, session);
   add_cancel_verb(*noun, session);
   add_clean_up_verb(*noun, session);
+  add_failback_adopt_verb(*noun, session);
 }
 
 }  // namespace rekindle

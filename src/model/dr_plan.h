@@ -196,6 +196,9 @@ struct Failover {
   // The DR copy it was started from: what the instance's volumes are compared with. Absent images: whole.
   std::vector<DrCopyDisk> disks;
   std::vector<ConvertedBlock> overlay;  // in which the boot disk's image is not the recovery point
+  // The machine was born there, and taken into the plan later (protect/adopted_machine.h): there is no DR
+  // copy that it was started from, its recovery point holds zeros, and its instance is not ours to remove.
+  bool born_there = false;
 };
 
 inline bool runs_in_production(const Failover& failover) {

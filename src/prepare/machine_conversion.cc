@@ -31,6 +31,12 @@ ConversionOptions options_of(const MachineDisks& disks) {
   return options;
 }
 
+// The last block of a disk of odd size is shorter.
+PatchedDisk::Blocks padded(PatchedDisk::Blocks blocks) {
+  for (auto& [index, content] : blocks) content.resize(image_block_bytes);
+  return blocks;
+}
+
 // A disk cut to the machine's size.
 class DiskOfMachine final : public BlockSource {
  public:
@@ -55,10 +61,8 @@ Result<MachineConversion> convert_machine(const MachineDisks& disks, Firmware fi
     OverlayDisk overlay(*disks[0], image_block_bytes);
     const ConversionReport report = TRY(convert_guest(overlay, options));
     conversion.report = describe(report);
-    conversion.blocks = overlay.changed_blocks();
+    conversion.blocks = padded(overlay.changed_blocks());
   }
-  // The last block of a disk of odd size.
-  for (auto& [index, content] : conversion.blocks) content.resize(image_block_bytes);
   // Another look, at what was made: it must find nothing left to do.
   PatchedDisk converted(*disks[0], conversion.blocks, image_block_bytes);
   const Readiness readiness = TRY(inspect_guest(converted, options));
@@ -75,9 +79,21 @@ Result<MachineReturn> return_machine(BlockSource& now, const MachineDisks& befor
                      {"left", report.left},
                      {"kernels", report.kernels},
                      {"warnings", report.warnings}};
-  returned.blocks = overlay.changed_blocks();
-  for (auto& [index, content] : returned.blocks) content.resize(image_block_bytes);
+  returned.blocks = padded(overlay.changed_blocks());
   return returned;
+}
+
+Result<MachineReturn> adapt_machine(BlockSource& now, const std::vector<BlockSource*>& data_disks) {
+  ConversionOptions options;
+  options.data_disks = data_disks;
+  options.platform = Platform::vmware;
+  options.keep_static_addresses = true;
+  OverlayDisk overlay(now, image_block_bytes);
+  const ConversionReport report = TRY(convert_guest(overlay, options));
+  MachineReturn adapted;
+  adapted.report = describe(report);
+  adapted.blocks = padded(overlay.changed_blocks());
+  return adapted;
 }
 
 bool cannot_be_converted(const Error& error) {

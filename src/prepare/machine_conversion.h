@@ -41,6 +41,10 @@ struct MachineReturn {
 // is no longer converted. `before`: its disks when it left. Errors as of convert_machine().
 Result<MachineReturn> return_machine(BlockSource& now, const MachineDisks& before);
 
+// The same of a machine that was born at the other site: what must differ so that it boots on VMware, the
+// boot disk `now` and the others as they are.
+Result<MachineReturn> adapt_machine(BlockSource& now, const std::vector<BlockSource*>& data_disks);
+
 // Whether such an error is about the guest itself, so that trying again is of no use.
 bool cannot_be_converted(const Error& error);
 

@@ -103,7 +103,10 @@ class InstanceBackup {
   }
   Result<std::vector<DiskToStore>> plan(StepContext& context, const Failover& failover,
                                         const RecoveryPoint& parent, const MachineSnapshot& frozen);
-  Result<MachineReturn> undo(StepContext& context, const Failover& failover, SplicedDisk& boot_disk);
+  Result<MachineReturn> undo(StepContext& context, const Failover& failover,
+                             const std::vector<DiskToStore>& disks);
+  Result<MachineReturn> make_fit_for_home(StepContext& context, const Failover& failover,
+                                          const std::vector<DiskToStore>& disks);
 
   Sites& sites_;
   Vaults& vaults_;
@@ -217,10 +220,14 @@ Result<std::vector<DiskToStore>> InstanceBackup::plan(StepContext& context, cons
   return disks;
 }
 
-// A guest that cannot be read any more is stored as it is: its data are safe, and the report says what home
-// would need.
-Result<MachineReturn> InstanceBackup::undo(StepContext& context, const Failover& failover,
-                                           SplicedDisk& boot_disk) {
+Result<MachineReturn> InstanceBackup::make_fit_for_home(StepContext& context, const Failover& failover,
+                                                        const std::vector<DiskToStore>& disks) {
+  SplicedDisk& boot_disk = *disks.front().source;
+  if (failover.born_there) {
+    std::vector<BlockSource*> data_disks;
+    for (std::size_t i = 1; i < disks.size(); ++i) data_disks.push_back(disks[i].source.get());
+    return adapt_machine(boot_disk, data_disks);
+  }
   const auto parent = context.job.data.at("parent").get<RecoveryPoint>();
   Vault* vault = TRY(vaults_.vault(parent.vault));
   MachineDisks before;
@@ -229,11 +236,18 @@ Result<MachineReturn> InstanceBackup::undo(StepContext& context, const Failover&
     if (!opened.ok() && opened.error().code() != ErrorCode::not_found) return opened.error();
     if (opened.ok()) before.push_back(std::move(*opened));
   }
-  Result<MachineReturn> returned = error(
+  if (before.size() == parent.disks.size()) return return_machine(boot_disk, before);
+  return error(
       ErrorCode::failed_precondition,
       "the recovery point {} that it was started from is gone: nobody knows what the conversion changed",
       failover.recovery_point_id);
-  if (before.size() == parent.disks.size()) returned = return_machine(boot_disk, before);
+}
+
+// A guest that cannot be read any more is stored as it is: its data are safe, and the report says what home
+// would need.
+Result<MachineReturn> InstanceBackup::undo(StepContext& context, const Failover& failover,
+                                           const std::vector<DiskToStore>& disks) {
+  Result<MachineReturn> returned = make_fit_for_home(context, failover, disks);
   if (returned.ok() || !cannot_be_converted(returned.error())) return returned;
   log::warn("{}: its conversion for the account is not undone: {}", failover.machine,
             returned.error().message());
@@ -263,7 +277,7 @@ Result<> InstanceBackup::read(StepContext& context) {
   const MachineSnapshot frozen =
       TRY(site->find_snapshot(MachineId(found.instance_id.str()), MachineSnapshotId(snapshot_name(job))));
   const auto disks = TRY(plan(context, found, parent, frozen));
-  const MachineReturn returned = TRY(undo(context, found, *disks.front().source));
+  const MachineReturn returned = TRY(undo(context, found, disks));
 
   RecoveryPoint point = parent;  // its machine, vault, datacenter
   point.id = point_id(job);

@@ -84,8 +84,8 @@ class FailbackTest : public testing::Test, public Vaults {
         {site, *this, http, [this](const InstanceBackupRequest& request, std::stop_token stop) {
            JobRunner runner(*catalog, clock, random, observer);
            clock.sleep(std::chrono::milliseconds(2));
-           return runner.start(instance_backup_procedure(site, *this), "web", parameters_of(request),
-                               std::move(stop));
+           return runner.start(instance_backup_procedure(site, *this), request.machine,
+                               parameters_of(request), std::move(stop));
          }});
   }
   nlohmann::json asked(FailbackRequest request = {}) {

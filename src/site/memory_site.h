@@ -113,6 +113,7 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   // "small" has 2 vCPUs and 2 GiB, "large" 8 and 32.
   Result<std::string> propose_instance_type(int vcpus, std::uint64_t memory_mib,
                                             const std::string& subnet_id) override;
+  Result<InstanceSize> size_of_type(const std::string& instance_type) override;
   Result<Subnet> subnet(const std::string& subnet_id) override;  // 10.9.0.0/16 of "subnet-test"
   Result<std::vector<OwnedObject>> owned_objects() override;
   Result<> remove_object(const OwnedObject& object) override;

@@ -370,6 +370,13 @@ Result<std::string> MemorySite::propose_instance_type(int vcpus, std::uint64_t m
   return error(ErrorCode::exhausted, "no instance type has {} vCPUs and {} MiB", vcpus, memory_mib);
 }
 
+Result<InstanceSize> MemorySite::size_of_type(const std::string& instance_type) {
+  TRY(before("size_of_type"));
+  if (instance_type == "small") return InstanceSize{2, 2048};
+  if (instance_type == "large") return InstanceSize{8, 32768};
+  return error(ErrorCode::not_found, "there is no instance type '{}'", instance_type);
+}
+
 Result<Subnet> MemorySite::subnet(const std::string& subnet_id) {
   TRY(before("subnet"));
   return Subnet{subnet_id == "subnet-test" ? "10.9.0.0/16" : "10.0.0.0/24", 200};

@@ -130,12 +130,19 @@ enum class InstanceState { pending, running, stopping, stopped, terminating, ter
 struct Instance {
   InstanceId id;
   InstanceState state = InstanceState::pending;
+  std::string instance_type;
+  Firmware firmware = Firmware::bios;
   std::string private_ip;
   std::string public_ip;
   std::string state_reason;      // why it died
   bool had_no_capacity = false;  // it died because the site had no room for its type there
   Tags tags;
   std::vector<std::string> volume_ids;  // the boot disk's first
+};
+
+struct InstanceSize {
+  int vcpus = 0;
+  std::uint64_t memory_mib = 0;
 };
 
 struct Subnet {
@@ -213,6 +220,7 @@ class RecoveryTarget {
   // The smallest current type that has at least this, and that the subnet's zone offers. `exhausted`: none.
   virtual Result<std::string> propose_instance_type(int vcpus, std::uint64_t memory_mib,
                                                     const std::string& subnet_id) = 0;
+  virtual Result<InstanceSize> size_of_type(const std::string& instance_type) = 0;  // `not_found`
   virtual Result<Subnet> subnet(const std::string& subnet_id) = 0;
 
   // Everything there that this installation made, by its tags, in any state but gone.
