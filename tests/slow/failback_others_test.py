@@ -3,6 +3,7 @@
 import unittest
 
 import failback_test
+from scene import Scene, http_get, ledger_lines, wait_for_http
 from vim import Vim, wait_until
 
 
@@ -21,6 +22,45 @@ class ComesHomeToNothing(failback_test.ComesHomeAfterADisaster):
     def check_service(self, scene, before):
         scene.web = scene.machine_status()
         super().check_service(scene, before)
+
+
+class ComesHomeThoughBornThere(unittest.TestCase):
+    """An instance that nobody failed over is taken into the plan, and comes home as a VM that nobody had."""
+
+    def test_as_a_new_vm(self):
+        with Scene("bios") as scene:
+            there = self.be_born(scene)
+            scene.run("failback", "adopt", "dr", there["id"], "--machine", "born", "--datacenter", "home", "--vault",
+                      "main")
+            before = ledger_lines(http_get(f"http://{there['public_ip']}/ledger"))
+            # Nobody knows where its service will be: powered on is enough for the job.
+            job = scene.json("failback", "start", "dr", "--machine", "born")
+            self.assertEqual(job["state"], "succeeded", job["error"])
+            born, = [one for one in scene.machines_at_home() if one["name"] == "born"]
+            url = f"http://127.0.0.1:{born['host_port']}"
+            wait_for_http(f"{url}/ready", seconds=600)
+            self.assertEqual(ledger_lines(http_get(f"{url}/ledger"))[:len(before)], before)
+            self.assertNotIn("nvme", http_get(f"{url}/status"))
+            instance, = [one for one in scene.inventory()["instances"] if one["id"] == there["id"]]
+            self.assertEqual(instance["state"], "stopped")
+            scene.run("backup", "run", "born")
+            self.assertIn("0 orphans", scene.run("account", "audit", "aws")[1])
+
+    def be_born(self, scene):
+        """From an AMI, by hand."""
+        scene.set_up()
+        scene.apply_plan(lambda plan: plan.update(workflow="ami"))
+        scene.run("policy", "create", "others", "--datacenter", "home", "--vault", "main", "--machine", "born")
+        scene.back_up()
+        scene.replicate()
+        image, = scene.inventory()["images"]
+        region = scene.sandbox["region"]
+        scene.ec2().call("RunInstances", ImageId=image["id"], InstanceType="t3.small", MinCount="1", MaxCount="1",
+                         SubnetId=region["subnet_id"], SecurityGroupId_1=region["security_group_id"])
+        wait_until(lambda: [one for one in scene.inventory()["instances"] if one["state"] == "running"])
+        instance, = scene.inventory()["instances"]
+        wait_for_http(f"http://{instance['public_ip']}/ready", seconds=600)
+        return instance
 
 
 if __name__ == "__main__":

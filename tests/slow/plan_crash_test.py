@@ -81,6 +81,25 @@ class FailoverOfAnEarlierStateKilled(unittest.TestCase):
                 world.end_failovers()
 
 
+class CleanedUpInPlaceOfFinished(unittest.TestCase):
+    """The failover is given up after its process died, at once or when AWS's lists show what it made."""
+    POINTS = ("failover/register/made", "failover/launch/intended", "failover/launch/made", "failover/launch/saved",
+              "failover/wait_running/done", "failover/wait_service/before", "failover/record/before",
+              "failover/record/done", "plan_failover/workflow/done")
+
+    def test_nothing_is_left_and_protection_goes_on(self):
+        world = world_of(self)
+        for point in self.POINTS:
+            with self.subTest(point=point):
+                world.kill(point)
+                world.end_failovers()
+                world.write()
+                newest = world.scene.back_up()["data"]["point"]["id"]
+                world.scene.run("serve", "--once")
+                (copy,) = world.scene.json("replicate", "list")
+                self.assertEqual(copy["recovery_point_id"], newest)
+
+
 class DaemonKilledWhileItReplicates(unittest.TestCase):
     POINTS = ("replicate/start_images/made", "replicate/write/window", "replicate/write/completed", "replicate/verify/before",
               "replicate/switch/done", "replicate/remove_old/done")
