@@ -38,7 +38,8 @@ struct MachineStatus {
   std::string power;  // "poweredOn", "poweredOff", "suspended"
   std::string instance_uuid;
   int pid = 0;
-  int host_port = 0;  // its service is at http://127.0.0.1:<host_port>/; 0: it never ran
+  int host_port =
+      0;  // its service is at http://127.0.0.1:<host_port>/; 0: it never ran, or is on the isolated network
   std::string firmware;
   std::vector<std::string> snapshots;   // names, oldest first
   std::vector<std::string> open_disks;  // that are written by programs outside, as in DiskRequest

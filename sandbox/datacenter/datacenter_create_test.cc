@@ -84,6 +84,52 @@ TEST_F(CreateTest, RefusesWhatEsxiRefuses) {
   EXPECT_EQ(datacenter_->machines().size(), 1U);
 }
 
+TEST_F(CreateTest, GivesAnInstanceUuidOnce) {
+  const std::string uuid = "<instanceUuid>52000000-0000-4000-8000-00000000000a</instanceUuid>";
+  const auto with_uuid = [&](const std::string& name) {
+    return replaced(config(name), "<guestId>",
+                    "<uuid>564d0000-0000-4000-8000-00000000000b</uuid>" + uuid + "<guestId>");
+  };
+  const std::string made = create(with_uuid("new"));
+  ASSERT_EQ(element(made, "state"), "success") << made;
+  EXPECT_EQ(element(get({"VirtualMachine", "2"}, "config.uuid"), "val"),
+            "564d0000-0000-4000-8000-00000000000b");
+  const std::string twin = create(with_uuid("twin"));
+  EXPECT_NE(twin.find("<invalidProperty>configSpec.instanceUuid"), std::string::npos) << twin;
+  EXPECT_EQ(datacenter_->machines().size(), 2U);
+  EXPECT_EQ(element(finish(call("Destroy_Task", {"VirtualMachine", "2"})), "state"), "success");
+  EXPECT_EQ(element(create(with_uuid("again")), "state"), "success");
+}
+
+TEST_F(CreateTest, RefusesHardwareOfNewerHosts) {
+  const auto of_version = [&](const std::string& version) {
+    return replaced(config("of-" + version), "<guestId>", "<version>" + version + "</version><guestId>");
+  };
+  EXPECT_NE(create(of_version("vmx-19")).find("VirtualHardwareVersionNotSupported"), std::string::npos);
+  EXPECT_EQ(element(create(of_version("vmx-14")), "state"), "success");
+}
+
+TEST_F(CreateTest, NobodyReachesAMachineOnTheIsolatedNetwork) {
+  ASSERT_EQ(element(create(replaced(config(), ">VM Network<", ">Isolated<")), "state"), "success");
+  const Reference vm{"VirtualMachine", "2"};
+  const std::string devices = get(vm, "config.hardware.device");
+  EXPECT_NE(devices.find("<deviceName>Isolated</deviceName>"), std::string::npos) << devices;
+  EXPECT_NE(get(vm, "network").find(">HaNetwork-Isolated<"), std::string::npos);
+  EXPECT_NE(get({"Network", "HaNetwork-Isolated"}, "vm").find(">2<"), std::string::npos);
+  EXPECT_EQ(get({"Network", "HaNetwork-VM Network"}, "vm").find(">2<"), std::string::npos);
+  EXPECT_EQ(element(get({"Network", "HaNetwork-Isolated"}, "name"), "val"), "Isolated");
+  for (int i = 0; i < 2; ++i) {  // also after the server was started again
+    EXPECT_EQ(element(finish(call("PowerOnVM_Task", vm)), "state"), "success");
+    EXPECT_EQ(datacenter_->machines()[1].power, "poweredOn");
+    EXPECT_EQ(datacenter_->machines()[1].host_port, 0);
+    EXPECT_EQ(datacenter_->monitor("new", "info usernet").value().find("HOST_FORWARD"), std::string::npos);
+    EXPECT_EQ(get(vm, "config.extraConfig").find("rekindle.sandbox.http"), std::string::npos);
+    EXPECT_EQ(element(finish(call("PowerOffVM_Task", vm)), "state"), "success");
+    restart_server();
+    log_in();
+  }
+}
+
 TEST_F(CreateTest, ForgetsAMachineWhoseMakingWasCutShort) {
   const auto half = folder_.path() / "datastore1/half";
   std::filesystem::create_directories(half);

@@ -39,7 +39,7 @@ Result<> check_name(const std::string& name) {
 
 // Ids that were asked for stay.
 void name_anew(MachineRecord& record, Random& random) {
-  record.uuid = random.uuid();
+  if (record.uuid.empty()) record.uuid = random.uuid();
   if (record.instance_uuid.empty()) record.instance_uuid = random.uuid();
   // 00:50:56:00-3f is what VMware leaves to manual addresses.
   if (record.mac.empty())
@@ -92,6 +92,7 @@ Result<MachineRecord> new_record(const MachineSpec& spec, int number) {
   record.number = number;
   record.name = spec.name;
   record.run_cpus = spec.run_cpus;
+  record.uuid.clear();
   record.instance_uuid.clear();
   for (DiskRecord& disk : record.disks) disk.uuid.clear();
   SystemRandom random;
@@ -241,6 +242,11 @@ Result<std::shared_ptr<Machine>> Host::make_machine(const MachineSpec& spec, int
 }
 
 Result<std::shared_ptr<Machine>> Host::make_empty_machine(MachineRecord record, int number) {
+  for (const auto& machine : machines()) {
+    if (record.instance_uuid.empty() || machine->record().instance_uuid != record.instance_uuid) continue;
+    return error(ErrorCode::failed_precondition, "the machine {} has the instance UUID {}",
+                 machine->record().name, record.instance_uuid);
+  }
   const MachinePlaces places = places_of(number);
   SystemRandom random;
   record.number = number;

@@ -21,12 +21,12 @@ struct FixedFolder {
   const char* id;
   const char* name;
   const char* child_type;
-  Reference child;
+  std::vector<std::string> children;
 };
 const FixedFolder fixed_folders[] = {
-    {"ha-folder-host", "host", "ComputeResource", {"ComputeResource", "ha-compute-res"}},
-    {"ha-folder-datastore", "datastore", "Datastore", {"Datastore", datastore_id}},
-    {"ha-folder-network", "network", "Network", {"Network", network_id}},
+    {"ha-folder-host", "host", "ComputeResource", {"ha-compute-res"}},
+    {"ha-folder-datastore", "datastore", "Datastore", {datastore_id}},
+    {"ha-folder-network", "network", "Network", {network_id, isolated_network_id}},
 };
 
 Value child_types(const char* type) {
@@ -40,7 +40,7 @@ Value datacenter() {
   value.set("datastoreFolder", to_value({"Folder", "ha-folder-datastore"}));
   value.set("networkFolder", to_value({"Folder", "ha-folder-network"}));
   value.set("datastore", references("Datastore", {datastore_id}));
-  return value.set("network", references("Network", {network_id}));
+  return value.set("network", references("Network", {network_id, isolated_network_id}));
 }
 
 Value compute_resource() {
@@ -48,7 +48,7 @@ Value compute_resource() {
   value.set("resourcePool", to_value({"ResourcePool", pool_id}))
       .set("host", references("HostSystem", {host_id}));
   value.set("datastore", references("Datastore", {datastore_id}));
-  return value.set("network", references("Network", {network_id}));
+  return value.set("network", references("Network", {network_id, isolated_network_id}));
 }
 
 Value about() {
@@ -75,7 +75,7 @@ Value host_system(const std::vector<std::string>& machines) {
   runtime.set("powerState", enumeration("HostSystemPowerState", "poweredOn")).set("inMaintenanceMode", false);
   value.set("runtime", runtime).set("vm", references("VirtualMachine", machines));
   value.set("datastore", references("Datastore", {datastore_id}));
-  return value.set("network", references("Network", {network_id}));
+  return value.set("network", references("Network", {network_id, isolated_network_id}));
 }
 
 Value resource_pool(const std::vector<std::string>& machines) {
@@ -99,10 +99,15 @@ Value datastore(const Host& host, const std::vector<std::string>& machines) {
   return value.set("vm", references("VirtualMachine", machines));
 }
 
-Value network(const std::vector<std::string>& machines) {
-  Value value = entity("Network", "VM Network", Reference{"Folder", "ha-folder-network"});
+Value network(const Host& host, const std::string& id, const std::string& name) {
+  std::vector<std::string> machines;
+  for (const auto& machine : host.machines()) {
+    const MachineRecord record = machine->record();
+    if (network_id_of(record) == id) machines.push_back(record.id());
+  }
+  Value value = entity("Network", name, Reference{"Folder", "ha-folder-network"});
   Value summary = object("NetworkSummary");
-  summary.set("network", to_value({"Network", network_id})).set("name", "VM Network").set("accessible", true);
+  summary.set("network", to_value({"Network", id})).set("name", name).set("accessible", true);
   value.set_any("summary", std::move(summary)).set("host", references("HostSystem", {host_id}));
   return value.set("vm", references("VirtualMachine", machines));
 }
@@ -141,14 +146,15 @@ std::optional<Value> Inventory::fixed_object(const Reference& reference) const {
     if (id != folder.id) continue;
     return entity("Folder", folder.name, Reference{"Datacenter", "ha-datacenter"})
         .set("childType", child_types(folder.child_type))
-        .set("childEntity", references(folder.child.type, {folder.child.id}));
+        .set("childEntity", references(folder.child_type, folder.children));
   }
   if (id == "ha-datacenter") return datacenter();
   if (id == "ha-compute-res") return compute_resource();
   if (id == host_id) return host_system(machine_ids());
   if (id == pool_id) return resource_pool(machine_ids());
   if (id == datastore_id) return datastore(host_, machine_ids());
-  if (id == network_id) return network(machine_ids());
+  if (id == network_id) return network(host_, id, default_network);
+  if (id == isolated_network_id) return network(host_, id, isolated_network);
   if (id == "ServiceInstance") {
     return object("ServiceInstance")
         .set("serverClock", SystemClock().now())

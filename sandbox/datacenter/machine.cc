@@ -93,7 +93,8 @@ Result<> Machine::start_qemu() {
 }
 
 Result<> Machine::keep_process(QemuMachine& qemu) {
-  const int port = TRY(qemu.host_port());
+  int port = 0;
+  if (record().is_reachable()) port = TRY(qemu.host_port());
   return change_record([&](MachineRecord& next) {
     next.power = PowerState::on;
     next.pid = qemu.pid();

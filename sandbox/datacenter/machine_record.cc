@@ -89,6 +89,7 @@ void read_hardware(const json& from, MachineRecord& record) {
   record.memory_mib = from.at("memory_mib");
   record.vcpus = from.at("vcpus");
   record.mac = from.at("mac");
+  record.network = from.value("network", record.network);
   record.http_port = from.at("http_port");
   record.run_cpus = from.at("run_cpus");
 }
@@ -151,6 +152,7 @@ json MachineRecord::to_json() const {
           {"memory_mib", memory_mib},
           {"vcpus", vcpus},
           {"mac", mac},
+          {"network", network},
           {"http_port", http_port},
           {"run_cpus", run_cpus},
           {"power", to_string(power)},

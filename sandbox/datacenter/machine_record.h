@@ -16,6 +16,11 @@
 
 namespace rekindle::sandbox {
 
+// The networks of the host: of the first, the guest's service is reached from here; of the second there is no
+// way in or out.
+constexpr auto default_network = "VM Network";
+constexpr auto isolated_network = "Isolated";
+
 enum class PowerState { off, on, suspended };
 std::string_view to_string(PowerState state);  // as vim25 spells it: "poweredOff", ...
 
@@ -65,12 +70,14 @@ struct MachineRecord {
   int memory_mib = 512;
   int vcpus = 1;
   std::string mac;
+  std::string network = default_network;
   int http_port = 80;    // of the guest
   bool run_cpus = true;  // false: powered on, it stands before its first instruction (for tests of disks)
 
   PowerState power = PowerState::off;
-  pid_t pid = 0;      // of QEMU, while on
-  int host_port = 0;  // where the guest's http_port is reached; kept from run to run if it is still free
+  pid_t pid = 0;  // of QEMU, while on
+  int host_port =
+      0;  // where the guest's http_port is reached; kept from run to run if it is still free; 0: nowhere
   Time boot_time;
 
   bool change_tracking_enabled = false;
@@ -84,6 +91,7 @@ struct MachineRecord {
   std::map<std::string, std::string> extra_config;  // that clients gave
 
   std::string id() const { return std::to_string(number); }
+  bool is_reachable() const { return network == default_network; }
   const SnapshotRecord* find_snapshot(int snapshot_number) const;
   const DiskRecord* find_disk(int key) const;
   // Deltas under the snapshot, bottom up: with the flat file they are the frozen disk.

@@ -42,6 +42,13 @@ void add_disk(const MachineRecord& record, const MachinePlaces& places, const Di
                    {"-device", fmt::format("{},id=disk{},drive={},bootindex={}", device, unit, top, unit)});
 }
 
+std::string network_of(const MachineRecord& record) {
+  std::string network = "user,id=net0,restrict=on";
+  if (record.is_reachable())
+    network += fmt::format(",hostfwd=tcp:127.0.0.1:{}-:{}", record.host_port, record.http_port);
+  return network;
+}
+
 }  // namespace
 
 // The PCI addresses are those of VMware's virtual hardware: a guest names its NIC after slot 0x13.
@@ -69,13 +76,10 @@ std::vector<std::string> qemu_arguments(const MachineRecord& record, const Machi
   const char* controller = record.disk_controller == "ahci" ? "ich9-ahci" : "pvscsi";
   arguments.insert(arguments.end(), {"-device", fmt::format("{},id=disks,addr=0x10", controller)});
   for (const DiskRecord& disk : record.disks) add_disk(record, places, disk, arguments);
-  arguments.insert(arguments.end(),
-                   {"-netdev",
-                    fmt::format("user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:{}-:{}", record.host_port,
-                                record.http_port),
-                    "-device", fmt::format("vmxnet3,netdev=net0,mac={},addr=0x13,romfile=", record.mac),
-                    "-serial", "file:" + escaped(places.serial()), "-qmp",
-                    fmt::format("unix:{},server=on,wait=off", escaped(places.monitor()))});
+  arguments.insert(arguments.end(), {"-netdev", network_of(record), "-device",
+                                     fmt::format("vmxnet3,netdev=net0,mac={},addr=0x13,romfile=", record.mac),
+                                     "-serial", "file:" + escaped(places.serial()), "-qmp",
+                                     fmt::format("unix:{},server=on,wait=off", escaped(places.monitor()))});
   return arguments;
 }
 

@@ -15,6 +15,7 @@ Fault fault_of(const Error& why, const std::string& name) {
             fmt::format("The name '{}' already exists.", name),
             {named, {"object", to_value({"Folder", vm_folder_id}), false}}};
   }
+  if (why.code() == ErrorCode::failed_precondition) return invalid_argument("configSpec.instanceUuid");
   if (why.code() == ErrorCode::invalid_argument) return {"InvalidName", why.message(), {named}};
   return {"GenericVmConfigFault", why.message(), {{"reason", primitive("xsd:string", why.message()), false}}};
 }

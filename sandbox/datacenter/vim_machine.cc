@@ -121,6 +121,10 @@ Value layout(const MachineRecord& record, const MachinePlaces& places) {
 
 }  // namespace
 
+std::string network_id_of(const MachineRecord& record) {
+  return record.network == isolated_network ? isolated_network_id : network_id;
+}
+
 Reference snapshot_reference(const MachineRecord& record, int number) {
   return {"VirtualMachineSnapshot", fmt::format("{}-snapshot-{}", record.number, number)};
 }
@@ -147,7 +151,7 @@ Value machine_object(const MachineRecord& record, const MachinePlaces& places,
   machine.set("layoutEx", layout(record, places)).set("resourcePool", to_value({"ResourcePool", pool_id}));
   machine.set("runtime", runtime(record)).set("guest", guest_info(record)).set("summary", summary(record));
   machine.set("datastore", references("Datastore", {datastore_id}));
-  machine.set("network", references("Network", {network_id}));
+  machine.set("network", references("Network", {network_id_of(record)}));
   Value roots = array_of("ManagedObjectReference");
   if (!record.snapshots.empty()) {
     machine.set("snapshot", snapshot_info(record));

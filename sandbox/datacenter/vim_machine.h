@@ -10,9 +10,13 @@ namespace rekindle::sandbox {
 constexpr auto datastore_id = "5f1c0001-2d6e0c1a-8a4b-000c29a1b2c3";
 constexpr auto datastore_name = "datastore1";
 constexpr auto network_id = "HaNetwork-VM Network";
+constexpr auto isolated_network_id = "HaNetwork-Isolated";
 constexpr auto host_id = "ha-host";
 constexpr auto pool_id = "ha-root-pool";
 constexpr auto vm_folder_id = "ha-folder-vm";
+
+// That the machine is connected to.
+std::string network_id_of(const MachineRecord& record);
 
 Reference snapshot_reference(const MachineRecord& record, int number);
 // The machine and the number in such a reference's id, "1-snapshot-3"; none if it is not one.

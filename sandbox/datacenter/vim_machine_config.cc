@@ -95,15 +95,15 @@ Value virtual_disk(const MachineRecord& record, const DiskRecord& disk, const Sn
 
 Value network_card(const MachineRecord& record) {
   Value backing = object("VirtualEthernetCardNetworkBackingInfo");
-  backing.set("deviceName", "VM Network")
+  backing.set("deviceName", record.network)
       .set("useAutoDetect", false)
-      .set("network", to_value({"Network", network_id}));
+      .set("network", to_value({"Network", network_id_of(record)}));
   Value connectable = object("VirtualDeviceConnectInfo");
   connectable.set("startConnected", true).set("allowGuestControl", true);
   connectable.set("connected", record.power == PowerState::on).set("status", "ok");
   return object("VirtualVmxnet3")
       .set("key", nic_key)
-      .set("deviceInfo", description("Network adapter 1", "VM Network"))
+      .set("deviceInfo", description("Network adapter 1", record.network))
       .set_any("backing", std::move(backing))
       .set("connectable", std::move(connectable))
       .set("controllerKey", pci_key)
@@ -143,7 +143,8 @@ Value extra_config(const MachineRecord& record) {
   }
   for (const auto& [key, value] : record.extra_config) options.add(option(key, value));
   // Ours: where the guest's service is reached from this host.
-  options.add(option("rekindle.sandbox.http", fmt::format("127.0.0.1:{}", record.host_port)));
+  if (record.is_reachable())
+    options.add(option("rekindle.sandbox.http", fmt::format("127.0.0.1:{}", record.host_port)));
   return options;
 }
 

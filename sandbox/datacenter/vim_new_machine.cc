@@ -49,6 +49,7 @@ const Names config_names = {"changeVersion",
                             "firmware",
                             "maxMksConnections"};
 const Names known_config = {"name",
+                            "uuid",
                             "instanceUuid",
                             "version",
                             "guestId",
@@ -123,9 +124,23 @@ class Reader {
       refuse("InvalidDatastorePath", "Invalid datastore path '" + path + "'.");
   }
 
+  // "vmx-14" is the newest of ESXi 6.7.
+  void check_version(const std::string& version) {
+    if (version.empty()) return;
+    const std::string digits = version.starts_with("vmx-") ? version.substr(4) : "";
+    int number = 0;
+    std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (number < 4 || number > 14)
+      refuse("VirtualHardwareVersionNotSupported", "This host has no hardware version '" + version + "'.");
+  }
+
   void read_words() {
     record_.name = child_text(config_, "name");
+    record_.uuid = child_text(config_, "uuid");
     record_.instance_uuid = child_text(config_, "instanceUuid");
+    check_version(child_text(config_, "version"));
+    if (child_flag(child(config_, "bootOptions"), "efiSecureBootEnabled"))
+      refuse("NotSupported", "This host's firmware knows no secure boot.");
     if (const std::string guest = child_text(config_, "guestId"); !guest.empty()) record_.guest_id = guest;
     check_place(child_text(child(config_, "files"), "vmPathName"));
     record_.vcpus = static_cast<int>(std::max<std::int64_t>(number_in(config_, "numCPUs"), 1));
@@ -186,10 +201,11 @@ class Reader {
   void read_nic(const pugi::xml_node& device) {
     check_order(device, with(device_names, {"addressType", "macAddress", "wakeOnLanEnabled"}));
     const pugi::xml_node backing = child(device, "backing");
+    const std::string network = child_text(backing, "deviceName");
     if (type_of(backing) != "VirtualEthernetCardNetworkBackingInfo" ||
-        child_text(backing, "deviceName") != "VM Network")
-      refuse("InvalidDeviceBacking",
-             "Invalid backing for device: no network '" + child_text(backing, "deviceName") + "'.");
+        (network != default_network && network != isolated_network))
+      refuse("InvalidDeviceBacking", "Invalid backing for device: no network '" + network + "'.");
+    record_.network = network;
     if (child_text(device, "addressType") == "manual") record_.mac = child_text(device, "macAddress");
     ++nics_;
   }

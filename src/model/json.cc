@@ -30,10 +30,10 @@ namespace rekindle {
     NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(NLOHMANN_JSON_FROM_WITH_DEFAULT, __VA_ARGS__)) \
   }
 
-JSON_FIELDS(DiskSpec, id, name, size_bytes, position, excluded_because)
+JSON_FIELDS(DiskSpec, id, name, size_bytes, position, excluded_because, controller, bus, unit)
 JSON_FIELDS(NicSpec, name, mac_address, network, model)
 JSON_FIELDS(Machine, id, name, power, firmware, vcpus, memory_mib, guest_os, change_tracking, disks, nics,
-            refused_because)
+            refused_because, hardware_version, bios_uuid, secure_boot, cores_per_socket)
 JSON_FIELDS(RecoveryPointDisk, disk_id, size_bytes, change_id, undone_blocks)
 JSON_FIELDS(RecoveryPoint, id, vault, datacenter, account, machine, time, disks, full, bytes_read,
             bytes_stored, bytes_changed, legal_hold)

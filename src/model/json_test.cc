@@ -21,6 +21,26 @@ TEST(ModelJson, AMachineComesBackWhole) {
   EXPECT_EQ(back.disks[0].id.str(), "6000C29");
 }
 
+TEST(ModelJson, AMachineKeepsItsHardwareAndOneOfAnEarlierVersionHasNone) {
+  Machine machine;
+  machine.hardware_version = "vmx-19";
+  machine.bios_uuid = "564d0000-0000-4000-8000-000000000001";
+  machine.secure_boot = true;
+  machine.cores_per_socket = 2;
+  machine.disks = {{DiskId("a"), "Hard disk 1", 1 * gib, 0, "", "pvscsi", 1, 3}};
+  const auto back = parse_json<Machine>(nlohmann::json(machine).dump()).value();
+  EXPECT_EQ(back.hardware_version, "vmx-19");
+  EXPECT_EQ(back.bios_uuid, machine.bios_uuid);
+  EXPECT_TRUE(back.secure_boot);
+  EXPECT_EQ(back.cores_per_socket, 2);
+  EXPECT_EQ(back.disks[0].controller, "pvscsi");
+  EXPECT_EQ(back.disks[0].bus, 1);
+  EXPECT_EQ(back.disks[0].unit, 3);
+  const auto earlier = parse_json<Machine>(R"({"name":"web","disks":[{"id":"a"}]})").value();
+  EXPECT_TRUE(earlier.hardware_version.empty());
+  EXPECT_TRUE(earlier.disks.at(0).controller.empty());
+}
+
 TEST(ModelJson, AJobComesBackWhole) {
   Job job;
   job.id = JobId("j1");

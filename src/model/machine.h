@@ -19,6 +19,11 @@ struct DiskSpec {
   int position = 0;              // 0 is the disk the machine boots from
   // Why it can be neither snapshotted nor tracked (independent disk, physical RDM, ...); empty if it can.
   std::string excluded_because;
+  // Where it is plugged in, by the site's words ("pvscsi", "lsilogic", "ahci", ...), so that a machine made
+  // of this is one that its guest knows. Empty in recovery points of before, and of machines of the account.
+  std::string controller{};
+  int bus = 0;   // the how many-th controller of its kind
+  int unit = 0;  // its place there
 };
 
 struct NicSpec {
@@ -41,6 +46,12 @@ struct Machine {
   std::vector<NicSpec> nics;
   // Why it cannot be protected at all (template, ...); empty if it can.
   std::string refused_because;
+  // Hardware that only a machine made anew at the same kind of site needs; what is empty, 0 or false was not
+  // known, or is the site's default.
+  std::string hardware_version{};  // "vmx-14"
+  std::string bios_uuid{};         // what its guest reads as its serial number
+  bool secure_boot = false;        // of UEFI
+  int cores_per_socket = 0;
 };
 
 }  // namespace rekindle

@@ -76,6 +76,7 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
 
   // RestoreTarget
   Result<> check_new_machine(const NewMachine& wanted) override;
+  Result<> check_writable(const MachineId& id) override;
   Result<MachineId> create_machine(const NewMachine& wanted) override;
   Result<std::optional<MachineId>> find_machine(const std::string& token) override;
   Result<> remove_machine(const MachineId& id) override;

@@ -51,6 +51,14 @@ Result<> MemorySite::check_new_machine(const NewMachine& wanted) {
   return {};
 }
 
+Result<> MemorySite::check_writable(const MachineId& id) {
+  const Lock lock(mutex_);
+  TRY(before("check_writable"));
+  const Guest* guest = TRY(find_guest(id));
+  if (guest->snapshots.empty()) return {};
+  return error(ErrorCode::failed_precondition, "{} has snapshots: remove them", guest->machine.name);
+}
+
 Result<MachineId> MemorySite::create_machine(const NewMachine& wanted) {
   const Lock lock(mutex_);
   TRY(before("create_machine"));

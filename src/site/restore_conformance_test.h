@@ -157,7 +157,10 @@ TYPED_TEST_P(RestoreConformance, WritesNoDiskThatIsInUse) {
   ASSERT_TRUE(this->target().power_on(id).ok());
   EXPECT_EQ(this->target().open_disk_to_write(id, disk).error().code(), ErrorCode::failed_precondition);
   ASSERT_TRUE(this->target().power_off(id).ok());
+  EXPECT_TRUE(this->target().check_writable(id).ok());
   const MachineSnapshot taken = this->snapshot(id, "a snapshot");
+  EXPECT_EQ(this->target().check_writable(id).error().code(), ErrorCode::failed_precondition);
+  EXPECT_EQ(this->target().check_writable(MachineId("nobody")).error().code(), ErrorCode::not_found);
   EXPECT_EQ(this->target().open_disk_to_write(id, disk).error().code(), ErrorCode::failed_precondition);
   ASSERT_TRUE(this->source().remove_snapshot(id, taken.id).ok());
   EXPECT_TRUE(this->target().open_disk_to_write(id, disk).ok());

@@ -34,8 +34,12 @@ class RestoreTarget {
   virtual ~RestoreTarget() = default;
 
   // Whether create_machine would be accepted: name free, datastore with room, networks there.
-  // `failed_precondition`, `exhausted`, `invalid_argument`: names the wrong value and the right ones.
+  // And whether its disks could be written then. `failed_precondition`, `exhausted`, `invalid_argument`:
+  // names the wrong value and the right ones.
   virtual Result<> check_new_machine(const NewMachine& wanted) = 0;
+  // Whether open_disk_to_write would be accepted, were the machine off. Changes nothing, cheap: to be asked
+  // before anything is stopped or read for it. `failed_precondition`: says what is in the way; `not_found`.
+  virtual Result<> check_writable(const MachineId& id) = 0;
   // Makes a machine that is off, its disks all zeros and thin, changed block tracking on. Repeatable: the
   // same token, the same machine, also after a crash or a lost answer.
   virtual Result<MachineId> create_machine(const NewMachine& wanted) = 0;

@@ -5,6 +5,8 @@
 #include <map>
 #include <optional>
 
+#include "vmware/disk_controllers.h"
+
 namespace rekindle {
 
 namespace {
@@ -47,12 +49,26 @@ std::string exclusion_of(const XmlElement& disk, const std::string& bus_sharing)
   return {};
 }
 
-std::map<std::string, std::string> bus_sharing_by_key(const std::vector<XmlElement>& devices) {
-  std::map<std::string, std::string> sharing;
+struct Controller {
+  std::string kind;  // as in DiskSpec; empty: none that we know
+  int bus = 0;
+  std::string bus_sharing;  // of SCSI
+};
+
+int small_number(const XmlElement& element) {
+  return static_cast<int>(element.number().value_or(0));
+}
+
+std::map<std::string, Controller> controllers_by_key(const std::vector<XmlElement>& devices) {
+  std::map<std::string, Controller> controllers;
   for (const XmlElement& device : devices) {
-    if (const XmlElement bus = device.child("sharedBus")) sharing[device.child("key").text()] = bus.text();
+    if (!device.child("busNumber") && !device.child("sharedBus")) continue;
+    const ControllerKind* kind = controller_kind_of_type(device.xsi_type());
+    controllers[device.child("key").text()] = {std::string(kind == nullptr ? "" : kind->name),
+                                               small_number(device.child("busNumber")),
+                                               device.child("sharedBus").text()};
   }
-  return sharing;
+  return controllers;
 }
 
 // The disk that the firmware was told to start first, if it was.
@@ -99,7 +115,7 @@ const std::vector<std::string>& config_properties() {
   static const std::vector<std::string> names = {
       "config.name",     "config.uuid",    "config.instanceUuid", "config.changeTrackingEnabled",
       "config.firmware", "config.guestId", "config.hardware",     "config.bootOptions",
-      "config.template", "config.ftInfo",
+      "config.template", "config.ftInfo",  "config.version",
   };
   return names;
 }
@@ -133,9 +149,18 @@ PowerState read_power_state(const std::string& state) {
   return state == "suspended" ? PowerState::suspended : PowerState::off;
 }
 
+Result<> check_nothing_is_asked(const ObjectProperties& vm) {
+  const XmlElement question = vm.get("runtime.question");
+  if (!question) return {};
+  return error(ErrorCode::failed_precondition,
+               "the machine '{}' asks, and waits for an answer: \"{}\". Answer it in vSphere (the machine's "
+               "summary, Answer Question), and try again",
+               vm.text("name"), question.child("text").text());
+}
+
 std::vector<VirtualDisk> read_disks(const ObjectProperties& properties) {
   const auto devices = devices_of(properties);
-  const auto bus_sharing = bus_sharing_by_key(devices);
+  auto controllers = controllers_by_key(devices);
   std::vector<VirtualDisk> disks;
   for (const XmlElement& device : devices) {
     if (device.xsi_type() != "VirtualDisk") continue;
@@ -145,8 +170,11 @@ std::vector<VirtualDisk> read_disks(const ObjectProperties& properties) {
     disk.spec.id = DiskId(uuid.empty() ? fmt::format("key-{}", disk.device_key) : uuid);
     disk.spec.name = device.at("deviceInfo.label").text();
     disk.spec.size_bytes = capacity_of(device);
-    const auto sharing = bus_sharing.find(device.child("controllerKey").text());
-    disk.spec.excluded_because = exclusion_of(device, sharing == bus_sharing.end() ? "" : sharing->second);
+    const Controller& controller = controllers[device.child("controllerKey").text()];
+    disk.spec.excluded_because = exclusion_of(device, controller.bus_sharing);
+    disk.spec.controller = controller.kind;
+    disk.spec.bus = controller.bus;
+    disk.spec.unit = small_number(device.child("unitNumber"));
     disk.file_name = device.at("backing.fileName").text();
     disk.change_id = device.at("backing.changeId").text();
     disks.push_back(std::move(disk));
@@ -172,6 +200,10 @@ Machine read_machine(const ObjectProperties& properties, const ManagedObject& vm
   machine.vcpus = static_cast<int>(hardware.child("numCPU").number().value_or(1));
   machine.memory_mib = hardware.child("memoryMB").number().value_or(0);
   machine.guest_os = properties.text("config.guestId");
+  machine.hardware_version = properties.text("config.version");
+  machine.bios_uuid = properties.text("config.uuid");
+  machine.secure_boot = properties.get("config.bootOptions").child("efiSecureBootEnabled").is_true();
+  machine.cores_per_socket = small_number(hardware.child("numCoresPerSocket"));
   machine.change_tracking = properties.get("config.changeTrackingEnabled").is_true();
   for (VirtualDisk& disk : read_disks(properties)) machine.disks.push_back(std::move(disk.spec));
   machine.nics = read_nics(properties);

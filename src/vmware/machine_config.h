@@ -30,6 +30,10 @@ MachineId machine_id(const ObjectProperties& properties, const ManagedObject& vm
 // "poweredOn", "suspended", else off.
 PowerState read_power_state(const std::string& state);
 
+// Of `name` and `runtime.question`. `failed_precondition`: the machine waits for somebody's answer; says the
+// question, and where to answer.
+Result<> check_nothing_is_asked(const ObjectProperties& vm);
+
 // Of properties with config_properties(). Sorted; the first is the one it boots from.
 std::vector<VirtualDisk> read_disks(const ObjectProperties& properties);
 

@@ -8,6 +8,7 @@ namespace {
 
 // A poll of the server that holds the answer back until something happens; below the idle limits of proxies.
 constexpr std::chrono::seconds slice{30};
+constexpr std::chrono::seconds watched_slice{5};  // where somebody looks after the task in between
 
 struct TaskState {
   std::string state;
@@ -49,19 +50,23 @@ Result<> watch(VimSession& session, const ManagedObject& collector, const Manage
   return {};
 }
 
-Result<TaskOutcome> follow(VimSession& session, const ManagedObject& collector, const std::stop_token& stop) {
+Result<TaskOutcome> follow(VimSession& session, const ManagedObject& collector, const std::stop_token& stop,
+                           const TaskPatience& patience) {
+  const std::chrono::seconds wait = patience ? watched_slice : slice;
   TaskState task;
   std::string version;
   for (;;) {
-    VimCall call{.self = collector, .method = "WaitForUpdatesEx", .extra_time = slice, .stop = stop};
+    VimCall call{.self = collector, .method = "WaitForUpdatesEx", .extra_time = wait, .stop = stop};
     call.arguments = xml_element("version", version) +
-                     fmt::format("<options><maxWaitSeconds>{}</maxWaitSeconds></options>", slice.count());
+                     fmt::format("<options><maxWaitSeconds>{}</maxWaitSeconds></options>", wait.count());
     const VimReply reply = TRY(session.call_once(call));
     const XmlElement update = reply.value();
-    if (update) {  // else nothing happened within the slice
-      TRY(take_update(update, task));
-      version = update.child("version").text();
+    if (!update) {  // nothing happened within the slice
+      if (patience) TRY(patience());
+      continue;
     }
+    TRY(take_update(update, task));
+    version = update.child("version").text();
     if (task.state == "success") return TaskOutcome{true, {}, task.result};
     if (task.state == "error") return TaskOutcome{false, task.fault, {}};
   }
@@ -70,20 +75,28 @@ Result<TaskOutcome> follow(VimSession& session, const ManagedObject& collector, 
 }  // namespace
 
 Result<TaskOutcome> wait_for_task(VimSession& session, const ManagedObject& task, std::stop_token stop) {
+  return wait_for_task(session, task, std::move(stop), {});
+}
+
+Result<TaskOutcome> wait_for_task(VimSession& session, const ManagedObject& task, std::stop_token stop,
+                                  const TaskPatience& patience) {
   auto outcome = session.in_one_session([&]() -> Result<TaskOutcome> {
     // A collector of its own: only one may wait at a time in each.
     const VimReply created = TRY(session.call_once(
         {.self = session.service().property_collector, .method = "CreatePropertyCollector"}));
     const ManagedObject collector = read_reference(created.value());
     const auto watched = watch(session, collector, task);
-    auto followed = watched.ok() ? follow(session, collector, stop) : Result<TaskOutcome>(watched.error());
+    auto followed =
+        watched.ok() ? follow(session, collector, stop, patience) : Result<TaskOutcome>(watched.error());
     static_cast<void>(session.call_once({.self = collector, .method = "DestroyPropertyCollector"}).ok());
     return followed;
   });
-  if (!outcome.ok() && outcome.error().code() == ErrorCode::cancelled) {
-    static_cast<void>(session.call_once({.self = task, .method = "CancelTask"}).ok());
-  }
+  if (!outcome.ok() && outcome.error().code() == ErrorCode::cancelled) cancel_task(session, task);
   return outcome;
+}
+
+void cancel_task(VimSession& session, const ManagedObject& task) {
+  static_cast<void>(session.call_once({.self = task, .method = "CancelTask"}).ok());
 }
 
 Result<> finish_task(VimSession& session, const ManagedObject& task, std::stop_token stop) {

@@ -2,6 +2,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <map>
+#include <utility>
+
+#include "vmware/disk_controllers.h"
 
 namespace rekindle {
 
@@ -10,24 +14,9 @@ namespace {
 constexpr std::string_view token_key = "rekindle.token";
 constexpr int most_nics = 10;
 
-// The kinds of controllers. Keys of what is new are negative; they only tie the parts of one call together.
-struct Bus {
-  std::string_view controller;
-  int most_disks;  // of one controller
-  bool scsi;
-};
-constexpr int most_controllers = 4;
+// Keys of what is new are negative; they only tie the parts of one call together.
 constexpr int first_disk_key = -1000;
 constexpr int first_nic_key = -2000;
-
-Bus bus_of(const Machine& machine) {
-  if (machine.firmware == Firmware::uefi) return {"VirtualAHCIController", 30, false};
-  return {"ParaVirtualSCSIController", 15, true};
-}
-
-int controller_key(int controller) {
-  return -1 - controller;
-}
 
 std::string element(std::string_view name, std::int64_t number) {
   return fmt::format("<{0}>{1}</{0}>", name, number);
@@ -39,10 +28,21 @@ std::string added(std::string_view how, std::string_view type, const std::string
       type, device);
 }
 
-std::string controller_of(const Bus& bus, int number) {
-  std::string device = element("key", controller_key(number)) + element("busNumber", number);
-  if (bus.scsi) device += "<sharedBus>noSharing</sharedBus>";
-  return added("", bus.controller, device);
+// The controllers that the disks need, and their keys.
+using Controllers = std::map<std::pair<const ControllerKind*, int>, int>;
+
+Controllers controllers_for(const std::vector<DiskPlace>& places) {
+  Controllers controllers;
+  for (const DiskPlace& place : places) controllers.emplace(std::pair(place.kind, place.bus), 0);
+  int key = 0;
+  for (auto& [controller, its_key] : controllers) its_key = --key;
+  return controllers;
+}
+
+std::string controller_of(const ControllerKind& kind, int bus, int key) {
+  std::string device = element("key", key) + element("busNumber", bus);
+  if (kind.scsi) device += "<sharedBus>noSharing</sharedBus>";
+  return added("", kind.type, device);
 }
 
 // "6000C29a-1234-...", "52de...-...": what vSphere takes as a uuid.
@@ -57,20 +57,17 @@ std::string uuid_element(const NewMachine& wanted, std::string_view name, const 
   return wanted.keep_ids && is_uuid(id) ? xml_element(name, id) : std::string();
 }
 
-std::string disk_of(const NewMachine& wanted, const DiskSpec& disk, int position, const Bus& bus,
+std::string disk_of(const NewMachine& wanted, const DiskSpec& disk, int position, int controller, int unit,
                     const std::string& datastore) {
-  int unit = position % bus.most_disks;
-  if (bus.scsi && unit >= 7) ++unit;  // 7 is the controller itself
   const auto size_kb = static_cast<std::int64_t>((disk.size_bytes + kib - 1) / kib);
-  return added("<fileOperation>create</fileOperation>", "VirtualDisk",
-               element("key", first_disk_key - position) +
-                   "<backing xsi:type=\"VirtualDiskFlatVer2BackingInfo\">" +
-                   xml_element("fileName", "[" + datastore + "]") +
-                   "<diskMode>persistent</diskMode><thinProvisioned>true</thinProvisioned>" +
-                   uuid_element(wanted, "uuid", disk.id.str()) + "</backing>" +
-                   element("controllerKey", controller_key(position / bus.most_disks)) +
-                   element("unitNumber", unit) + element("capacityInKB", size_kb) +
-                   element("capacityInBytes", size_kb * static_cast<std::int64_t>(kib)));
+  return added(
+      "<fileOperation>create</fileOperation>", "VirtualDisk",
+      element("key", first_disk_key - position) + "<backing xsi:type=\"VirtualDiskFlatVer2BackingInfo\">" +
+          xml_element("fileName", "[" + datastore + "]") +
+          "<diskMode>persistent</diskMode><thinProvisioned>true</thinProvisioned>" +
+          uuid_element(wanted, "uuid", disk.id.str()) + "</backing>" + element("controllerKey", controller) +
+          element("unitNumber", unit) + element("capacityInKB", size_kb) +
+          element("capacityInBytes", size_kb * static_cast<std::int64_t>(kib)));
 }
 
 // ESXi lets people give addresses of VMware's own only from 00:50:56:00 to 00:50:56:3f ("Setting a Static MAC
@@ -115,27 +112,44 @@ std::string extra_config(const NewMachine& wanted) {
 }
 
 std::string devices_of(const NewMachine& wanted, const Placement& placement) {
-  const Bus bus = bus_of(wanted.machine);
-  std::vector<DiskSpec> disks = wanted.machine.disks;
-  std::ranges::stable_sort(disks, {}, &DiskSpec::position);  // firmware starts the first
-  const int count = static_cast<int>(disks.size());
+  const std::vector<DiskSpec> disks = disks_in_order(wanted.machine);
+  const std::vector<DiskPlace> places = place_disks(wanted.machine);
+  const Controllers controllers = controllers_for(places);
   std::string devices;
-  for (int i = 0; i * bus.most_disks < count; ++i) devices += controller_of(bus, i);
-  for (int i = 0; i < count; ++i)
-    devices += disk_of(wanted, disks[static_cast<std::size_t>(i)], i, bus, placement.datastore);
+  for (const auto& [controller, key] : controllers)
+    devices += controller_of(*controller.first, controller.second, key);
+  for (std::size_t i = 0; i < disks.size(); ++i) {
+    const int key = controllers.at({places[i].kind, places[i].bus});
+    devices += disk_of(wanted, disks[i], static_cast<int>(i), key, places[i].unit, placement.datastore);
+  }
   int position = 0;
   for (const NicSpec& nic : wanted.machine.nics) devices += nic_of(wanted, nic, position++, placement);
   return devices;
 }
 
+std::string version_of(const Machine& machine) {
+  return machine.hardware_version.empty() ? "" : xml_element("version", machine.hardware_version);
+}
+
+// One core a socket is what is made when nothing is said.
+std::string cores_of(const Machine& machine) {
+  const int cores = machine.cores_per_socket;
+  return cores > 1 && machine.vcpus % cores == 0 ? element("numCoresPerSocket", cores) : "";
+}
+
+std::string boot_options(const Machine& machine) {
+  if (machine.firmware != Firmware::uefi || !machine.secure_boot) return {};
+  return "<bootOptions><efiSecureBootEnabled>true</efiSecureBootEnabled></bootOptions>";
+}
+
 }  // namespace
 
 Result<> check_hardware(const Machine& machine) {
-  const int most_disks = bus_of(machine).most_disks * most_controllers;
+  const std::size_t most = most_disks(machine);
   if (machine.name.empty()) return error(ErrorCode::invalid_argument, "the new machine has no name");
-  if (machine.disks.empty() || machine.disks.size() > static_cast<std::size_t>(most_disks)) {
+  if (machine.disks.empty() || machine.disks.size() > most) {
     return error(ErrorCode::invalid_argument, "'{}' has {} disks; a machine has 1 to {}", machine.name,
-                 machine.disks.size(), most_disks);
+                 machine.disks.size(), most);
   }
   if (machine.nics.size() > most_nics) {
     return error(ErrorCode::invalid_argument, "'{}' has {} network adapters; a machine has at most {}",
@@ -146,15 +160,17 @@ Result<> check_hardware(const Machine& machine) {
 
 std::string vm_config_spec(const NewMachine& wanted, const Placement& placement) {
   const Machine& machine = wanted.machine;
-  return "<config>" + xml_element("name", machine.name) +
+  return "<config>" + xml_element("name", machine.name) + version_of(machine) +
+         uuid_element(wanted, "uuid", machine.bios_uuid) +
          uuid_element(wanted, "instanceUuid", machine.id.str()) +
          xml_element("guestId", machine.guest_os.empty() ? "otherGuest64" : machine.guest_os) +
          xml_element("annotation", "Made by Rekindle, which knows it by " + std::string(token_key) +
                                        " in its configuration.") +
          "<files>" + xml_element("vmPathName", "[" + placement.datastore + "]") + "</files>" +
-         element("numCPUs", machine.vcpus) +
+         element("numCPUs", machine.vcpus) + cores_of(machine) +
          element("memoryMB", static_cast<std::int64_t>(machine.memory_mib)) + devices_of(wanted, placement) +
-         extra_config(wanted) + "<changeTrackingEnabled>true</changeTrackingEnabled>" +
+         extra_config(wanted) + boot_options(machine) +
+         "<changeTrackingEnabled>true</changeTrackingEnabled>" +
          xml_element("firmware", machine.firmware == Firmware::uefi ? "efi" : "bios") + "</config>";
 }
 

@@ -12,10 +12,10 @@ namespace rekindle {
 // `invalid_argument`: no disk, or more disks or network cards than a machine can have.
 Result<> check_hardware(const Machine& machine);
 
-// <config>: hardware as the recovery point has it, but for what it does not say: disks on VMware's
-// paravirtual SCSI controllers, on SATA (AHCI) for UEFI machines, whose guests and firmware need no driver
-// for it; thin; network cards are vmxnet3. Changed block tracking is on. Of a machine that passes
-// check_hardware().
+// <config>: hardware as the recovery point has it: its version, firmware with secure boot, sockets, disks on
+// the controllers where they were (vmware/disk_controllers.h), but thin; its BIOS UUID if it keeps its ids.
+// Network cards are vmxnet3. Changed block tracking is on. The variables of UEFI (NVRAM) are new. Of a
+// machine that passes check_hardware().
 std::string vm_config_spec(const NewMachine& wanted, const Placement& placement);
 
 // The token of `config.extraConfig`; empty: it was not made by us.

@@ -89,6 +89,75 @@ TEST_F(VmConfigSpec, PutsDisksOfUefiMachinesOnSata) {
   EXPECT_THAT(spec(), HasSubstr("<firmware>efi</firmware>"));
 }
 
+TEST_F(VmConfigSpec, GivesTheHardwareThatTheMachineHad) {
+  wanted.machine.hardware_version = "vmx-19";
+  wanted.machine.firmware = Firmware::uefi;
+  wanted.machine.secure_boot = true;
+  wanted.machine.cores_per_socket = 2;
+  wanted.machine.bios_uuid = "564d0000-0000-4000-8000-000000000001";
+  wanted.keep_ids = true;
+  const auto read = document();
+  EXPECT_EQ(children_of(read->root()),
+            (std::vector<std::string>{"name", "version", "uuid", "guestId", "annotation", "files", "numCPUs",
+                                      "numCoresPerSocket", "memoryMB", "deviceChange", "deviceChange",
+                                      "deviceChange", "deviceChange", "extraConfig", "bootOptions",
+                                      "changeTrackingEnabled", "firmware"}));
+  EXPECT_EQ(read->root().child("version").text(), "vmx-19");
+  EXPECT_EQ(read->root().child("uuid").text(), wanted.machine.bios_uuid);
+  EXPECT_EQ(read->root().child("numCoresPerSocket").text(), "2");
+  EXPECT_EQ(read->root().at("bootOptions.efiSecureBootEnabled").text(), "true");
+  wanted.keep_ids = false;
+  EXPECT_THAT(spec(), Not(HasSubstr("<uuid>"))) << "the original has it";
+  wanted.machine.vcpus = 3;
+  EXPECT_THAT(spec(), Not(HasSubstr("numCoresPerSocket"))) << "no such sockets";
+  wanted.machine.firmware = Firmware::bios;
+  EXPECT_THAT(spec(), Not(HasSubstr("efiSecureBootEnabled")));
+}
+
+TEST_F(VmConfigSpec, PlugsDisksInWhereTheyWere) {
+  wanted.machine.firmware = Firmware::uefi;
+  wanted.machine.disks = {{DiskId("a"), "Hard disk 1", mib, 0, "", "pvscsi", 1, 0},
+                          {DiskId("b"), "Hard disk 2", mib, 1, "", "pvscsi", 1, 9},
+                          {DiskId("c"), "Hard disk 3", mib, 2, "", "lsilogic-sas", 0, 2}};
+  const auto read = document();
+  const auto devices = read->root().children("deviceChange");
+  ASSERT_EQ(devices.size(), 2U + 3U + 1U);
+  EXPECT_EQ(devices[0].child("device").xsi_type(), "ParaVirtualSCSIController");
+  EXPECT_EQ(devices[0].at("device.busNumber").text(), "1");
+  EXPECT_EQ(devices[1].child("device").xsi_type(), "VirtualLsiLogicSASController");
+  EXPECT_EQ(devices[1].at("device.busNumber").text(), "0");
+  EXPECT_EQ(devices[3].at("device.controllerKey").text(), devices[0].at("device.key").text());
+  EXPECT_EQ(devices[3].at("device.unitNumber").text(), "9");
+  EXPECT_EQ(devices[4].at("device.controllerKey").text(), devices[1].at("device.key").text());
+  EXPECT_EQ(devices[4].at("device.unitNumber").text(), "2");
+}
+
+TEST_F(VmConfigSpec, KeepsTheKindWhereThePlacesAreNotKnownOrWouldStartAnotherDisk) {
+  wanted.machine.firmware = Firmware::uefi;
+  wanted.machine.disks = {{DiskId("a"), "Hard disk 1", mib, 0, "", "nvme", 0, 1},
+                          {DiskId("b"), "Hard disk 2", mib, 1, "", "nvme", 0, 0}};
+  for (const char* controller : {"nvme", ""}) {  // the first starts by hand; the second is not known
+    wanted.machine.disks[1].controller = controller;
+    const auto read = document();
+    const auto devices = read->root().children("deviceChange");
+    ASSERT_EQ(devices.size(), 1U + 2U + 1U);
+    EXPECT_EQ(devices[0].child("device").xsi_type(), "VirtualNVMEController");
+    EXPECT_EQ(devices[1].at("device.unitNumber").text(), "0");
+    EXPECT_EQ(devices[1].at("device.key").text(), "-1000");
+    EXPECT_EQ(devices[2].at("device.unitNumber").text(), "1");
+  }
+}
+
+TEST_F(VmConfigSpec, AMachineMayHaveTheDisksThatItHad) {
+  wanted.machine.disks.clear();
+  for (int i = 0; i < 4; ++i)
+    wanted.machine.disks.push_back({DiskId("a"), "Hard disk", mib, i, "", "ide", i / 2, i % 2});
+  wanted.machine.disks.push_back({DiskId("b"), "Hard disk", mib, 4, "", "pvscsi", 0, 0});
+  EXPECT_TRUE(check_hardware(wanted.machine).ok());
+  wanted.machine.disks[4].unit = 7;  // the controller's own: they cannot stay
+  EXPECT_THAT(check_hardware(wanted.machine).error().message(), HasSubstr("1 to 4"));
+}
+
 TEST_F(VmConfigSpec, KeepsAddressesOnlyIfItIsTold) {
   EXPECT_THAT(spec(), HasSubstr("VirtualVmxnet3"));
   EXPECT_THAT(spec(),

@@ -1,9 +1,11 @@
-// The machines that VsphereSite makes, writes, starts and removes.
+// The machines that VsphereSite makes, writes and removes.
 #include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "net/curl_transport.h"
 #include "net/url.h"
+#include "site/refusal.h"
 #include "vmware/disk_command.h"
 #include "vmware/machine_config.h"
 #include "vmware/snapshot_tree.h"
@@ -57,6 +59,21 @@ Result<std::string> sha1_of(const Url& url, const std::string& pinned) {
                url.host);
 }
 
+// A host that is older than the one where the machine was.
+bool refuses_version(const TaskOutcome& outcome, const NewMachine& wanted) {
+  if (outcome.succeeded || wanted.machine.hardware_version.empty()) return false;
+  const VimFault& fault = outcome.fault;
+  return fault.type == "VirtualHardwareVersionNotSupported" ||
+         (fault.type == "InvalidArgument" && fault.detail.ends_with("version"));
+}
+
+NewMachine of_the_hosts_version(NewMachine wanted) {
+  log::warn("the datacenter does not know the hardware version {} that '{}' had: it gets the host's newest",
+            wanted.machine.hardware_version, wanted.machine.name);
+  wanted.machine.hardware_version.clear();
+  return wanted;
+}
+
 }  // namespace
 
 struct VsphereSite::WritableDisk {
@@ -64,7 +81,49 @@ struct VsphereSite::WritableDisk {
   VirtualDisk disk;
 };
 
+Result<> VsphereSite::check_disk_command() const {
+  if (!options_.disk_command.empty()) return {};
+  return error(
+      ErrorCode::failed_precondition,
+      "this datacenter has no way to write disks: register it again with 'rekindle datacenter add ... "
+      "--disk-command' (docs/writing-disks.md)");
+}
+
+Result<> VsphereSite::check_datastores(const ObjectProperties& vm) {
+  for (const XmlElement& reference : vm.get("datastore").children("ManagedObjectReference")) {
+    const ObjectProperties datastore =
+        TRY(read_properties(*session_, read_reference(reference), {"name", "summary.accessible"}));
+    if (datastore.text("summary.accessible") != "false") continue;
+    return error(ErrorCode::failed_precondition,
+                 "the datastore '{}', which the machine '{}' uses, cannot be reached: see to it in vSphere",
+                 datastore.text("name"), vm.text("name"));
+  }
+  return {};
+}
+
+Result<> VsphereSite::check_writable(const MachineId& id) {
+  TRY(check_disk_command());
+  const ManagedObject vm = TRY(locate(id));
+  std::vector<std::string> wanted = machine_properties();
+  wanted.insert(wanted.end(), {"snapshot", "datastore", "runtime.question"});
+  const ObjectProperties properties = TRY(read_properties(*session_, vm, wanted));
+  const Machine machine = read_machine(properties, vm);
+  if (!machine.refused_because.empty()) {
+    return error(ErrorCode::failed_precondition, "the machine '{}' cannot be written: {}", machine.name,
+                 machine.refused_because);
+  }
+  TRY(check_nothing_is_asked(properties));
+  if (const auto snapshots = read_snapshot_tree(properties.get("snapshot")); !snapshots.empty()) {
+    return error(
+        ErrorCode::failed_precondition,
+        "the machine '{}' has snapshots, so that its disks cannot be written: remove '{}' in vSphere",
+        machine.name, snapshots.front().name);
+  }
+  return check_datastores(properties);
+}
+
 Result<> VsphereSite::check_new_machine(const NewMachine& wanted) {
+  TRY(check_disk_command());
   TRY(check_hardware(wanted.machine));
   const Placement placement = TRY(choose_placement(*session_, wanted));
   return check_name_is_free(*session_, placement.folder, wanted);
@@ -122,14 +181,17 @@ Result<MachineId> VsphereSite::make_machine(const NewMachine& wanted, const Plac
   bool tried = false;
   return with_retries(options_.busy_retry, clock_, random_, options_.stop, [&]() -> Result<MachineId> {
     if (std::exchange(tried, true)) {
-      TRY(wait_for_new_machines(placement.folder));
-      const auto made = TRY(find_machine(wanted.token));
+      TRY(after_making(wait_for_new_machines(placement.folder)));
+      const auto made = TRY(after_making(find_machine(wanted.token)));
       if (made) return *made;
     }
     const VimReply started = TRY(session_->call_once(call));
-    const TaskOutcome outcome = TRY(wait_for_task(*session_, read_reference(started.value()), options_.stop));
+    const TaskOutcome outcome =
+        TRY(after_making(wait_for_task(*session_, read_reference(started.value()), options_.stop)));
+    if (refuses_version(outcome, wanted)) return make_machine(of_the_hosts_version(wanted), placement);
     if (!outcome.succeeded) return to_error(outcome.fault);
-    const ObjectProperties identity = TRY(read_properties(*session_, outcome.result, identity_properties()));
+    const ObjectProperties identity =
+        TRY(after_making(read_properties(*session_, outcome.result, identity_properties())));
     return machine_id(identity, outcome.result);
   });
 }
@@ -149,31 +211,6 @@ Result<> VsphereSite::remove_machine(const MachineId& id) {
   const auto removed = start_and_finish({.self = *vm, .method = "Destroy_Task"}, {});
   if (removed.ok() || removed.error().code() == ErrorCode::not_found) return {};
   return Error(removed.error()).context("removing the machine '{}'", properties.text("name"));
-}
-
-Result<> VsphereSite::power_on(const MachineId& id) {
-  return change_power(id, "PowerOnVM_Task", PowerState::on);
-}
-
-Result<> VsphereSite::power_off(const MachineId& id) {
-  return change_power(id, "PowerOffVM_Task", PowerState::off);
-}
-
-// A task whose answer was lost is asked for again, and refused then: what counts is the state after it.
-Result<> VsphereSite::change_power(const MachineId& id, const std::string& method, PowerState wanted) {
-  const ManagedObject vm = TRY(locate(id));
-  const auto is_so = [&]() -> Result<bool> {
-    const ObjectProperties properties = TRY(read_properties(*session_, vm, {"runtime.powerState"}));
-    return read_power_state(properties.text("runtime.powerState")) == wanted;
-  };
-  const bool before = TRY(is_so());
-  if (before) return {};
-  const auto done = start_and_finish({.self = vm, .method = method}, options_.stop);
-  if (done.ok()) return {};
-  const auto after = is_so();
-  if (after.ok() && *after) return {};
-  return Error(done.error())
-      .context("turning the machine {} {}", id, wanted == PowerState::on ? "on" : "off");
 }
 
 Result<VsphereSite::WritableDisk> VsphereSite::find_writable_disk(const MachineId& id, const DiskId& disk) {
@@ -202,12 +239,7 @@ Result<VsphereSite::WritableDisk> VsphereSite::find_writable_disk(const MachineI
 
 Result<std::unique_ptr<BlockTarget>> VsphereSite::open_disk_to_write(const MachineId& id,
                                                                      const DiskId& disk) {
-  if (options_.disk_command.empty()) {
-    return error(
-        ErrorCode::failed_precondition,
-        "this datacenter has no way to write disks: register it again with 'rekindle datacenter add ... "
-        "--disk-command' (docs/writing-disks.md)");
-  }
+  TRY(check_disk_command());
   const WritableDisk found = TRY(find_writable_disk(id, disk));
   const Url url = TRY(parse_url(session_->origin()));
   const DiskAddress address{url.host,

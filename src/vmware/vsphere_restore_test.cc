@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "site/refusal.h"
 #include "vmware/canned_vim_test.h"
 #include "vmware/vsphere_site.h"
 
@@ -50,6 +51,7 @@ class VsphereRestoreTest : public testing::Test {
     options.password = "p";
     options.retry = quick;
     options.busy_retry = quick;
+    options.disk_command = "serve {socket}";
     site = VsphereSite::connect(options, server, clock, random).value();
     wanted.machine.name = "web";
     wanted.machine.memory_mib = 512;
@@ -165,6 +167,84 @@ TEST_F(VsphereRestoreTest, AfterALostAnswerWaitsForWhatIsMadeAndNotForOtherTasks
   for (const std::string& body : server.bodies) {
     const bool watches = body.find("<CreateFilter") != std::string::npos;
     EXPECT_FALSE(watches && body.find("task-copy") != std::string::npos) << body;
+  }
+}
+
+TEST_F(VsphereRestoreTest, WhatCannotBeReadAfterTheMakingIsNoRefusal) {
+  server.methods["CreateVM_Task"] = [&](const XmlElement&) {
+    server.task_outcomes = {CannedVim::task_success("vm-9")};
+    server.methods["RetrievePropertiesEx"] = [](const XmlElement&) {
+      return CannedVim::fault("NoPermission", "", "<privilegeId>System.Read</privilegeId>");
+    };
+    return HttpResponse{100, {}, {}};
+  };
+  const auto made = site->create_machine(wanted);
+  ASSERT_FALSE(made.ok());
+  EXPECT_FALSE(is_refusal(made.error().code())) << made.error().message();
+  EXPECT_THAT(made.error().message(), HasSubstr("System.Read"));
+}
+
+TEST_F(VsphereRestoreTest, WhatCannotBeLookedForAfterALostAnswerIsNoRefusal) {
+  server.methods["CreateVM_Task"] = [&](const XmlElement&) {
+    server.methods["RetrievePropertiesEx"] = [](const XmlElement&) {
+      return CannedVim::fault("NoPermission", "", "<privilegeId>System.Read</privilegeId>");
+    };
+    return HttpResponse{0, {}, {}};
+  };
+  const auto made = site->create_machine(wanted);
+  ASSERT_FALSE(made.ok());
+  EXPECT_FALSE(is_refusal(made.error().code())) << made.error().message();
+  EXPECT_EQ(server.count("CreateVM_Task"), 1);
+}
+
+TEST_F(VsphereRestoreTest, AnOlderHostMakesItOfItsOwnHardwareVersion) {
+  wanted.machine.hardware_version = "vmx-21";
+  server.methods["CreateVM_Task"] = [&](const XmlElement& call) {
+    if (call.at("config.version").text() == "vmx-21") {
+      server.task_outcomes = {CannedVim::task_error("VirtualHardwareVersionNotSupported", "too new")};
+    } else {
+      make_at("vm-9");
+    }
+    return HttpResponse{100, {}, {}};
+  };
+  const auto made = site->create_machine(wanted);
+  ASSERT_TRUE(made.ok()) << made.error().message();
+  EXPECT_EQ(server.count("CreateVM_Task"), 2);
+}
+
+TEST_F(VsphereRestoreTest, KnowsBeforehandWhetherDisksCanBeWritten) {
+  const MachineId id("uuid-of-vm-1");
+  add_machine("vm-1", "web", "");
+  server.properties["vm-1"]["config.hardware"] = "<val></val>";
+  server.properties["vm-1"]["datastore"] = references("Datastore", {"ds-large", "ds-small"});
+  const Result<> good = site->check_writable(id);
+  EXPECT_TRUE(good.ok()) << good.error().message();
+  EXPECT_EQ(site->check_writable(MachineId("nobody")).error().code(), ErrorCode::not_found);
+  server.properties["ds-small"]["summary.accessible"] = text_value("false");
+  EXPECT_THAT(site->check_writable(id).error().message(), HasSubstr("'small'"));
+  server.properties["vm-1"]["snapshot"] =
+      "<val><rootSnapshotList><snapshot type=\"VirtualMachineSnapshot\">s-1</snapshot><name>before</name>"
+      "</rootSnapshotList></val>";
+  EXPECT_THAT(site->check_writable(id).error().message(), HasSubstr("'before'"));
+  server.properties["vm-1"]["runtime.question"] = "<val><id>1</id><text>moved or copied?</text></val>";
+  EXPECT_THAT(site->check_writable(id).error().message(), HasSubstr("moved or copied?"));
+  server.properties["vm-1"]["config.template"] = text_value("true");
+  EXPECT_THAT(site->check_writable(id).error().message(), HasSubstr("template"));
+}
+
+TEST_F(VsphereRestoreTest, AMissingDiskCommandIsKnownBeforehand) {
+  add_machine("vm-1", "old", "");
+  VsphereOptions options;
+  options.url = "https://vc";
+  options.user = "u";
+  options.password = "p";
+  options.retry = quick;
+  const auto without = VsphereSite::connect(options, server, clock, random).value();
+  for (const Result<>& refused :
+       {without->check_new_machine(wanted), without->check_writable(MachineId("uuid-of-vm-1"))}) {
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code(), ErrorCode::failed_precondition);
+    EXPECT_THAT(refused.error().message(), HasSubstr("--disk-command"));
   }
 }
 

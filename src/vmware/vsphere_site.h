@@ -51,6 +51,7 @@ struct VsphereProbe {
 };
 
 struct Placement;
+class ObjectProperties;
 
 class VsphereSite final : public SnapshotSource, public RestoreTarget {
  public:
@@ -83,10 +84,14 @@ class VsphereSite final : public SnapshotSource, public RestoreTarget {
   // The token is "rekindle.token" in the machine's extraConfig. Where nothing else is said it goes to the
   // datastore with the most room, of all that a host sees that has its networks.
   Result<> check_new_machine(const NewMachine& wanted) override;
+  Result<> check_writable(const MachineId& id) override;
   Result<MachineId> create_machine(const NewMachine& wanted) override;
   Result<std::optional<MachineId>> find_machine(const std::string& token) override;
   // `failed_precondition`: it carries no token: it is not ours.
   Result<> remove_machine(const MachineId& id) override;
+  // Both wait for what is running at the machine before they believe its state, but not for ever: power_off
+  // cancels a start that is under way. `failed_precondition`: the machine asks something (which is said) and
+  // neither goes on nor ends until it is answered.
   Result<> power_on(const MachineId& id) override;
   Result<> power_off(const MachineId& id) override;
   Result<std::unique_ptr<BlockTarget>> open_disk_to_write(const MachineId& id, const DiskId& disk) override;
@@ -115,6 +120,12 @@ class VsphereSite final : public SnapshotSource, public RestoreTarget {
   Result<> wait_for_new_machines(const ManagedObject& folder);
   Result<MachineId> make_machine(const NewMachine& wanted, const Placement& placement);
   Result<> change_power(const MachineId& id, const std::string& method, PowerState wanted);
+  Result<> switch_once(const ManagedObject& vm, const std::string& method, PowerState wanted, Time deadline);
+  Result<bool> settles_at(const ManagedObject& vm, PowerState wanted, Time deadline);
+  Result<> wait_for_power_tasks(const ManagedObject& vm, PowerState wanted, Time deadline);
+  Result<TaskOutcome> wait_for_power_task(const ManagedObject& vm, const ManagedObject& task, Time deadline);
+  Result<> check_disk_command() const;
+  Result<> check_datastores(const ObjectProperties& vm);
   Result<WritableDisk> find_writable_disk(const MachineId& id, const DiskId& disk);
   Result<std::string> datacenter_path(const ManagedObject& vm, const std::string& datastore);
 

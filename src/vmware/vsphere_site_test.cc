@@ -107,6 +107,33 @@ TEST_F(VsphereSiteTest, SaysWhyADiskIsLeftOut) {
   EXPECT_NE(disks[4].excluded_because.find("physicalSharing"), std::string::npos);
 }
 
+TEST_F(VsphereSiteTest, ReadsTheHardwareThatANewMachineWouldNeed) {
+  server.properties["vm-1"]["config.version"] = text_value("vmx-19");
+  server.properties["vm-1"]["config.uuid"] = text_value("564d-bios");
+  server.properties["vm-1"]["config.bootOptions"] =
+      "<val><efiSecureBootEnabled>true</efiSecureBootEnabled></val>";
+  server.properties["vm-1"]["config.hardware"] = hardware(
+      "<numCoresPerSocket>2</numCoresPerSocket>"
+      "<device i:type=\"VirtualAHCIController\"><key>15000</key><busNumber>0</busNumber></device>"
+      "<device i:type=\"ParaVirtualSCSIController\"><key>1001</key><busNumber>1</busNumber></device>"
+      "<device i:type=\"VirtualDisk\"><key>2016</key><controllerKey>1001</controllerKey><unitNumber>3"
+      "</unitNumber></device>"
+      "<device i:type=\"VirtualDisk\"><key>16000</key><controllerKey>15000</controllerKey><unitNumber>0"
+      "</unitNumber></device>"
+      "<device i:type=\"VirtualDisk\"><key>17000</key><controllerKey>99</controllerKey></device>");
+  const Machine machine = site->machine(MachineId(web_uuid)).value();
+  EXPECT_EQ(machine.hardware_version, "vmx-19");
+  EXPECT_EQ(machine.bios_uuid, "564d-bios");
+  EXPECT_TRUE(machine.secure_boot);
+  EXPECT_EQ(machine.cores_per_socket, 2);
+  ASSERT_EQ(machine.disks.size(), 3U);
+  EXPECT_EQ(machine.disks[0].controller, "pvscsi");
+  EXPECT_EQ(machine.disks[0].bus, 1);
+  EXPECT_EQ(machine.disks[0].unit, 3);
+  EXPECT_EQ(machine.disks[1].controller, "ahci");
+  EXPECT_EQ(machine.disks[2].controller, "");
+}
+
 TEST_F(VsphereSiteTest, PutsTheDiskThatTheFirmwareStartsFirst) {
   server.properties["vm-1"]["config.hardware"] =
       hardware(disk_device(2000, web_backing) + disk_device(2001, ""));

@@ -69,6 +69,7 @@ class VsphereSiteOnVcsim : public testing::TestWithParam<const char*> {
     options.password = password;
     options.retry = quick;
     options.busy_retry = quick;
+    options.disk_command = "serve {socket}";  // that nobody calls
     return VsphereSite::connect(options, *transport, clock, random);
   }
 
@@ -224,6 +225,8 @@ TEST_P(VsphereSiteOnVcsim, MakesFindsStartsAndRemovesAMachine) {
   ASSERT_EQ(machine.nics.size(), 1U);
   EXPECT_EQ(machine.nics[0].mac_address, "00:50:56:01:02:03");
   EXPECT_EQ(machine.nics[0].network, "VM Network");
+  EXPECT_FALSE(machine.bios_uuid.empty());
+  EXPECT_TRUE(site->check_writable(*made).ok());
   for (int i = 0; i < 2; ++i) {
     const auto on = site->power_on(*made);
     ASSERT_TRUE(on.ok()) << on.error().message();

@@ -122,7 +122,8 @@ TEST_F(VsphereRestore, RefusesWhatTheDatacenterHasNotAndNamesWhatItHas) {
   machine = wanted();
   machine.machine.nics[0].network = "DMZ";
   EXPECT_EQ(site->check_new_machine(machine).error().code(), ErrorCode::invalid_argument);
-  EXPECT_THAT(site->check_new_machine(machine).error().message(), HasSubstr("there are: VM Network"));
+  EXPECT_THAT(site->check_new_machine(machine).error().message(),
+              HasSubstr("there are: Isolated, VM Network"));
   machine.networks["DMZ"] = "VM Network";
   EXPECT_TRUE(site->check_new_machine(machine).ok());
   machine.machine.name = "old";
@@ -145,6 +146,36 @@ TEST_F(VsphereRestore, MakesUefiMachinesWithSata) {
   EXPECT_TRUE(std::filesystem::exists(directory.path() / "datastore1/new/new.nvram"));
   EXPECT_THAT(read_text_file(directory.path() / "datastore1/new/new.vmx").value(),
               HasSubstr("sata0:1.present"));
+}
+
+TEST_F(VsphereRestore, PlugsDisksOfUefiMachinesInWhereTheyWere) {
+  NewMachine machine = wanted();
+  machine.machine.firmware = Firmware::uefi;
+  machine.machine.disks[0].controller = machine.machine.disks[1].controller = "pvscsi";
+  machine.machine.disks[1].unit = 3;
+  machine.machine.hardware_version = "vmx-21";  // of a newer host
+  machine.machine.bios_uuid = "564d0000-0000-4000-8000-00000000000b";
+  machine.keep_ids = true;
+  const auto id = site->create_machine(machine);
+  ASSERT_TRUE(id.ok()) << id.error().message();
+  const Machine made = site->machine(*id).value();
+  EXPECT_EQ(made.disks.at(0).controller, "pvscsi");
+  EXPECT_EQ(made.disks.at(1).unit, 3);
+  EXPECT_EQ(made.bios_uuid, machine.machine.bios_uuid);
+  EXPECT_EQ(made.hardware_version, "vmx-14");
+}
+
+TEST_F(VsphereRestore, AMachineOfARehearsalIsReachedByNobody) {
+  NewMachine machine = wanted();
+  machine.networks["VM Network"] = "Isolated";
+  ASSERT_TRUE(site->check_new_machine(machine).ok());
+  const MachineId id = site->create_machine(machine).value();
+  EXPECT_EQ(site->machine(id)->nics.at(0).network, "Isolated");
+  ASSERT_TRUE(site->power_on(id).ok());
+  const auto machines = datacenter->machines();
+  EXPECT_EQ(machines.at(1).power, "poweredOn");
+  EXPECT_EQ(machines.at(1).host_port, 0);
+  EXPECT_GT(machines.at(0).host_port, 0) << "the original is";
 }
 
 TEST_F(VsphereRestore, MakesOneMachineWhenTheAnswerIsLost) {
