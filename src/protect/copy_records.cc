@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "jobs/settling.h"
 #include "model/json.h"
 
 namespace rekindle {
@@ -71,13 +72,13 @@ Result<std::vector<JobId>> makers_of(Catalog& catalog, const DrCopy& copy) {
   return makers;
 }
 
-Result<> drop_lost_template(Catalog& catalog, RecoveryTarget& site, DrCopy& copy) {
+Result<> drop_lost_template(Catalog& catalog, RecoveryTarget& site, Clock& clock, DrCopy& copy) {
   if (copy.template_id.empty()) return {};
   const auto ledger = TRY(catalog.ledger());
   for (const LedgerEntry& entry : ledger) {
     if (entry.kind != ResourceKind::machine_template || entry.in_use_by != user_of(copy)) continue;
     const auto found = TRY(site.find_templates({{token_tag, entry.token}}));
-    if (!found.empty()) return {};
+    if (!found.empty() || may_still_appear(entry, clock)) return {};
     log::warn("{}: the template {} of the present DR copy is gone", copy.machine, copy.template_id);
     copy.template_id = TemplateId();
     return catalog.transaction([&]() -> Result<> {

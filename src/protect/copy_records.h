@@ -24,7 +24,7 @@ DrCopy copy_to_make(const Job& job, const RecoveryPoint& point);
 Result<std::vector<JobId>> makers_of(Catalog& catalog, const DrCopy& copy);
 
 // An AMI that somebody deregistered behind our back: the copy has none any more, and is registered anew.
-Result<> drop_lost_template(Catalog& catalog, RecoveryTarget& site, DrCopy& copy);
+Result<> drop_lost_template(Catalog& catalog, RecoveryTarget& site, Clock& clock, DrCopy& copy);
 
 // Copies aside that no failover came back for within a day, and retired ones whose job ended before it forgot
 // them.
