@@ -1,7 +1,5 @@
 #include "protect/copy_records.h"
 
-#include <set>
-
 #include "base/log.h"
 #include "jobs/settling.h"
 #include "model/json.h"
@@ -89,9 +87,6 @@ Result<> drop_lost_template(Catalog& catalog, RecoveryTarget& site, Clock& clock
   return {};
 }
 
-namespace {
-
-// Copies that a failover of a plan that is not finished starts from.
 Result<std::set<std::string>> wanted_copies(Catalog& catalog) {
   std::set<std::string> wanted;
   const auto jobs = TRY(catalog.unfinished_jobs());
@@ -102,8 +97,6 @@ Result<std::set<std::string>> wanted_copies(Catalog& catalog) {
   }
   return wanted;
 }
-
-}  // namespace
 
 Result<> forget_stale_copies(Catalog& catalog, const std::string& machine, Time now) {
   constexpr std::chrono::hours kept{24};

@@ -76,8 +76,7 @@ Result<> FailoverSteps::refuse_second_home(StepContext& context) {
   TRY(refuse_second_instance(context.catalog, machine, kind));
   const auto failovers = TRY(context.catalog.list<Failover>(machine));
   for (const Failover& other : failovers) {
-    if (other.kind == kind && other.state == FailoverState::returned)
-      TRY(leave_the_old_home(context, other));
+    if (other.kind == kind && other.state == FailoverState::returned) TRY(leave_the_old_home(context, other));
   }
   const bool asks =
       kind == FailoverKind::production && !context.job.parameters.value("datacenter_is_down", false);

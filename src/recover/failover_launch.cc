@@ -119,8 +119,8 @@ Result<Instance> FailoverSteps::wait_while_pending(StepContext& context) {
   const InstanceId id(text(context.job.data, "instance_id"));
   constexpr int polls = 600;
   for (int poll = 0; poll < polls; ++poll) {
-    Instance instance = TRY(
-        ask_patiently(context, token_of_instance(context.job), [&] { return site->instance(id); }));
+    Instance instance =
+        TRY(ask_patiently(context, token_of_instance(context.job), [&] { return site->instance(id); }));
     if (instance.state != InstanceState::pending) return instance;
     if (!context.clock.sleep(std::chrono::milliseconds(poll < 20 ? 100 : 1000), context.stop)) {
       return error(ErrorCode::cancelled, "cancelled by the user");

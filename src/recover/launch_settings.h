@@ -36,8 +36,8 @@ struct LaunchChoice {
 
 // All types in the plan's subnet, then all of them in each of its other subnets. There a private address that
 // is not in their range is replaced by any free one; one that makes no sense is left out. Errors are those of
-// the plan's own subnet, as of resolve_settings(); where only no type fits there (`exhausted`), another subnet
-// may do.
+// the plan's own subnet, as of resolve_settings(); where only no type fits there (`exhausted`), another
+// subnet may do.
 Result<LaunchChoice> resolve_candidates(RecoveryTarget& site, const DrCopy& copy,
                                         const FailoverSettings& settings);
 
