@@ -5,8 +5,10 @@
 
 #include "base/parallel.h"
 #include "cli/job_control.h"
+#include "jobs/sweep.h"
 #include "protect/replicate.h"
 #include "recover/plan_failover.h"
+#include "recover/second_home.h"
 
 namespace rekindle {
 
@@ -211,14 +213,29 @@ bool is_to_be_ended(const Failover& failover, const std::vector<Job>& unfinished
          });
 }
 
+// Those of its machines that a crash, or another process, left unfinished: there may be an instance that no
+// failover was recorded of, and nothing else is done for the machine until its job has ended.
+Result<> cancel_machines_of(Session& session, Workplace& workplace, const std::string& plan) {
+  Catalog* catalog = TRY(workplace.catalog());
+  const auto jobs = TRY(catalog->unfinished_jobs());
+  for (const Job& job : jobs) {
+    if (job.kind != JobKind::failover || text(job.parameters, "plan") != plan) continue;
+    TRY(cancel_unfinished(session, workplace, JobKind::failover, job.subject), "{}", job.subject);
+    session.output.say(
+        fmt::format("{}: its failover {}, which was under way, is ended.", job.subject, job.id));
+  }
+  return {};
+}
+
 void add_failover_clean_up(CLI::App& noun, Session& session) {
   auto name = std::make_shared<std::string>();
   add_verb(noun, "clean-up", "End the failovers of a plan: terminate the instances", session,
            [&session, name](Workplace& workplace) -> Result<> {
              Catalog* catalog = TRY(workplace.catalog());
-             TRY(catalog->get<DrPlan>(*name));
+             const auto plan = TRY(catalog->get<DrPlan>(*name));
              // Else it would go on with its next steps.
              TRY(cancel_unfinished(session, workplace, JobKind::plan_failover, plan_subject(*name)));
+             TRY(cancel_machines_of(session, workplace, *name));
              const auto failovers = TRY(catalog->list<Failover>());
              const auto unfinished = TRY(catalog->unfinished_jobs());
              const auto ledger = TRY(catalog->ledger());
@@ -227,6 +244,8 @@ void add_failover_clean_up(CLI::App& noun, Session& session) {
                  TRY(end_failover(session, workplace, failover), "{}", failover.machine);
                }
              }
+             // And what failovers that failed could not remove.
+             TRY(sweep_finished_jobs(*catalog, workplace.sites(), workplace.clock(), plan.account));
              return {};
            })
       ->add_option("plan", *name, "The DR plan")

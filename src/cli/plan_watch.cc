@@ -24,9 +24,10 @@ std::string sentence_of(const std::string& plan, const Finding& finding) {
                      finding.machine, finding.topic, to_string(finding.light), finding.sentence);
 }
 
-std::string without_numbers(std::string text) {
-  std::erase_if(text, [](char c) { return c >= '0' && c <= '9'; });
-  return text;
+// Only the sentence grows older: the numbers of the machine's name and the plan's tell one from another.
+std::string key_of(const std::string& plan, Finding finding) {
+  std::erase_if(finding.sentence, [](char c) { return c >= '0' && c <= '9'; });
+  return sentence_of(plan, finding);
 }
 
 Result<> look(Workplace& workplace, PlanNews& news, const std::stop_token& stop) {
@@ -57,7 +58,7 @@ std::vector<std::string> PlanNews::of(const std::string& plan, const Preflight& 
   for (const Finding& finding : preflight.findings) {
     if (finding.light == Light::green) continue;
     std::string sentence = sentence_of(plan, finding);
-    std::string key = without_numbers(sentence);
+    std::string key = key_of(plan, finding);
     if (!said_[plan].contains(key)) news.push_back(std::move(sentence));
     now.insert(std::move(key));
   }

@@ -16,7 +16,7 @@ namespace rekindle {
 Result<Preflight> check_plan_readiness(Workplace& workplace, const std::string& plan, FailoverKind kind);
 
 // What is worth telling of one preflight after the other: what is not green and was not so the last time.
-// Numbers do not count: a copy that is an hour older is nothing new. One thread at a time.
+// Numbers of the sentence do not count: a copy that is an hour older is nothing new. One thread at a time.
 class PlanNews {
  public:
   // A sentence for each.

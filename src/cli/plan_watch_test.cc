@@ -49,6 +49,15 @@ TEST(PlanNews, AreNotThatTimeHasPassed) {
   EXPECT_THAT(news.of("dr", aged("13 h 15 min")), IsEmpty());
 }
 
+TEST(PlanNews, OfOneMachineDoNotHideAnother) {
+  PlanNews news;
+  const auto aged = [](const char* machine) {
+    return Finding{Light::yellow, machine, "age", "the data are 2 h old"};
+  };
+  EXPECT_THAT(news.of("dr", preflight({aged("web1")})), SizeIs(1));
+  EXPECT_THAT(news.of("dr", preflight({aged("web1"), aged("web2")})), SizeIs(1));
+}
+
 TEST(PlanNews, AreAnotherReasonAndAnotherLight) {
   PlanNews news;
   news.of("dr", preflight({no_copy}));

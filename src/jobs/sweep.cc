@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "jobs/settling.h"
 #include "model/json.h"
 
 namespace rekindle {
@@ -27,16 +28,28 @@ int removal_order(ResourceKind kind) {
   return 6;
 }
 
-Result<> terminate_and_wait(RecoveryTarget& site, Clock& clock, const InstanceId& id) {
+namespace {
+
+// Whether the site knew it at all.
+Result<bool> terminate_until_gone(RecoveryTarget& site, Clock& clock, const InstanceId& id) {
   TRY(site.terminate(id));
+  bool seen = false;
   for (int poll = 0; poll < 600; ++poll) {
     const auto instance = site.instance(id);
-    if (!instance.ok() && instance.error().code() == ErrorCode::not_found) return {};
+    if (!instance.ok() && instance.error().code() == ErrorCode::not_found) return seen;
     if (!instance.ok()) return instance.error();
-    if (instance->state == InstanceState::terminated) return {};
+    seen = true;
+    if (instance->state == InstanceState::terminated) return true;
     clock.sleep(std::chrono::milliseconds(poll < 10 ? 100 : 1000));
   }
   return error(ErrorCode::unavailable, "the instance {} does not terminate", id);
+}
+
+}  // namespace
+
+Result<> terminate_and_wait(RecoveryTarget& site, Clock& clock, const InstanceId& id) {
+  TRY(terminate_until_gone(site, clock, id));
+  return {};
 }
 
 namespace {
@@ -70,11 +83,24 @@ auto find_patiently(Clock& clock, Find&& find) -> decltype(find()) {
   return found;
 }
 
+// Of a thing whose id is known. Removing it is fine where it is absent: of what was made a moment ago only
+// `is_there` tells whether it was.
+template <typename IsThere>
+Removed remove_known(RecoveryTarget& site, Clock& clock, const LedgerEntry& entry, IsThere&& is_there) {
+  const bool seen = !may_still_appear(entry, clock) || TRY(is_there());
+  TRY(site.remove_object({entry.kind, entry.object_id, entry.token, {}}));
+  return seen ? 1 : 0;
+}
+
+Result<bool> image_is_there(RecoveryTarget& site, const LedgerEntry& entry) {
+  const auto image = site.image(ImageId(entry.object_id));
+  if (!image.ok() && image.error().code() != ErrorCode::not_found) return image.error();
+  return image.ok();
+}
+
 Removed remove_images(RecoveryTarget& site, Clock& clock, const LedgerEntry& entry) {
-  if (!entry.object_id.empty()) {
-    TRY(site.remove_image(ImageId(entry.object_id)));
-    return 1;
-  }
+  if (!entry.object_id.empty())
+    return remove_known(site, clock, entry, [&] { return image_is_there(site, entry); });
   const auto images =
       TRY(find_patiently(clock, [&] { return site.find_images({{token_tag, entry.token}}); }));
   for (const Image& image : images) TRY(site.remove_image(image.id));
@@ -82,20 +108,19 @@ Removed remove_images(RecoveryTarget& site, Clock& clock, const LedgerEntry& ent
 }
 
 Removed remove_templates(RecoveryTarget& site, Clock& clock, const LedgerEntry& entry) {
+  const auto find = [&] { return site.find_templates({{token_tag, entry.token}}); };
   if (!entry.object_id.empty()) {
-    TRY(site.remove_template(TemplateId(entry.object_id)));
-    return 1;
+    return remove_known(site, clock, entry, [&]() -> Result<bool> { return !TRY(find()).empty(); });
   }
-  const auto templates =
-      TRY(find_patiently(clock, [&] { return site.find_templates({{token_tag, entry.token}}); }));
+  const auto templates = TRY(find_patiently(clock, find));
   for (const TemplateId& id : templates) TRY(site.remove_template(id));
   return templates.size();
 }
 
 Removed remove_instances(RecoveryTarget& site, Clock& clock, const LedgerEntry& entry) {
   if (!entry.object_id.empty()) {
-    TRY(terminate_and_wait(site, clock, InstanceId(entry.object_id)));
-    return 1;
+    const bool seen = TRY(terminate_until_gone(site, clock, InstanceId(entry.object_id)));
+    return seen || !may_still_appear(entry, clock) ? 1 : 0;
   }
   const auto instances =
       TRY(find_patiently(clock, [&] { return site.find_instances({{token_tag, entry.token}}); }));
@@ -105,14 +130,15 @@ Removed remove_instances(RecoveryTarget& site, Clock& clock, const LedgerEntry& 
 
 Removed remove_volumes(RecoveryTarget& site, Clock& clock, const LedgerEntry& entry) {
   const auto of_entry = [&]() -> Result<std::vector<OwnedObject>> {
-    if (!entry.object_id.empty())
-      return std::vector<OwnedObject>{{ResourceKind::volume, entry.object_id, entry.token, {}}};
     auto objects = TRY(site.owned_objects());
     std::erase_if(objects, [&](const OwnedObject& object) {
       return object.kind != ResourceKind::volume || object.token != entry.token;
     });
     return objects;
   };
+  if (!entry.object_id.empty()) {
+    return remove_known(site, clock, entry, [&]() -> Result<bool> { return !TRY(of_entry()).empty(); });
+  }
   const auto volumes = TRY(find_patiently(clock, of_entry));
   for (const OwnedObject& volume : volumes) TRY(site.remove_object(volume));
   return volumes.size();
@@ -126,7 +152,7 @@ Removed remove_instance_snapshot(SnapshotSource& site, Clock& clock, const Ledge
     return names;
   }));
   for (const SnapshotName& snapshot : found) TRY(site.remove_snapshot(instance, snapshot.id));
-  return entry.object_id.empty() ? found.size() : 1;
+  return found.size();
 }
 
 Removed remove_restored_machine(RestoreTarget& site, const LedgerEntry& entry) {
@@ -158,14 +184,6 @@ Removed remove_resource(Sites& sites, Clock& clock, const LedgerEntry& entry) {
   if (entry.kind == ResourceKind::machine_template) return remove_templates(*site, clock, entry);
   if (entry.kind == ResourceKind::volume) return remove_volumes(*site, clock, entry);
   return remove_images(*site, clock, entry);
-}
-
-// A call whose answer was lost may take effect, or be listed, later: until then its entry stays in the
-// ledger.
-constexpr std::chrono::minutes appears_within{10};
-
-bool may_still_appear(const LedgerEntry& entry, Clock& clock) {
-  return entry.object_id.empty() && clock.now() - entry.updated < appears_within;
 }
 
 // True if it is gone, and out of the ledger.

@@ -10,8 +10,9 @@ namespace rekindle {
 
 // Removes every resource in the ledger that this job made and that nothing uses (instances first, then
 // volumes, templates, images and machine snapshots), and marks it released. One that was only intended is
-// looked for by its token; if it is not there, its entry stays for ten minutes, since it may appear yet. Goes
-// on after an error with the other resources and returns the first error. Idempotent.
+// looked for by its token. What is not there leaves the ledger only when it cannot appear any more
+// (jobs/settling.h); until then that is no error. Goes on after an error with the other resources and returns
+// the first error. Idempotent.
 Result<> sweep_job(Catalog& catalog, Sites& sites, Clock& clock, const JobId& job);
 
 // The same for all jobs that are over: what earlier clean-ups could not reach. Sites that cannot be reached

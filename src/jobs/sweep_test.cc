@@ -82,6 +82,35 @@ TEST_F(SweepTest, RemovesWhatAppearsOnlyAfterTheFirstSweep) {
   expect_nothing_left();
 }
 
+// The process that made them is gone, and with it what it knew of them.
+TEST_F(SweepTest, DoesNotBelieveThatWhatWasMadeJustNowIsNotThere) {
+  machine(job);
+  ASSERT_TRUE(catalog->mark_exists("template", site.find_templates({})->at(0).str()).ok());
+  ASSERT_TRUE(catalog->mark_exists("instance", site.find_instances({})->at(0).id.str()).ok());
+  intend("volume", ResourceKind::volume, job);
+  const VolumeId volume = site.create_volume({mib, {}, "volume", {{token_tag, "volume"}}}).value();
+  ASSERT_TRUE(catalog->mark_exists("volume", volume.str()).ok());
+  site.set_denied([](const std::string&) { return true; });
+  ASSERT_TRUE(sweep_job(*catalog, site, clock, job).ok());
+  EXPECT_EQ(catalog->ledger()->size(), 4U);
+  clock.advance(std::chrono::seconds(119));
+  ASSERT_TRUE(sweep_job(*catalog, site, clock, job).ok());
+  EXPECT_EQ(catalog->ledger()->size(), 4U);
+  site.set_denied({});
+  ASSERT_TRUE(sweep_job(*catalog, site, clock, job).ok());
+  expect_nothing_left();
+  EXPECT_EQ(site.volume_count(), 0U);
+}
+
+TEST_F(SweepTest, BelievesItOfWhatWasMadeTwoMinutesAgo) {
+  ASSERT_TRUE(site.remove_image(image("removed-by-somebody", job)).ok());
+  ASSERT_TRUE(sweep_job(*catalog, site, clock, job).ok());
+  EXPECT_EQ(catalog->ledger()->size(), 1U);
+  clock.advance(std::chrono::minutes(2));
+  ASSERT_TRUE(sweep_job(*catalog, site, clock, job).ok());
+  EXPECT_TRUE(catalog->ledger()->empty());
+}
+
 TEST_F(SweepTest, LeavesWhatIsUsedAndWhatOthersMade) {
   image("mine", job);
   image("used", job);

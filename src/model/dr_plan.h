@@ -193,6 +193,7 @@ struct Failover {
   Time started{};
   Time finished{};
   Time keep_until{};
+  RecoveryPointId returned_point = {};  // of a returned one: the last that was brought home
   // The DR copy it was started from: what the instance's volumes are compared with. Absent images: whole.
   std::vector<DrCopyDisk> disks;
   std::vector<ConvertedBlock> overlay;  // in which the boot disk's image is not the recovery point

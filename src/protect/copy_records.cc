@@ -1,8 +1,7 @@
 #include "protect/copy_records.h"
 
-#include <set>
-
 #include "base/log.h"
+#include "jobs/settling.h"
 #include "model/json.h"
 
 namespace rekindle {
@@ -71,13 +70,13 @@ Result<std::vector<JobId>> makers_of(Catalog& catalog, const DrCopy& copy) {
   return makers;
 }
 
-Result<> drop_lost_template(Catalog& catalog, RecoveryTarget& site, DrCopy& copy) {
+Result<> drop_lost_template(Catalog& catalog, RecoveryTarget& site, Clock& clock, DrCopy& copy) {
   if (copy.template_id.empty()) return {};
   const auto ledger = TRY(catalog.ledger());
   for (const LedgerEntry& entry : ledger) {
     if (entry.kind != ResourceKind::machine_template || entry.in_use_by != user_of(copy)) continue;
     const auto found = TRY(site.find_templates({{token_tag, entry.token}}));
-    if (!found.empty()) return {};
+    if (!found.empty() || may_still_appear(entry, clock)) return {};
     log::warn("{}: the template {} of the present DR copy is gone", copy.machine, copy.template_id);
     copy.template_id = TemplateId();
     return catalog.transaction([&]() -> Result<> {
@@ -88,9 +87,6 @@ Result<> drop_lost_template(Catalog& catalog, RecoveryTarget& site, DrCopy& copy
   return {};
 }
 
-namespace {
-
-// Copies that a failover of a plan that is not finished starts from.
 Result<std::set<std::string>> wanted_copies(Catalog& catalog) {
   std::set<std::string> wanted;
   const auto jobs = TRY(catalog.unfinished_jobs());
@@ -101,8 +97,6 @@ Result<std::set<std::string>> wanted_copies(Catalog& catalog) {
   }
   return wanted;
 }
-
-}  // namespace
 
 Result<> forget_stale_copies(Catalog& catalog, const std::string& machine, Time now) {
   constexpr std::chrono::hours kept{24};

@@ -1,6 +1,7 @@
 // The records that replication reads and writes: points, copies, and what of the ledger is theirs.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,13 @@ DrCopy copy_to_make(const Job& job, const RecoveryPoint& point);
 // they are to be swept: templates go before their images.
 Result<std::vector<JobId>> makers_of(Catalog& catalog, const DrCopy& copy);
 
-// An AMI that somebody deregistered behind our back: the copy has none any more, and is registered anew.
-Result<> drop_lost_template(Catalog& catalog, RecoveryTarget& site, DrCopy& copy);
+// The ids of the copies that plan failovers which are not finished start from, now or after an approval:
+// nobody removes those.
+Result<std::set<std::string>> wanted_copies(Catalog& catalog);
+
+// An AMI that somebody deregistered behind our back: the copy has none any more, and is registered anew. One
+// that was registered a moment ago may only be listed late, and stays.
+Result<> drop_lost_template(Catalog& catalog, RecoveryTarget& site, Clock& clock, DrCopy& copy);
 
 // Copies aside that no failover came back for within a day, and retired ones whose job ended before it forgot
 // them.

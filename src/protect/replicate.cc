@@ -160,7 +160,7 @@ Result<> Replication::choose(StepContext& context) {
   if (old_copy) TRY(drop_lost_images(job, *old_copy));
   if (old_copy && old_copy->account == plan.account) {
     RecoveryTarget* site = TRY(target(job));
-    TRY(drop_lost_template(context.catalog, *site, *old_copy));
+    TRY(drop_lost_template(context.catalog, *site, context.clock, *old_copy));
   }
   const bool done = old_copy && disks > 0 && old_copy->disks.size() == disks &&
                     old_copy->recovery_point_id == point.id && old_copy->certificate.has_value() == ahead;

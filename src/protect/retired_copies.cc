@@ -33,6 +33,8 @@ Result<> retire_copies(StepContext& context, const DrCopy& old_copy) {
   auto copies = TRY(kept_copies(context.catalog, listed));
   const auto keep = static_cast<std::size_t>(std::max(0, context.job.data.value("keep_copies", 1) - 1));
   copies.erase(copies.begin(), copies.begin() + static_cast<std::ptrdiff_t>(std::min(copies.size(), keep)));
+  const auto wanted = TRY(wanted_copies(context.catalog));
+  std::erase_if(copies, [&](const DrCopy& copy) { return wanted.contains(copy.id); });
   if (!is_whole) copies.push_back(listed);
   nlohmann::json records = nlohmann::json::array();
   for (DrCopy& copy : copies) {

@@ -78,6 +78,27 @@ TEST_F(KeptCopies, AFailoverFromAKeptPointMakesNothing) {
   expect_images(4);
 }
 
+// A failover as of an earlier time waits for an approval, and replication goes on meanwhile.
+TEST_F(KeptCopies, TheCopyThatAFailoverUnderWayStartsFromStays) {
+  keep(1);
+  const RecoveryPoint first = update();
+  const std::string wanted = copies().at(0).id;
+  Job failover = catalog
+                     ->create_job(JobKind::plan_failover, "plan plan",
+                                  {{"plan", "plan"}, {"dr_copy_ids", {{"web", wanted}}}}, "workflow")
+                     .value();
+  update();
+  update();
+  EXPECT_EQ(points_of(DrCopyState::kept), (std::vector{first.id}));
+  expect_images(4);
+  failover = catalog->claim_job(failover.id, process_owner()).value();
+  failover.state = JobState::succeeded;
+  ASSERT_TRUE(catalog->save_job(failover).ok());
+  update();
+  EXPECT_TRUE(points_of(DrCopyState::kept).empty());
+  expect_images(2);
+}
+
 TEST_F(KeptCopies, AKeptCopyWhoseImageIsLostIsMadeAgainAside) {
   update();
   const RecoveryPoint second = update();

@@ -132,6 +132,7 @@ Result<> Failback::record(StepContext& context) {
     if (job.data.value("makes_new", false))
       TRY(context.catalog.mark_used(failback_token(job, "machine"), "machine:" + machine.name));
     found.state = FailoverState::returned;
+    found.returned_point = RecoveryPointId(text(job.data, "written"));
     found.finished = context.clock.now();
     found.keep_until = context.clock.now() + std::chrono::hours(24 * of_plan.keep_days);
     return context.catalog.put(found);

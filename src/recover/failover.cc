@@ -11,8 +11,8 @@
 #include "model/json.h"
 #include "prepare/copy_template.h"
 #include "prepare/machine_conversion.h"
-#include "recover/health_check.h"
-#include "recover/launch_settings.h"
+#include "recover/failover_steps.h"
+#include "recover/second_home.h"
 
 namespace rekindle {
 
@@ -25,22 +25,11 @@ nlohmann::json parameters_of(const FailoverRequest& request) {
           {"run", request.run}};
 }
 
-bool holds_instance(const Failover& failover, const std::vector<LedgerEntry>& ledger) {
-  return std::any_of(ledger.begin(), ledger.end(), [&](const LedgerEntry& entry) {
-    return entry.job_id == failover.job_id && entry.kind == ResourceKind::instance &&
-           entry.state != ResourceState::released;
-  });
-}
-
-namespace {
-
-std::string token_of(const Job& job, std::string_view what) {
+std::string failover_token(const Job& job, std::string_view what) {
   return fmt::format("rekindle-{}-{}", job.id, what);
 }
 
-FailoverKind kind_of(const Job& job) {
-  return job.parameters.value("kind", FailoverKind::production);
-}
+namespace {
 
 Tags tags_of(const Job& job, const std::string& token) {
   return {{token_tag, token},
@@ -49,34 +38,7 @@ Tags tags_of(const Job& job, const std::string& token) {
           {"rekindle:machine", text(job.parameters, "machine")}};
 }
 
-class FailoverSteps {
- public:
-  explicit FailoverSteps(FailoverParts parts) : parts_(std::move(parts)) {}
-
-  Result<> check(StepContext& context);
-  Result<> convert(StepContext& context);
-  Result<> register_template(StepContext& context);
-  Result<> launch(StepContext& context);
-  Result<> wait_running(StepContext& context);
-  Result<> adjust(StepContext& context);
-  Result<> wait_service(StepContext& context);
-  Result<> record(StepContext& context);
-  Result<> tidy(StepContext& context);
-
- private:
-  Result<DrPlan> plan(StepContext& context);
-  Result<FailoverSettings> settings(StepContext& context);
-  Result<std::string> choose_copy(StepContext& context);
-  Result<DrCopy> copy(StepContext& context);
-  Result<RecoveryTarget*> target(StepContext& context);
-  Result<> refuse_second_home(StepContext& context);
-  Result<> refuse_to_go_back(StepContext& context, const Failover& returned);
-  Result<> refuse_while_it_runs(Job& job);
-  Result<LedgerEntry> ledger_entry(StepContext& context, ResourceKind kind, const std::string& token);
-  Result<LaunchSpec> launch_spec(StepContext& context);
-
-  FailoverParts parts_;
-};
+}  // namespace
 
 Result<DrPlan> FailoverSteps::plan(StepContext& context) {
   return context.catalog.get<DrPlan>(text(context.job.parameters, "plan"));
@@ -109,43 +71,23 @@ Result<LedgerEntry> FailoverSteps::ledger_entry(StepContext& context, ResourceKi
 
 // Invariant: a machine is never run by both sites in production.
 Result<> FailoverSteps::refuse_second_home(StepContext& context) {
+  const FailoverKind kind = failover_kind_of(context.job);
   const std::string machine = text(context.job.parameters, "machine");
+  TRY(refuse_second_instance(context.catalog, machine, kind));
   const auto failovers = TRY(context.catalog.list<Failover>(machine));
-  const auto ledger = TRY(context.catalog.ledger());
   for (const Failover& other : failovers) {
-    if (other.kind != kind_of(context.job)) continue;
-    if (other.state == FailoverState::returned) {
-      TRY(refuse_to_go_back(context, other));
-      continue;
-    }
-    if (other.state == FailoverState::running || holds_instance(other, ledger)) {
-      return error(
-          ErrorCode::failed_precondition,
-          "{} runs already as {} since the failover {}; end it with 'rekindle failover clean-up {}' first",
-          machine, other.instance_id, other.id, other.plan);
-    }
+    if (other.kind == kind && other.state == FailoverState::returned) TRY(leave_the_old_home(context, other));
   }
-  const bool asks = kind_of(context.job) == FailoverKind::production &&
-                    !context.job.parameters.value("datacenter_is_down", false);
+  const bool asks =
+      kind == FailoverKind::production && !context.job.parameters.value("datacenter_is_down", false);
   return asks ? refuse_while_it_runs(context.job) : Result<>();
 }
 
 // The machine came home from there, and its stopped instance is kept. It may go, and its address be free,
 // only where the DR copy has all that it wrote.
-Result<> FailoverSteps::refuse_to_go_back(StepContext& context, const Failover& returned) {
-  const auto points = TRY(context.catalog.list<RecoveryPoint>(returned.machine));
+Result<> FailoverSteps::leave_the_old_home(StepContext& context, const Failover& returned) {
   const DrCopy chosen = TRY(copy(context));
-  const bool is_newer = std::any_of(points.begin(), points.end(), [&](const RecoveryPoint& point) {
-    return point.id == chosen.recovery_point_id && point.time >= returned.finished;
-  });
-  if (!is_newer) {
-    return error(
-        ErrorCode::failed_precondition,
-        "{} came home from {}, and its DR copy is still that of before: bring it up to date with "
-        "'rekindle replicate run {}' first, or give up what was written there with 'rekindle failover "
-        "clean-up {}'",
-        returned.machine, returned.instance_id, returned.plan, returned.plan);
-  }
+  TRY(refuse_older_copy(context.catalog, returned, chosen));
   TRY(context.catalog.transaction([&]() -> Result<> {
     Failover released = returned;
     released.state = FailoverState::released;
@@ -182,7 +124,7 @@ Result<LaunchSpec> FailoverSteps::launch_spec(StepContext& context) {
   const FailoverSettings resolved = TRY(settings(context));
   LaunchSpec spec = launch_spec_of(resolved, TRY(copy(context)));
   spec.image_template = TemplateId(text(job.data, "template_id"));
-  spec.token = token_of(job, "instance");
+  spec.token = failover_token(job, "instance");
   Tags tags = tags_of(job, spec.token);  // which no tag of the plan replaces
   tags["Name"] = text(job.parameters, "machine");
   tags.insert(spec.tags.begin(), spec.tags.end());
@@ -217,12 +159,31 @@ Result<> FailoverSteps::check(StepContext& context) {
   RecoveryTarget* site = TRY(target(context));
   job.data["dr_copy_id"] = TRY(choose_copy(context));
   TRY(refuse_second_home(context));
-  const FailoverSettings wanted = settings_of(found, *machine, kind_of(job));
-  job.data["settings"] = TRY(resolve_settings(*site, TRY(copy(context)), wanted));
-  const LaunchSpec spec = TRY(launch_spec(context));
-  TRY(site->check_launch(spec));
-  return {};
+  const FailoverSettings wanted = settings_of(found, *machine, failover_kind_of(job));
+  const DrCopy source = TRY(copy(context));
+  const LaunchChoice choice = TRY(resolve_candidates(*site, source, wanted));
+  for (const std::string& remark : choice.remarks) log::warn("{}: {}", machine->machine, remark);
+  job.data["settings"] = choice.settings;
+  job.data["candidates"] = choice.candidates;
+  return check_candidates(context, *site);
 }
+
+// One that the site has no room for is no reason not to begin: another one may do.
+Result<> FailoverSteps::check_candidates(StepContext& context, RecoveryTarget& site) {
+  const auto all = TRY(candidates(context));
+  LaunchSpec spec = TRY(launch_spec(context));
+  Result<> first;
+  for (const LaunchCandidate& candidate : all) {
+    start_as(spec, candidate);
+    const auto accepted = site.check_launch(spec);
+    if (accepted.ok()) return {};
+    if (first.ok()) first = accepted.error();
+    if (accepted.error().code() != ErrorCode::exhausted) break;
+  }
+  return first;
+}
+
+namespace {
 
 Result<> put_blocks(ImageWriter& writer, const PatchedDisk::Blocks& blocks, StepContext& context) {
   constexpr std::size_t parallel_puts = 16;
@@ -236,6 +197,8 @@ Result<> put_blocks(ImageWriter& writer, const PatchedDisk::Blocks& blocks, Step
   }));
   return writer.complete(context.stop);
 }
+
+}  // namespace
 
 // Nothing is left to do where the copy was converted ahead.
 Result<> FailoverSteps::convert(StepContext& context) {
@@ -255,7 +218,7 @@ Result<> FailoverSteps::convert(StepContext& context) {
   spec.size_bytes = source.disks.at(0).size_bytes;
   spec.parent = source.disks.at(0).image_id;
   spec.description = fmt::format("Rekindle: {} converted for failover", source.machine);
-  spec.token = token_of(job, "boot-disk");
+  spec.token = failover_token(job, "boot-disk");
   spec.tags = tags_of(job, spec.token);
   const LedgerEntry entry = TRY(ledger_entry(context, ResourceKind::image, spec.token));
   const ImageId child = TRY(make_resource(context, entry, [&] { return site->start_image(spec); }));
@@ -278,118 +241,12 @@ Result<> FailoverSteps::register_template(StepContext& context) {
     job.data["template_id"] = source.template_id;
     return {};
   }
-  const std::string name = token_of(job, "template");
+  const std::string name = failover_token(job, "template");
   const TemplateSpec spec =
       template_of(source, ImageId(text(job.data, "boot_image_id")), name, tags_of(job, name));
   const LedgerEntry entry = TRY(ledger_entry(context, ResourceKind::machine_template, spec.name));
   job.data["template_id"] = TRY(make_resource(context, entry, [&] { return site->register_template(spec); }));
   return {};
-}
-
-Result<> FailoverSteps::launch(StepContext& context) {
-  Job& job = context.job;
-  RecoveryTarget* site = TRY(target(context));
-  TRY(refuse_second_home(context));  // again: a resumed job may be days old
-  LaunchSpec spec = TRY(launch_spec(context));
-  const FailoverSettings resolved = TRY(settings(context));
-  std::vector<std::string> types = {spec.instance_type};
-  types.insert(types.end(), resolved.other_instance_types.begin(), resolved.other_instance_types.end());
-  const auto token_for = [&](std::size_t i) {
-    return i == 0 ? token_of(job, "instance") : fmt::format("{}-{}", token_of(job, "instance"), i + 1);
-  };
-  // After a crash: with the type that was being asked for, or there might be two instances.
-  std::size_t first = 0;
-  for (std::size_t i = 1; i < types.size(); ++i) {
-    const auto entry = context.catalog.ledger_entry(token_for(i));
-    if (entry.ok() && entry->state != ResourceState::released) first = i;
-  }
-  Result<InstanceId> launched = error(ErrorCode::internal, "no instance type");
-  for (std::size_t i = first; i < types.size(); ++i) {
-    spec.instance_type = types[i];
-    spec.token = token_for(i);
-    spec.tags[token_tag] = spec.token;
-    const LedgerEntry entry = TRY(ledger_entry(context, ResourceKind::instance, spec.token));
-    launched = make_resource(context, entry, [&] { return site->launch(spec); });
-    // No capacity is no reason to wait, but to take another type.
-    if (launched.ok() || launched.error().code() != ErrorCode::exhausted) break;
-    // Only where the site refused: a full disk of ours says the same, when the instance may be there.
-    if (TRY(context.catalog.ledger_entry(spec.token)).state != ResourceState::released) break;
-    if (i + 1 < types.size()) log::warn("{}; trying {}", launched.error().message(), types[i + 1]);
-  }
-  job.data["instance_id"] = TRY(std::move(launched));
-  job.data["instance_token"] = spec.token;
-  job.data["launched"] = context.clock.now();
-  return {};
-}
-
-Result<> FailoverSteps::wait_running(StepContext& context) {
-  Job& job = context.job;
-  RecoveryTarget* site = TRY(target(context));
-  const InstanceId id(text(job.data, "instance_id"));
-  constexpr int polls = 600;
-  for (int poll = 0; poll < polls; ++poll) {
-    const Instance instance = TRY(site->instance(id));
-    if (instance.state == InstanceState::running) {
-      job.data["private_ip"] = instance.private_ip;
-      job.data["public_ip"] = instance.public_ip;
-      return {};
-    }
-    if (instance.state != InstanceState::pending) {
-      return error(ErrorCode::exhausted,
-                   "the instance {} did not start: {}; choose another instance type or subnet in the DR plan",
-                   id, instance.state_reason.empty() ? "no reason was given" : instance.state_reason);
-    }
-    if (!context.clock.sleep(std::chrono::milliseconds(poll < 20 ? 100 : 1000), context.stop)) {
-      return error(ErrorCode::cancelled, "cancelled by the user");
-    }
-  }
-  return error(ErrorCode::exhausted, "the instance {} is still pending after ten minutes", id);
-}
-
-// What the site could not be told with the launch.
-Result<> FailoverSteps::adjust(StepContext& context) {
-  Job& job = context.job;
-  const LaunchSpec spec = TRY(launch_spec(context));
-  const bool stop = TRY(settings(context)).leave_stopped.value_or(false);
-  const bool changes = !spec.elastic_ip.empty() || spec.source_dest_check == false;
-  if (!changes && !stop) return {};
-  RecoveryTarget* site = TRY(target(context));
-  const InstanceId id(text(job.data, "instance_id"));
-  if (changes) TRY(site->adjust(id, spec));
-  if (stop) TRY(site->stop(id));
-  const Instance instance = TRY(site->instance(id));
-  job.data["private_ip"] = instance.private_ip;
-  job.data["public_ip"] = instance.public_ip;
-  return {};
-}
-
-Result<> FailoverSteps::wait_service(StepContext& context) {
-  const Job& job = context.job;
-  const DrPlan found = TRY(plan(context));
-  const FailoverSettings resolved = TRY(settings(context));
-  if (resolved.health_check.empty() || resolved.leave_stopped.value_or(false)) return {};
-  RecoveryTarget* site = TRY(target(context));
-  const InstanceId id(text(job.data, "instance_id"));
-  Instance there;
-  there.id = id;
-  there.private_ip = text(job.data, "private_ip");
-  there.public_ip = text(job.data, "public_ip");
-  const HealthProbe probe =
-      TRY(instance_probe(resolved.health_check, there, parts_.http, *site, context.stop));
-  Result<> healthy = wait_until_healthy(
-      context.clock, probe, std::chrono::seconds(found.health_check_seconds), context.stop,
-      [&]() -> Result<> {
-        const auto instance = site->instance(id);
-        if (!instance.ok() && instance.error().transient()) return {};  // not known is not dead
-        if (!instance.ok()) return instance.error();
-        if (instance->state == InstanceState::running) return {};
-        return error(ErrorCode::internal, "the instance {} stopped: {}", id, instance->state_reason);
-      });
-  if (healthy.ok() || healthy.error().code() == ErrorCode::cancelled) return healthy;
-  // What the person at the other end needs most: the last thing the machine said.
-  const auto console = site->console_output(id);
-  return Error(healthy.error())
-      .context("{}", console.ok() ? last_console_line(*console) : "no console output");
 }
 
 Result<> FailoverSteps::record(StepContext& context) {
@@ -402,7 +259,7 @@ Result<> FailoverSteps::record(StepContext& context) {
   failover.plan = found.name;
   failover.machine = source.machine;
   failover.account = found.account;
-  failover.kind = kind_of(job);
+  failover.kind = failover_kind_of(job);
   failover.instance_id = InstanceId(text(job.data, "instance_id"));
   failover.private_ip = text(job.data, "private_ip");
   failover.public_ip = text(job.data, "public_ip");
@@ -433,23 +290,6 @@ Result<> FailoverSteps::tidy(StepContext& context) {
   return {};
 }
 
-Result<> release_failover(StepContext& context) {
-  return context.catalog.transaction([&]() -> Result<> {
-    auto failover = TRY(context.catalog.get<Failover>(text(context.job.parameters, "failover_id")));
-    const bool gives_back = runs_in_production(failover);
-    TRY(context.catalog.release_uses("failover:" + failover.id));
-    TRY(context.catalog.release_uses("rehearsal:" + failover.id));
-    failover.state = FailoverState::released;
-    TRY(context.catalog.put(failover));
-    if (!gives_back) return {};  // of one that came home the machine is at home already
-    auto machine = TRY(context.catalog.get<ProtectedMachine>(failover.machine));
-    machine.runs_at = RunsAt::datacenter;
-    return context.catalog.put(machine);
-  });
-}
-
-}  // namespace
-
 JobProcedure failover_procedure(FailoverParts parts) {
   Sites& sites = parts.sites;
   auto steps = std::make_shared<FailoverSteps>(std::move(parts));
@@ -472,25 +312,6 @@ JobProcedure failover_procedure(FailoverParts parts) {
   procedure.clean_up = [&sites](StepContext& context) {
     return sweep_job(context.catalog, sites, context.clock, context.job.id);
   };
-  return procedure;
-}
-
-JobProcedure failover_cleanup_procedure(Sites& sites) {
-  JobProcedure procedure;
-  procedure.kind = JobKind::failover_cleanup;
-  procedure.steps = {
-      {"release", "control plane", "releasing the instance", release_failover},
-      {"terminate", "AWS proxy", "terminating the instance",
-       [&sites](StepContext& context) -> Result<> {
-         const auto failover =
-             TRY(context.catalog.get<Failover>(text(context.job.parameters, "failover_id")));
-         TRY(sweep_job(context.catalog, sites, context.clock, failover.job_id));
-         // And the snapshots of the instance that its backups kept.
-         TRY(sweep_finished_jobs(context.catalog, sites, context.clock, failover.account));
-         return {};
-       }},
-  };
-  procedure.clean_up = [](StepContext&) -> Result<> { return {}; };
   return procedure;
 }
 

@@ -5,14 +5,16 @@
 //   the
 //                 new hardware, as a child image of the DR copy: only the few blocks that conversion changes
 //   register      a template of the converted boot disk and the copy's data disks; nothing with workflow ami
-//   launch        the instance: its volumes are made from the images
-//   wait_running  until the site says that it runs
+//   launch        the instance: its volumes are made from the images. Where the site has no room for it, the
+//                 next of the plan's instance types and subnets
+//   wait_running  until the site says that it runs; one that dies for want of room is replaced by the next
 //   adjust        its Elastic IP and what else a launch cannot be told
-//   wait_service  until its service answers
+//   wait_service  until its service answers. A production that runs and does not answer is recorded, and
+//                 stays, for clients may write to it already; the failover fails
 //   record        the failover into the catalog; a production failover moves the machine to the account
 //   tidy          template and converted image go; instance and volumes stay
 //
-// A failed failover leaves nothing but the DR copy, untouched.
+// Any other failed failover leaves nothing but the DR copy, untouched.
 #pragma once
 
 #include <functional>
@@ -35,9 +37,6 @@ struct FailoverRequest {
 };
 
 nlohmann::json parameters_of(const FailoverRequest& request);
-
-// Whether the ledger still holds the failover's instance: it runs, or could not be terminated yet.
-bool holds_instance(const Failover& failover, const std::vector<LedgerEntry>& ledger);
 
 // What failover works with; all outlive the procedure.
 struct FailoverParts {

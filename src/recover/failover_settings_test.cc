@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "model/json.h"
 #include "recover/failover_fixture.h"
 #include "recover/launch_settings.h"
@@ -119,6 +121,86 @@ TEST_F(FailoverSettingsTest, AnotherTypeIsTakenWhereThereIsNoCapacity) {
   });
   EXPECT_EQ(launched_with().instance_type, "large");
   EXPECT_EQ(site.live_instance_count(), 1U);
+}
+
+class NoRoomTest : public FailoverSettingsTest {
+ protected:
+  NoRoomTest() {
+    plan_says([](DrPlan& plan) {
+      plan.production.other_instance_types = {"large"};
+      plan.production.other_subnets = {"subnet-test"};
+    });
+  }
+  // What is launched in these subnets ends while it starts.
+  void no_room_in(std::vector<std::string> subnets) {
+    site.set_fault([this, subnets = std::move(subnets)](std::string_view method, bool) -> Result<> {
+      if (method != "instance") return {};
+      for (const Instance& instance : instances()) {
+        const std::string subnet = site.launch_spec_of(instance.id).subnet_id;
+        if (std::find(subnets.begin(), subnets.end(), subnet) != subnets.end())
+          site.find_no_room(instance.id);
+      }
+      return {};
+    });
+  }
+};
+
+TEST_F(NoRoomTest, AllTypesAreTriedInOneSubnetAndThenInTheNext) {
+  no_room_in({"subnet-1"});
+  const LaunchSpec spec = launched_with();
+  EXPECT_EQ(spec.subnet_id, "subnet-test");
+  EXPECT_EQ(spec.instance_type, "small");
+  EXPECT_EQ(spec.private_ip, "") << "10.0.0.5 is not in 10.9.0.0/16";
+  EXPECT_TRUE(spec.token.ends_with("-instance-3")) << spec.token;
+  expect_only(1);
+}
+
+TEST_F(NoRoomTest, WhereNoneHasRoomItSaysSoAndNothingIsLeft) {
+  no_room_in({"subnet-1", "subnet-test"});
+  EXPECT_THAT(refusal(), HasSubstr("did not start: no capacity; choose another instance type or subnet"));
+  expect_only(0);
+}
+
+// The process is killed after the next one was launched, before that was saved.
+TEST_F(NoRoomTest, AJobThatDiesMeanwhileGoesOnWithTheOneThatRuns) {
+  no_room_in({"subnet-1"});
+  JobProcedure procedure = failover_procedure(
+      {site, http, [](const std::string&) -> Result<PowerState> { return PowerState::off; }});
+  const auto wait = procedure.steps.at(4).perform;
+  procedure.steps.at(4).perform = [&](StepContext& context) -> Result<> {
+    const Job before = context.job;
+    TRY(wait(context));
+    context.job = before;
+    return wait(context);
+  };
+  const Job job = run(procedure, parameters_of(FailoverRequest{"plan", "web", FailoverKind::production}));
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  expect_only(1);
+  EXPECT_EQ(failovers().at(0).instance_id, instances().at(0).id);
+}
+
+TEST_F(NoRoomTest, ASubnetWithoutRoomIsNoReasonNotToBegin) {
+  int asked = 0;
+  site.set_fault([&](std::string_view method, bool) -> Result<> {
+    const bool full = method == "check_launch" && asked++ < 2;
+    return full ? Result<>(error(ErrorCode::exhausted, "no free address")) : Result<>();
+  });
+  launched_with();
+  EXPECT_EQ(asked, 3);
+}
+
+TEST_F(NoRoomTest, AnotherSubnetThatCannotBeUsedIsLeftOut) {
+  site.set_fault([](std::string_view method, bool) -> Result<> {
+    return method == "subnet" ? Result<>(error(ErrorCode::invalid_argument, "no such subnet")) : Result<>();
+  });
+  const auto choice =
+      resolve_candidates(site, copy,
+                         settings_of(catalog->get<DrPlan>("plan").value(),
+                                     catalog->get<DrPlan>("plan")->machines.at(0), FailoverKind::production));
+  ASSERT_TRUE(choice.ok()) << choice.error().message();
+  EXPECT_THAT(choice->candidates, ElementsAre(LaunchCandidate{"small", "subnet-1", "10.0.0.5"},
+                                              LaunchCandidate{"large", "subnet-1", "10.0.0.5"}));
+  EXPECT_THAT(choice->remarks, ElementsAre("subnet-test of other_subnets cannot be used: no such subnet"));
 }
 
 // Its process is killed after AWS made the instance of the second type, before that was written down.

@@ -7,6 +7,8 @@
 #include "model/json.h"
 #include "prepare/copy_template.h"
 #include "recover/launch_settings.h"
+#include "recover/plan_failover.h"
+#include "recover/second_home.h"
 
 namespace rekindle {
 
@@ -33,10 +35,16 @@ class Check {
   bool check_images(const DrCopy& copy);
   void check_template(const DrCopy& copy);
   Result<> check_age(const DrCopy& copy);
+  Result<std::optional<std::string>> missed_backups(Time newest);
   void check_certificate(const DrCopy& copy);
   void check_launch(const PlanMachine& machine, const DrCopy& copy);
+  bool check_addresses(const FailoverSettings& settings, const LaunchSpec& spec);
+  void check_candidates(const LaunchChoice& choice, const DrCopy& copy);
+  void add_unproven(const std::string& topic, const Unproven& unproven);
   void check_quotas();
-  Result<> check_second_home();
+  void check_room();
+  Result<> check_second_home(const DrCopy& copy);
+  Result<> check_unfinished();
   Result<std::optional<milliseconds>> duration_of(const std::string& machine);
   Result<> forecast();
 
@@ -45,8 +53,9 @@ class Check {
   const FailoverKind kind_;
   RecoveryTarget* site_ = nullptr;
   std::string machine_;                           // that is being looked at
-  std::map<std::string, std::string> addresses_;  // subnet and address -> machine
+  std::map<std::string, std::string> addresses_;  // subnet and address, or public address -> machine
   std::vector<LaunchSpec> launches_;              // of all machines, as far as their settings make sense
+  std::map<std::string, std::uint64_t> starts_;   // subnet -> machines that start there
   Preflight result_;
 };
 
@@ -121,7 +130,26 @@ void Check::check_template(const DrCopy& copy) {
   }
 }
 
-// Late is a copy that should have been brought up twice since.
+// Two times of a policy that names the machine have passed since the newest point: says which.
+Result<std::optional<std::string>> Check::missed_backups(Time newest) {
+  const auto policies = TRY(parts_.catalog.list<BackupPolicy>());
+  const auto machine = parts_.catalog.get<ProtectedMachine>(machine_);
+  for (const BackupPolicy& policy : policies) {
+    const bool is_named =
+        std::any_of(policy.machines.begin(), policy.machines.end(), [&](const std::string& name) {
+          return name == machine_ || (machine.ok() && name == machine->id.str());
+        });
+    const auto slot = is_named ? last_slot(policy.schedule, parts_.clock.now()) : std::nullopt;
+    const auto slot_before = slot ? last_slot(policy.schedule, *slot - milliseconds(1)) : std::nullopt;
+    if (!slot_before || newest >= *slot_before) continue;
+    return std::optional(fmt::format("its policy {} wants a backup '{}', and the newest is of {}",
+                                     policy.name, to_string(policy.schedule), to_iso8601(newest)));
+  }
+  return std::optional<std::string>();
+}
+
+// Late is a copy that should have been brought up twice since, or one of which that cannot be told, for there
+// are no backups any more.
 Result<> Check::check_age(const DrCopy& copy) {
   auto points = TRY(parts_.catalog.list<RecoveryPoint>(machine_));
   std::erase_if(points, [&](const RecoveryPoint& point) { return point.time <= copy.recovery_point_time; });
@@ -137,6 +165,13 @@ Result<> Check::check_age(const DrCopy& copy) {
     add(Light::yellow, "age",
         fmt::format("{}, and {} newer recovery points are not in it: is 'rekindle serve' running?", old,
                     points.size()));
+    return {};
+  }
+  Time newest = copy.recovery_point_time;
+  for (const RecoveryPoint& point : points) newest = std::max(newest, point.time);
+  const auto missed_ones = TRY(missed_backups(newest));
+  if (missed_ones) {
+    add(Light::yellow, "age", fmt::format("{}; {}: is 'rekindle serve' running?", old, *missed_ones));
   } else {
     add(Light::green, "age", old);
   }
@@ -168,22 +203,33 @@ void Check::check_certificate(const DrCopy& copy) {
   }
 }
 
+// Whether no other machine has what only one can have.
+bool Check::check_addresses(const FailoverSettings& settings, const LaunchSpec& spec) {
+  std::vector<std::pair<std::string, std::string>> own;
+  if (!settings.private_ip.empty())
+    own.emplace_back(settings.subnet_id + " " + settings.private_ip, settings.private_ip);
+  if (!spec.elastic_ip.empty()) own.emplace_back(spec.elastic_ip, spec.elastic_ip);
+  for (const auto& [key, address] : own) {
+    const auto [taken, is_new] = addresses_.emplace(key, machine_);
+    if (is_new) continue;
+    add(Light::red, "launch", fmt::format("its address {} is that of {} too", address, taken->second));
+    return false;
+  }
+  return true;
+}
+
+void Check::add_unproven(const std::string& topic, const Unproven& unproven) {
+  for (const std::string& sentence : unproven) add(Light::yellow, topic, sentence);
+}
+
 void Check::check_launch(const PlanMachine& machine, const DrCopy& copy) {
   const FailoverSettings wanted = settings_of(plan_, machine, kind_);
-  const auto settings = resolve_settings(*site_, copy, wanted);
-  if (!settings.ok()) {
-    add(Light::red, "launch", settings.error().message());
+  const auto choice = resolve_candidates(*site_, copy, wanted);
+  if (!choice.ok()) {
+    add(Light::red, "launch", choice.error().message());
     return;
   }
-  if (!settings->private_ip.empty()) {
-    const auto [taken, is_new] =
-        addresses_.emplace(settings->subnet_id + " " + settings->private_ip, machine_);
-    if (!is_new) {
-      add(Light::red, "launch",
-          fmt::format("its address {} is that of {} too", settings->private_ip, taken->second));
-      return;
-    }
-  }
+  if (!check_addresses(choice->settings, launch_spec_of(choice->settings, copy))) return;
   const bool in_production =
       kind_of_test() && wanted.subnet_id == settings_of(plan_, machine, FailoverKind::production).subnet_id;
   if (in_production) {
@@ -191,15 +237,38 @@ void Check::check_launch(const PlanMachine& machine, const DrCopy& copy) {
         fmt::format("a test starts in production's subnet {}; set another in the plan's test settings",
                     wanted.subnet_id));
   }
-  LaunchSpec spec = launch_spec_of(*settings, copy);
-  launches_.push_back(spec);
-  spec.image_template = copy.template_id;  // with one, the site itself says whether it would launch
-  const auto accepted = site_->check_launch(spec);
-  if (!accepted.ok()) {
-    add(Light::red, "launch", accepted.error().message());
-  } else {
-    add(Light::green, "launch", fmt::format("{} in {}", settings->instance_type, settings->subnet_id));
+  add_unproven("launch", choice->remarks);
+  check_candidates(*choice, copy);
+}
+
+// As failover tries them: where there is no room for one, the next.
+void Check::check_candidates(const LaunchChoice& choice, const DrCopy& copy) {
+  LaunchSpec spec = launch_spec_of(choice.settings, copy);
+  Result<> first;
+  for (const LaunchCandidate& candidate : choice.candidates) {
+    start_as(spec, candidate);
+    LaunchSpec asked = spec;
+    asked.image_template = copy.template_id;  // with one, the site itself says whether it would launch
+    const auto accepted = site_->check_launch(asked);
+    if (!accepted.ok()) {
+      if (first.ok()) first = accepted.error();
+      if (accepted.error().code() == ErrorCode::exhausted) continue;
+      break;
+    }
+    launches_.push_back(spec);
+    ++starts_[spec.subnet_id];
+    const std::string where = fmt::format("{} in {}", spec.instance_type, spec.subnet_id);
+    add_unproven("launch", *accepted);
+    if (!first.ok()) {
+      add(Light::yellow, "launch", fmt::format("{}, for {}", where, first.error().message()));
+    } else if (accepted->empty()) {
+      add(Light::green, "launch", where);
+    }
+    return;
   }
+  start_as(spec, choice.candidates.front());
+  launches_.push_back(spec);
+  add(Light::red, "launch", first.error().message());
 }
 
 // What cannot be asked is no reason to doubt.
@@ -208,7 +277,9 @@ void Check::check_quotas() {
   if (launches_.empty()) return;
   const auto allowed = site_->check_quotas(launches_);
   if (allowed.ok()) {
-    add(Light::green, "quotas", fmt::format("leave room for {} instances", launches_.size()));
+    add_unproven("quotas", *allowed);
+    if (allowed->empty())
+      add(Light::green, "quotas", fmt::format("leave room for {} instances", launches_.size()));
   } else if (allowed.error().code() == ErrorCode::exhausted) {
     add(Light::red, "quotas", allowed.error().message());
   } else {
@@ -216,19 +287,63 @@ void Check::check_quotas() {
   }
 }
 
-Result<> Check::check_second_home() {
+// Each alone was found to have an address; all together may not.
+void Check::check_room() {
+  machine_.clear();
+  for (const auto& [subnet_id, count] : starts_) {
+    const auto subnet = site_->subnet(subnet_id);
+    if (!subnet.ok()) {
+      add(Light::yellow, "addresses",
+          fmt::format("those of {} were not counted: {}", subnet_id, subnet.error().message()));
+    } else if (subnet->free_addresses < count) {
+      add(Light::red, "addresses",
+          fmt::format("{} machines start in {}, which has {} free addresses; take a larger subnet, or free "
+                      "some",
+                      count, subnet_id, subnet->free_addresses));
+    } else {
+      add(Light::green, "addresses", fmt::format("{} free in {}", subnet->free_addresses, subnet_id));
+    }
+  }
+}
+
+Result<> Check::check_second_home(const DrCopy& copy) {
+  const Result<> refused = refuse_second_instance(parts_.catalog, machine_, kind_);
+  if (!refused.ok()) add(Light::red, "failover", refused.error().message());
   const auto failovers = TRY(parts_.catalog.list<Failover>(machine_));
   for (const Failover& failover : failovers) {
-    if (failover.kind != kind_ || failover.state != FailoverState::running) continue;
-    add(Light::red, "failover",
-        fmt::format("it runs as {} since the failover {}; end it with 'rekindle failover clean-up {}'",
-                    failover.instance_id, failover.id, failover.plan));
+    if (failover.kind != kind_ || failover.state != FailoverState::returned) continue;
+    const Result<> old = refuse_older_copy(parts_.catalog, failover, copy);
+    if (!old.ok()) add(Light::red, "failover", old.error().message());
+  }
+  return {};
+}
+
+// Until such a job has ended, nothing else is done for the machine: no replication, no other failover.
+Result<> Check::check_unfinished() {
+  const auto jobs = TRY(parts_.catalog.unfinished_jobs());
+  for (const Job& job : jobs) {
+    if (job.subject != machine_ && (!machine_.empty() || job.subject != plan_subject(plan_.name))) continue;
+    if (job.kind == JobKind::failback) {
+      add(Light::yellow, "unfinished",
+          fmt::format(
+              "its failback {} is not finished; go on with 'rekindle failback start {}', or give it up "
+              "with 'rekindle failback cancel {}'",
+              job.id, text(job.parameters, "plan"), text(job.parameters, "plan")));
+    } else if (job.kind == JobKind::failover || job.kind == JobKind::failover_cleanup ||
+               job.kind == JobKind::plan_failover) {
+      add(Light::yellow, "unfinished",
+          fmt::format(
+              "{} {} is not finished; if nobody works at it, go on with 'rekindle job resume', or end "
+              "it with 'rekindle failover clean-up {}'",
+              word(job.kind), job.id, job.parameters.value("plan", plan_.name)));
+    }
   }
   return {};
 }
 
 Result<> Check::check_machine(const PlanMachine& machine) {
   machine_ = machine.machine;
+  TRY(check_unfinished());
   const auto copy = TRY(current_copy(parts_.catalog, plan_.name, machine_));
   if (!copy) {
     add(Light::red, "DR copy",
@@ -239,7 +354,7 @@ Result<> Check::check_machine(const PlanMachine& machine) {
   TRY(check_age(*copy));
   check_certificate(*copy);
   check_launch(machine, *copy);
-  return check_second_home();
+  return check_second_home(*copy);
 }
 
 // The median of its last failovers.
@@ -291,7 +406,9 @@ Result<> Check::forecast() {
 Result<Preflight> Check::run() {
   if (!check_account()) return result_;
   TRY(check_proxy());
+  TRY(check_unfinished());
   for (const PlanMachine& machine : plan_.machines) TRY(check_machine(machine));
+  check_room();
   check_quotas();
   TRY(forecast());
   return result_;

@@ -133,6 +133,90 @@ TEST_F(PreflightTest, TwoMachinesWithOneAddressAreRed) {
   EXPECT_THAT(said("launch"), HasSubstr("red: its address 10.0.0.5 is that of web too"));
 }
 
+TEST_F(PreflightTest, TwoMachinesWithOnePublicAddressAreRed) {
+  plan_says([](DrPlan& plan) {
+    plan.production.public_ip = "eipalloc-1";
+    plan.machines.push_back({"db", plan.machines[0].production, {}, {}});
+    plan.machines[1].production.private_ip = "10.0.0.6";
+  });
+  DrCopy second = copy;
+  second.id = "copy-2";
+  second.machine = "db";
+  ASSERT_TRUE(catalog->put(second).ok());
+  EXPECT_THAT(said("launch"), HasSubstr("red: its address eipalloc-1 is that of web too"));
+}
+
+TEST_F(PreflightTest, ASubnetMustHaveAnAddressForEach) {
+  EXPECT_EQ(said("addresses"), "green: 200 free in subnet-1\n");
+  site.set_free_addresses(1);
+  plan_says([](DrPlan& plan) {
+    plan.machines.push_back({"db", plan.machines[0].production, {}, {}});
+    plan.machines[1].production.private_ip = "auto";
+  });
+  DrCopy second = copy;
+  second.id = "copy-2";
+  second.machine = "db";
+  ASSERT_TRUE(catalog->put(second).ok());
+  EXPECT_THAT(said("addresses"), HasSubstr("red: 2 machines start in subnet-1, which has 1 free addresses"));
+}
+
+TEST_F(PreflightTest, WhereOnlyAnotherSubnetHasRoomItIsYellow) {
+  plan_says([](DrPlan& plan) { plan.production.other_subnets = {"subnet-test"}; });
+  EXPECT_EQ(said("launch"),
+            "yellow: its address 10.0.0.5 is not in 10.9.0.0/16 of subnet-test: it gets any free one there\n"
+            "green: small in subnet-1\n");
+  bool asked = false;
+  site.set_fault([&](std::string_view method, bool) -> Result<> {
+    if (method != "check_launch" || asked) return {};
+    asked = true;
+    return error(ErrorCode::exhausted, "subnet-1 is full");
+  });
+  EXPECT_THAT(said("launch"), HasSubstr("yellow: small in subnet-test, for subnet-1 is full\n"));
+}
+
+TEST_F(PreflightTest, BackupsThatStoppedAreYellow) {
+  BackupPolicy policy;
+  policy.name = "daily";
+  policy.machines = {"web"};
+  policy.schedule = parse_schedule("daily 02:30").value();
+  ASSERT_TRUE(catalog->put(policy).ok());
+  EXPECT_THAT(said("age"), HasSubstr("green"));
+  clock.advance(std::chrono::hours(24 * 30));
+  EXPECT_THAT(said("age"), HasSubstr("yellow"));
+  EXPECT_THAT(said("age"), HasSubstr("its policy daily wants a backup 'daily 02:30', and the newest is of"));
+}
+
+TEST_F(PreflightTest, ACopyOfBeforeTheHomecomingIsRed) {
+  Failover returned;
+  returned.id = "failover-1";
+  returned.plan = "plan";
+  returned.machine = "web";
+  returned.state = FailoverState::returned;
+  returned.instance_id = InstanceId("instance-7");
+  returned.finished = clock.now() + std::chrono::hours(1);
+  ASSERT_TRUE(catalog->put(returned).ok());
+  EXPECT_THAT(said("failover"), HasSubstr("red: web came home from instance-7"));
+  EXPECT_THAT(fail_over().error, HasSubstr("web came home from instance-7"));
+  add_point("point-2");
+  returned.returned_point = RecoveryPointId("point-2");
+  ASSERT_TRUE(catalog->put(returned).ok());
+  EXPECT_THAT(said("failover"), HasSubstr("red: web came home from instance-7"));
+  change([](DrCopy& it) { it.recovery_point_id = RecoveryPointId("point-2"); });
+  EXPECT_EQ(said("failover"), "") << "the last point that was brought home is older than the homecoming";
+}
+
+TEST_F(PreflightTest, AJobThatIsNotFinishedIsYellow) {
+  EXPECT_EQ(said("unfinished"), "");
+  Job job = catalog->create_job(JobKind::failover, "web", {{"plan", "plan"}}, "launch").value();
+  EXPECT_THAT(said("unfinished"), HasSubstr("yellow: failover " + job.id.str() + " is not finished"));
+  EXPECT_THAT(said("unfinished"), HasSubstr("rekindle failover clean-up plan"));
+  job = catalog->claim_job(job.id, process_owner()).value();
+  job.state = JobState::cancelled;
+  ASSERT_TRUE(catalog->save_job(job).ok());
+  ASSERT_TRUE(catalog->create_job(JobKind::failback, "web", {{"plan", "plan"}}, "copy").ok());
+  EXPECT_THAT(said("unfinished"), HasSubstr("rekindle failback cancel plan"));
+}
+
 TEST_F(PreflightTest, QuotasAreAskedForAllMachinesTogether) {
   plan_says([](DrPlan& plan) {
     plan.machines[0].production.instance_type = "large";
@@ -198,7 +282,7 @@ TEST_F(PreflightTest, APlanThatWritesThroughVolumesNeedsItsProxy) {
 
 TEST_F(PreflightTest, OneThatRunsAlreadyIsRed) {
   ASSERT_EQ(fail_over().state, JobState::succeeded);
-  EXPECT_THAT(said("failover"), HasSubstr("red: it runs as instance-"));
+  EXPECT_THAT(said("failover"), HasSubstr("red: web runs already as instance-"));
   EXPECT_EQ(said("failover", FailoverKind::test), "");
 }
 

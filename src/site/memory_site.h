@@ -54,6 +54,12 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   LaunchSpec launch_spec_of(const InstanceId& id);  // that it was launched with
   // It stops by itself: a panic of its guest, a fault of its host.
   void end_instance(const InstanceId& id, const std::string& reason);
+  // It ends while it starts: there is no room for it.
+  void find_no_room(const InstanceId& id);
+  // As a site whose lists lag: the objects of which it says true are not listed, nor found by their ids, and
+  // what is to be done to them is not.
+  void set_denied(std::function<bool(const std::string& id)> denied) { denied_ = std::move(denied); }
+  void set_free_addresses(std::uint64_t count) { free_addresses_ = count; }  // of every subnet
 
   // Sites
   Result<SnapshotSource*> datacenter(const std::string&) override;
@@ -164,11 +170,14 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
 
   Result<> before(std::string_view method) const { return fault_ ? fault_(method, false) : Result<>(); }
   Result<> after(std::string_view method) const { return fault_ ? fault_(method, true) : Result<>(); }
+  bool is_denied(const std::string& id) const { return denied_ && denied_(id); }
   Result<Guest*> find_guest(const MachineId& id);
   MachineSnapshot describe(const Guest& guest, const std::string& id) const;
   std::string next_id(std::string_view prefix);
 
   Fault fault_;
+  std::function<bool(const std::string& id)> denied_;
+  std::uint64_t free_addresses_ = 200;
   mutable std::recursive_mutex mutex_;
   std::uint64_t counter_ = 0;
   std::uint64_t bytes_read_ = 0;

@@ -60,6 +60,14 @@ void MemorySite::end_instance(const InstanceId& id, const std::string& reason) {
   instance.state_reason = reason;
 }
 
+void MemorySite::find_no_room(const InstanceId& id) {
+  const Lock lock(mutex_);
+  Instance& instance = instances_.at(id.str()).instance;
+  instance.state = InstanceState::terminated;
+  instance.state_reason = "no capacity";
+  instance.had_no_capacity = true;
+}
+
 Result<std::string> MemorySite::identity() {
   TRY(before("identity"));
   return std::string("memory");
@@ -127,7 +135,8 @@ Result<Image> MemorySite::image(const ImageId& id) {
   const Lock lock(mutex_);
   TRY(before("image"));
   const auto found = images_.find(id.str());
-  if (found == images_.end()) return error(ErrorCode::not_found, "the image {} does not exist", id);
+  if (found == images_.end() || is_denied(id.str()))
+    return error(ErrorCode::not_found, "the image {} does not exist", id);
   return found->second.image;
 }
 
@@ -143,6 +152,7 @@ Result<std::unique_ptr<BlockSource>> MemorySite::open_image(const ImageId& id) {
 Result<> MemorySite::remove_image(const ImageId& id) {
   const Lock lock(mutex_);
   TRY(before("remove_image"));
+  if (is_denied(id.str())) return {};
   for (const auto& [template_id, spec] : templates_) {
     for (const ImageDisk& disk : spec.disks) {
       if (disk.image == id)
@@ -158,7 +168,7 @@ Result<std::vector<Image>> MemorySite::find_images(const Tags& tags) {
   TRY(before("find_images"));
   std::vector<Image> found;
   for (const auto& [id, stored] : images_) {
-    if (carries(stored.image.tags, tags)) found.push_back(stored.image);
+    if (carries(stored.image.tags, tags) && !is_denied(id)) found.push_back(stored.image);
   }
   return found;
 }
@@ -236,7 +246,7 @@ Result<TemplateId> MemorySite::register_template(const TemplateSpec& spec) {
 Result<> MemorySite::remove_template(const TemplateId& id) {
   const Lock lock(mutex_);
   TRY(before("remove_template"));
-  templates_.erase(id.str());
+  if (!is_denied(id.str())) templates_.erase(id.str());
   return after("remove_template");
 }
 
@@ -245,7 +255,7 @@ Result<std::vector<TemplateId>> MemorySite::find_templates(const Tags& tags) {
   TRY(before("find_templates"));
   std::vector<TemplateId> found;
   for (const auto& [id, spec] : templates_) {
-    if (carries(spec.tags, tags)) found.emplace_back(id);
+    if (carries(spec.tags, tags) && !is_denied(id)) found.emplace_back(id);
   }
   return found;
 }
@@ -306,7 +316,8 @@ Result<Instance> MemorySite::instance(const InstanceId& id) {
   const Lock lock(mutex_);
   TRY(before("instance"));
   const auto found = instances_.find(id.str());
-  if (found == instances_.end()) return error(ErrorCode::not_found, "the instance {} does not exist", id);
+  if (found == instances_.end() || is_denied(id.str()))
+    return error(ErrorCode::not_found, "the instance {} does not exist", id);
   return found->second.instance;
 }
 
@@ -314,7 +325,8 @@ Result<> MemorySite::terminate(const InstanceId& id) {
   const Lock lock(mutex_);
   TRY(before("terminate"));
   const auto found = instances_.find(id.str());
-  if (found != instances_.end()) found->second.instance.state = InstanceState::terminated;
+  if (found != instances_.end() && !is_denied(id.str()))
+    found->second.instance.state = InstanceState::terminated;
   return after("terminate");
 }
 
@@ -323,7 +335,8 @@ Result<std::vector<Instance>> MemorySite::find_instances(const Tags& tags) {
   TRY(before("find_instances"));
   std::vector<Instance> found;
   for (const auto& [id, stored] : instances_) {
-    if (stored.instance.state != InstanceState::terminated && carries(stored.instance.tags, tags)) {
+    if (stored.instance.state != InstanceState::terminated && carries(stored.instance.tags, tags) &&
+        !is_denied(id)) {
       found.push_back(stored.instance);
     }
   }
@@ -379,7 +392,7 @@ Result<InstanceSize> MemorySite::size_of_type(const std::string& instance_type) 
 
 Result<Subnet> MemorySite::subnet(const std::string& subnet_id) {
   TRY(before("subnet"));
-  return Subnet{subnet_id == "subnet-test" ? "10.9.0.0/16" : "10.0.0.0/24", 200};
+  return Subnet{subnet_id == "subnet-test" ? "10.9.0.0/16" : "10.0.0.0/24", free_addresses_};
 }
 
 Result<std::vector<OwnedObject>> MemorySite::owned_objects() {
@@ -388,7 +401,7 @@ Result<std::vector<OwnedObject>> MemorySite::owned_objects() {
   std::vector<OwnedObject> found;
   const auto add = [&](ResourceKind kind, const std::string& id, const Tags& tags) {
     const auto token = tags.find(token_tag);
-    if (token != tags.end()) found.push_back({kind, id, token->second, tags});
+    if (token != tags.end() && !is_denied(id)) found.push_back({kind, id, token->second, tags});
   };
   for (const auto& [id, stored] : images_) add(ResourceKind::image, id, stored.image.tags);
   for (const auto& [id, spec] : templates_) add(ResourceKind::machine_template, id, spec.tags);
@@ -405,7 +418,7 @@ Result<> MemorySite::remove_object(const OwnedObject& object) {
   if (object.kind == ResourceKind::volume) {
     const Lock lock(mutex_);
     TRY(before("remove_volume"));
-    volumes_.erase(object.id);
+    if (!is_denied(object.id)) volumes_.erase(object.id);
     return after("remove_volume");
   }
   if (object.kind == ResourceKind::machine_template) return remove_template(TemplateId(object.id));

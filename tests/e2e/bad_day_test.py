@@ -188,6 +188,14 @@ class BadFailover(BadInput):
         self.region_fault(action="RunInstances", kind="instance_dies", code="Server.InsufficientInstanceCapacity")
         self.refused_test("did not start", "choose another instance type or subnet")
 
+    def test_an_instance_that_finds_no_room_is_replaced_by_another_type(self):
+        self.scene.create_plan()
+        self.scene.apply_plan(lambda plan: plan["test"].update(other_instance_types=["t3.medium"]))
+        self.region_fault(action="RunInstances", kind="instance_dies", code="Server.InsufficientInstanceCapacity")
+        self.assertEqual(self.scene.fail_over("--test")["state"], "succeeded")
+        self.scene.run("failover", "clean-up", "dr")
+        self.assert_nothing_half_made()
+
     def test_a_service_that_never_answers(self):
         region = self.scene.sandbox["region"]
         self.scene.run("plan", "create", "dr", "--account", "aws", "--machine", "web", "--subnet", region["subnet_id"],

@@ -70,6 +70,7 @@ class FailoverKilledAtEveryPoint(unittest.TestCase):
                 self.kill_the_clean_up(world, CLEANUP[turn // 2], by_next_command=turn % 2 == 0)
             else:
                 world.end_failovers()
+        self.end_one_that_was_killed(world)
         self.kill_a_failover_that_cleans(world)
         for by_next_command in (False, True):
             self.kill_a_clean_up_that_cleans(world, by_next_command)
@@ -77,6 +78,13 @@ class FailoverKilledAtEveryPoint(unittest.TestCase):
     def kill_the_clean_up(self, world, point, by_next_command):
         world.kill_and_come_back(point, by_next_command)
         self.assertEqual(world.failovers(), [])
+
+    def end_one_that_was_killed(self, world):
+        """Nobody wants it any more: its instance goes, which no failover names yet, and its job ends."""
+        for point in ("failover/launch/made", "failover/wait_running/saved"):
+            job = world.kill(point)
+            world.end_failovers()
+            world.check_job(job, "cancelled")
 
     def kill_a_failover_that_cleans(self, world):
         world.scene.region_fault(action="RunInstances", kind="instance_dies", code="Server.InternalError")
