@@ -73,6 +73,16 @@ TEST_F(AdoptTest, AMachineThatWasBornInTheAccountComesHomeAsANewVm) {
               HasSubstr("Driver=vmxnet3"));
 }
 
+TEST_F(AdoptTest, WhoeverIsForgottenAgainGoesOnInTheAccount) {
+  const InstanceId instance = launch_a_stranger();
+  const auto adopted = adopt_machine(*catalog, site, *this, clock, random, request_for(instance));
+  ASSERT_TRUE(adopted.ok()) << adopted.error().message();
+  const Job job = run(failover_cleanup_procedure(site), {{"failover_id", adopted->id}});
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  EXPECT_EQ(site.instance(instance)->state, InstanceState::running);
+  EXPECT_EQ(catalog->get<ProtectedMachine>("born").error().code(), ErrorCode::not_found);
+}
+
 TEST_F(AdoptTest, TakesNothingTwice) {
   const InstanceId instance = launch_a_stranger();
   AdoptRequest request = request_for(instance);

@@ -15,6 +15,8 @@ Result<> release_failover(StepContext& context) {
     failover.state = FailoverState::released;
     TRY(context.catalog.put(failover));
     if (!gives_back) return {};  // of one that came home the machine is at home already
+    // It has no other home: its instance goes on, and nobody knows of it any more.
+    if (failover.born_there) return context.catalog.remove<ProtectedMachine>(failover.machine);
     auto machine = TRY(context.catalog.get<ProtectedMachine>(failover.machine));
     machine.runs_at = RunsAt::datacenter;
     return context.catalog.put(machine);
