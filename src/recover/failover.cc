@@ -11,6 +11,7 @@
 #include "model/json.h"
 #include "prepare/copy_template.h"
 #include "prepare/machine_conversion.h"
+#include "recover/failback.h"
 #include "recover/health_check.h"
 #include "recover/launch_settings.h"
 
@@ -433,9 +434,10 @@ Result<> FailoverSteps::tidy(StepContext& context) {
   return {};
 }
 
-Result<> release_failover(StepContext& context) {
+Result<> release_failover(StepContext& context, Sites& sites) {
+  auto failover = TRY(context.catalog.get<Failover>(text(context.job.parameters, "failover_id")));
+  TRY(check_may_be_terminated(sites, failover));
   return context.catalog.transaction([&]() -> Result<> {
-    auto failover = TRY(context.catalog.get<Failover>(text(context.job.parameters, "failover_id")));
     const bool gives_back = runs_in_production(failover);
     TRY(context.catalog.release_uses("failover:" + failover.id));
     TRY(context.catalog.release_uses("rehearsal:" + failover.id));
@@ -479,7 +481,8 @@ JobProcedure failover_cleanup_procedure(Sites& sites) {
   JobProcedure procedure;
   procedure.kind = JobKind::failover_cleanup;
   procedure.steps = {
-      {"release", "control plane", "releasing the instance", release_failover},
+      {"release", "control plane", "releasing the instance",
+       [&sites](StepContext& context) { return release_failover(context, sites); }},
       {"terminate", "AWS proxy", "terminating the instance",
        [&sites](StepContext& context) -> Result<> {
          const auto failover =
