@@ -145,10 +145,11 @@ Result<> JobRunner::clean_up(const JobProcedure& procedure, StepContext& context
   // Not stopped by the cancel that it serves.
   StepContext cleaning{context.job, context.catalog, context.clock, context.random, context.progress, {}};
   if (!procedure.must_clean_up) return procedure.clean_up(cleaning);
-  // A stop that comes while it waits ends the wait.
-  const std::stop_token stop = context.stop.stop_requested() ? std::stop_token() : context.stop;
+  // A stop that comes while it waits ends the wait; after a cancel a person waits for an answer.
+  const bool is_cancelled = context.stop.stop_requested();
+  const std::stop_token stop = is_cancelled ? std::stop_token() : context.stop;
   constexpr RetryPolicy policy{0, std::chrono::milliseconds(1000), std::chrono::milliseconds(30000)};
-  constexpr std::chrono::minutes patience{5};
+  const std::chrono::seconds patience(is_cancelled ? 30 : 300);
   const auto began = clock_.ticks();
   for (int attempt = 1;; ++attempt) {
     context.job.data.erase("left_behind");

@@ -58,8 +58,9 @@ struct JobProcedure {
   // It may find that the job was done after all: then it sets job.state to succeeded.
   StepFunction clean_up;
   // clean_up puts right what nobody can live with, as a service that is away: it is tried again for a few
-  // minutes (not after `failed_precondition`, which needs a person). Where that was in vain the job stays
-  // `cleaning`, owned by nobody, job.data["left_behind"] saying why, until it is resumed.
+  // minutes (for half a one after a cancel; not after `failed_precondition`, which needs a person). Where
+  // that was in vain the job stays `cleaning`, owned by nobody, job.data["left_behind"] saying why, until it
+  // is resumed.
   bool must_clean_up = false;
 };
 

@@ -75,7 +75,13 @@ Result<> Failback::clean_up(StepContext& context) {
   const Result<> off = switch_home_off(context);
   const bool may_go_on =
       off.ok() || context.catalog.get<Approval>(approval_id(job.id, failback_datacenter_is_down)).ok();
-  if (!may_go_on) return Error(off.error()).context("switching the VM at home off again");
+  if (!may_go_on) {
+    return error(
+        off.error().code(),
+        "switching the VM at home off again: {}; if the datacenter is lost, and the machine is to go "
+        "on in the account: rekindle failback cancel {} --datacenter-is-down",
+        off.error().message(), text(job.parameters, "plan"));
+  }
   if (off.ok()) {
     job.data.erase("must_be_off");
   } else {
