@@ -180,6 +180,7 @@ Result<> Failback::wait_for_approval(StepContext& context) {
 Result<> Failback::go_on_copying(StepContext& context, const std::function<bool()>& approved) {
   std::chrono::nanoseconds pause = first_pause_while_asking;
   auto last = context.clock.ticks();
+  bool is_behind = false;
   while (!approved()) {
     if (!context.clock.sleep(std::chrono::milliseconds(300), context.stop))
       return error(ErrorCode::cancelled, "cancelled by the user");
@@ -187,13 +188,15 @@ Result<> Failback::go_on_copying(StepContext& context, const std::function<bool(
     const Result<> copied = pass(context);
     if (!copied.ok() && context.stop.stop_requested()) return copied;
     // The person may answer in hours: what fails now may work then.
-    if (!copied.ok())
+    is_behind = !copied.ok();
+    if (is_behind)
       log::warn("{}: a pass failed; trying again: {}", context.job.subject, copied.error().message());
     pause = std::min<std::chrono::nanoseconds>(2 * pause, longest_pause_while_asking);
     last = context.clock.ticks();
   }
-  // The service is still there: what changed meanwhile must not be copied while it is away.
-  if (context.clock.ticks() - last < first_pause_while_asking) return {};
+  // The service is still there: what changed meanwhile must not be copied while it is away, nor what is wrong
+  // show only then.
+  if (!is_behind && context.clock.ticks() - last < first_pause_while_asking) return {};
   return pass(context);
 }
 

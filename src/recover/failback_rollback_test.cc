@@ -329,6 +329,29 @@ TEST_F(FailbackRollbackTest, APassThatFailsWhileAPersonIsAskedDoesNotEndTheWait)
   expect_home_is_as_the_instance();
 }
 
+TEST_F(FailbackRollbackTest, WhereTheLastPassFailedTheServiceIsNotStopped) {
+  away();
+  int freezes = 0;
+  site.set_fault([&](std::string_view called, bool done) -> Result<> {
+    if (called != "freeze_instance" || done || ++freezes == 1) return {};
+    const auto jobs = catalog->unfinished_jobs().value();
+    for (const Job& job : jobs) {
+      if (job.kind != JobKind::failback) continue;
+      EXPECT_TRUE(catalog->put(Approval{approval_id(job.id, failback_approval), clock.now()}).ok());
+    }
+    return error(ErrorCode::permission_denied, "not any more");
+  });
+  FailbackRequest request;
+  request.ask = true;
+  const Job job = come_home(request);
+  site.set_fault({});
+  EXPECT_EQ(job.state, JobState::failed);
+  EXPECT_THAT(job.error, HasSubstr("not any more"));
+  EXPECT_FALSE(job.data.contains("down_since"));
+  EXPECT_FALSE(job.data.contains("waits"));
+  EXPECT_EQ(instance_state(), InstanceState::running);
+}
+
 TEST_F(FailbackRollbackTest, ARehearsalSaysNothingOfHowLongAServiceTakes) {
   away();
   const auto before = forecast_downtime(*catalog, "web", nlohmann::json::array()).value();
