@@ -1,11 +1,14 @@
 // failback: the machines come home.
 #include <algorithm>
 #include <map>
+#include <optional>
 
+#include "base/log.h"
 #include "base/parallel.h"
 #include "cli/findings.h"
 #include "cli/job_control.h"
 #include "jobs/sweep.h"
+#include "model/json.h"
 #include "recover/failback.h"
 #include "recover/failback_check.h"
 
@@ -19,6 +22,7 @@ struct FailbackInput {
   std::string to = "automatic";
   bool test = false;
   bool ask = false;
+  bool as_it_is = false;
 };
 
 ComeHomeTo destination_of(const FailbackInput& input) {
@@ -53,8 +57,27 @@ void add_plan_verb(CLI::App& noun, Session& session) {
   add_choice(*verb, *input, "Of a rehearsal");
 }
 
+// A production failback that was interrupted is not gone on with by who asks for a rehearsal, nor the other
+// way round.
+Result<> refuse_to_finish_another(Catalog& catalog, const std::string& machine, bool test) {
+  const auto jobs = TRY(catalog.unfinished_jobs());
+  for (const Job& job : jobs) {
+    const bool another = job.kind == JobKind::failback && job.subject == machine &&
+                         job.state == JobState::running && job.parameters.value("test", false) != test;
+    if (!another) continue;
+    return error(
+        ErrorCode::failed_precondition,
+        "a {} of {} was interrupted: finish it with 'rekindle failback start {}{}', or give it up with "
+        "'rekindle failback cancel'",
+        test ? "failback" : "rehearsal", machine, text(job.parameters, "plan"), test ? "" : " --test");
+  }
+  return {};
+}
+
 Result<Job> come_home(Session& session, Workplace& workplace, const FailbackInput& input,
                       const Failover& failover) {
+  Catalog* catalog = TRY(workplace.catalog());
+  TRY(refuse_to_finish_another(*catalog, failover.machine, input.test));
   FailbackRequest request;
   request.plan = input.plan;
   request.machine = failover.machine;
@@ -62,8 +85,26 @@ Result<Job> come_home(Session& session, Workplace& workplace, const FailbackInpu
   request.to = destination_of(input);
   request.test = input.test;
   request.ask = input.ask;
+  request.as_it_is = input.as_it_is;
   return perform_job(session, workplace, JobKind::failback, failover.machine, parameters_of(request),
                      Unfinished::finish);
+}
+
+// What became of the conversion for the account.
+void tell_undone(Session& session, const std::string& machine, const nlohmann::json& pass) {
+  const nlohmann::json undone = pass.value("undone", nlohmann::json());
+  if (!undone.is_object()) return;
+  const std::string not_undone = text(undone, "not_undone");
+  if (!not_undone.empty())
+    session.output.say(
+        fmt::format("{}: its conversion for the account is not undone: {}", machine, not_undone));
+  for (const auto& file : undone.value("left", nlohmann::json::array())) {
+    session.output.say(fmt::format("{}: the guest changed it in the account, so that it is left as it is: {}",
+                                   machine, file.is_string() ? file.get<std::string>() : file.dump()));
+  }
+  for (const auto& warning : undone.value("warnings", nlohmann::json::array()))
+    session.output.say(
+        fmt::format("{}: {}", machine, warning.is_string() ? warning.get<std::string>() : warning.dump()));
 }
 
 void tell(Session& session, const Job& job) {
@@ -78,6 +119,7 @@ void tell(Session& session, const Job& job) {
   const auto ms = [&](const char* key) {
     return human_duration(std::chrono::milliseconds(job.data.value(key, std::int64_t{0})));
   };
+  if (!passes.empty()) tell_undone(session, machine, passes.back());
   const std::string moved = fmt::format("{} passes: {} read from the account, {} written at home",
                                         passes.size(), human_bytes(read), human_bytes(written));
   if (job.parameters.value("test", false)) {
@@ -116,12 +158,16 @@ Result<std::vector<Job>> unfinished_failbacks(Catalog& catalog, const std::strin
   return jobs;
 }
 
-// What a crash interrupted goes on where it was. Returns how many came home by it.
-Result<std::size_t> finish_interrupted(Session& session, Workplace& workplace, const std::string& plan) {
+// What a crash interrupted of that which is asked for goes on where it was. Returns how many came home by it.
+Result<std::size_t> finish_interrupted(Session& session, Workplace& workplace, const FailbackInput& input) {
   Catalog* catalog = TRY(workplace.catalog());
-  const auto jobs = TRY(unfinished_failbacks(*catalog, plan));
+  const auto jobs = TRY(unfinished_failbacks(*catalog, input.plan));
   std::size_t finished = 0;
   for (const Job& job : jobs) {
+    const auto& chosen = input.machines;
+    const bool is_chosen =
+        chosen.empty() || std::find(chosen.begin(), chosen.end(), job.subject) != chosen.end();
+    if (!is_chosen || job.parameters.value("test", false) != input.test) continue;
     if (owner_lives(job.owner)) continue;  // refused when its machine's turn comes
     session.output.say(fmt::format("Finishing the failback of {}, which was interrupted.", job.subject));
     const Job over = TRY(resume_job(session, workplace, job, session.interrupted));
@@ -136,7 +182,7 @@ Result<std::size_t> finish_interrupted(Session& session, Workplace& workplace, c
 Result<> start(Session& session, Workplace& workplace, const FailbackInput& input) {
   Catalog* catalog = TRY(workplace.catalog());
   const auto plan = TRY(catalog->get<DrPlan>(input.plan));
-  const std::size_t finished = TRY(finish_interrupted(session, workplace, plan.name));
+  const std::size_t finished = TRY(finish_interrupted(session, workplace, input));
   const auto found = machines_away(*catalog, plan, input.machines);
   if (!found.ok()) return finished > 0 ? Result<>() : found.error();
   const auto& failovers = *found;
@@ -161,6 +207,8 @@ void add_start_verb(CLI::App& noun, Session& session) {
   verb->add_flag(
       "--ask", input->ask,
       "Wait for 'rekindle failback approve' before the service goes away; copying goes on meanwhile");
+  verb->add_flag("--as-it-is", input->as_it_is,
+                 "Bring machines home also where the conversion for the account could not be undone");
 }
 
 void add_approve_verb(CLI::App& noun, Session& session) {
@@ -172,7 +220,7 @@ void add_approve_verb(CLI::App& noun, Session& session) {
              const auto jobs = TRY(unfinished_failbacks(*catalog, *name));
              bool any = false;
              for (const Job& job : jobs) {
-               if (!job.data.value("waits", false)) continue;
+               if (job.state != JobState::running || !job.data.value("waits", false)) continue;
                TRY(catalog->put(Approval{approval_id(job.id, failback_approval), workplace.clock().now()}));
                session.output.say(fmt::format("{}: goes on.", job.subject));
                any = true;
@@ -183,6 +231,18 @@ void add_approve_verb(CLI::App& noun, Session& session) {
            })
       ->add_option("plan", *name, "The DR plan")
       ->required();
+}
+
+std::string state_of(const Job& job) {
+  if (job.state == JobState::running && job.data.value("waits", false)) return "waits for an approval";
+  if (job.state == JobState::cleaning && job.data.contains("left_behind")) return "NOT PUT RIGHT YET";
+  return word(job.state);
+}
+
+std::string error_of(const Job& job) {
+  if (job.state == JobState::succeeded) return "";
+  if (job.state == JobState::running) return job.error;
+  return job.state == JobState::cleaning ? outcome(job).error().message() : job.error;
 }
 
 nlohmann::json status_of(const Job& job) {
@@ -196,13 +256,13 @@ nlohmann::json status_of(const Job& job) {
   return {{"machine", job.subject},
           {"job", job.id},
           {"kind", job.parameters.value("test", false) ? "rehearsal" : "production"},
-          {"state", job.data.value("waits", false) ? "waits for an approval" : word(job.state)},
+          {"state", state_of(job)},
           {"step", is_over(job.state) ? "" : job.step},
           {"passes", passes.size()},
           {"written", human_bytes(written)},
           {"forecast", seconds("forecast_ms")},
           {"downtime", seconds("downtime_ms")},
-          {"error", job.error}};
+          {"error", error_of(job)}};
 }
 
 // The newest of each machine.
@@ -234,30 +294,88 @@ void add_status_verb(CLI::App& noun, Session& session) {
       ->required();
 }
 
-// The instance of a failback that could not put everything back: it may be started only where the VM at home
-// does not run.
+// Of the machine's failbacks of this failover the newest that is no rehearsal.
+Result<std::optional<Job>> newest_failback(Catalog& catalog, const Failover& failover) {
+  const auto jobs = TRY(catalog.jobs_of(failover.machine));
+  for (auto job = jobs.rbegin(); job != jobs.rend(); ++job) {
+    if (job->kind == JobKind::failback && text(job->parameters, "failover_id") == failover.id &&
+        !job->parameters.value("test", false))
+      return std::optional(*job);
+  }
+  return std::optional<Job>();
+}
+
+Result<> refuse_if_it_runs(Workplace& workplace, const std::string& machine, const std::string& datacenter,
+                           const MachineId& id) {
+  const auto site = workplace.sites().datacenter(datacenter);
+  const auto found = site.ok() ? (*site)->machine(id) : Result<Machine>(site.error());
+  if (found.ok() && found->power == PowerState::off) return {};
+  if (found.ok()) {
+    return error(ErrorCode::failed_precondition,
+                 "{} runs at home (as {}, in {}); switch it off there before its instance is started again",
+                 machine, found->name, datacenter);
+  }
+  if (site.ok() && found.error().code() == ErrorCode::not_found) return {};
+  return error(ErrorCode::failed_precondition,
+               "whether {} runs at home cannot be asked ({}); if you know that it does not, say "
+               "--datacenter-is-down",
+               machine, found.error().message());
+}
+
+// The instance that a failback stopped and did not start again: it may be started only where neither the VM
+// that it came home to nor the VM of before runs. One that somebody stopped on purpose stays so.
 Result<> go_on_in_account(Session& session, Workplace& workplace, const Failover& failover,
                           bool datacenter_is_down) {
+  Catalog* catalog = TRY(workplace.catalog());
+  const auto job = TRY(newest_failback(*catalog, failover));
+  const bool stopped_it = job && (job->state == JobState::failed || job->state == JobState::cancelled) &&
+                          job->data.contains("down_since") && !job->data.value("instance_was_stopped", false);
+  if (!stopped_it) return {};
   RecoveryTarget* site = TRY(workplace.sites().account(failover.account));
   const Instance instance = TRY(site->instance(failover.instance_id));
   if (instance.state != InstanceState::stopped) return {};
   if (!datacenter_is_down) {
-    const auto power = workplace.power_at_datacenter(failover.machine);
-    if (power.ok() && *power == PowerState::on) {
-      return error(ErrorCode::failed_precondition,
-                   "{} runs at home; switch it off there before its instance is started again",
-                   failover.machine);
-    }
-    if (!power.ok() && power.error().code() != ErrorCode::not_found) {
-      return error(ErrorCode::failed_precondition,
-                   "whether {} runs at home cannot be asked ({}); if you know that it does not, say "
-                   "--datacenter-is-down",
-                   failover.machine, power.error().message());
-    }
+    TRY(refuse_if_it_runs(workplace, failover.machine, text(job->data, "datacenter"),
+                          MachineId(text(job->data, "machine_id"))));
+    const auto known = TRY(catalog->get<ProtectedMachine>(failover.machine));
+    TRY(refuse_if_it_runs(workplace, failover.machine, known.datacenter, known.id));
   }
   TRY(site->start(failover.instance_id));
   session.output.say(
       fmt::format("{}: its instance {} is started again.", failover.machine, failover.instance_id));
+  return {};
+}
+
+// A job that cannot be put right yet stays, and is gone on with. That the VM at home still must be switched
+// off is no reason to call it a failure: the machine lives in the account, as was asked.
+Result<> give_up(Session& session, Workplace& workplace, const Job& job, bool datacenter_is_down) {
+  Catalog* catalog = TRY(workplace.catalog());
+  if (datacenter_is_down) {
+    TRY(catalog->put(Approval{approval_id(job.id, failback_datacenter_is_down), workplace.clock().now()}));
+  }
+  TRY(cancel_unfinished(session, workplace, JobKind::failback, job.subject));
+  const Job now = TRY(catalog->job(job.id));
+  if (is_over(now.state)) return {};
+  if (!now.data.contains("must_be_off")) return outcome(now);
+  log::warn("{}: {}", job.subject, text(now.data, "left_behind"));
+  return {};
+}
+
+Result<> cancel(Session& session, Workplace& workplace, const std::string& name, bool datacenter_is_down) {
+  Catalog* catalog = TRY(workplace.catalog());
+  const auto plan = TRY(catalog->get<DrPlan>(name));
+  const auto jobs = TRY(unfinished_failbacks(*catalog, plan.name));
+  Result<> first;  // one that cannot be given up is no reason not to give the others up
+  for (const Job& job : jobs) {
+    Result<> given_up = give_up(session, workplace, job, datacenter_is_down);
+    if (!given_up.ok() && first.ok()) first = about_one_of(jobs.size(), job.subject, given_up.error());
+  }
+  TRY(first);
+  const auto failovers = machines_away(*catalog, plan, {});
+  if (!failovers.ok() && !jobs.empty()) return {};  // all came home before they could be given up
+  if (!failovers.ok()) return failovers.error();
+  for (const auto& [machine, failover] : *failovers)
+    TRY(go_on_in_account(session, workplace, failover, datacenter_is_down));
   return {};
 }
 
@@ -267,22 +385,15 @@ void add_cancel_verb(CLI::App& noun, Session& session) {
     bool datacenter_is_down = false;
   };
   auto input = std::make_shared<Input>();
-  CLI::App* verb =
-      add_verb(noun, "cancel", "Give a failback up: the machines go on in the account", session,
-               [&session, input](Workplace& workplace) -> Result<> {
-                 Catalog* catalog = TRY(workplace.catalog());
-                 const auto plan = TRY(catalog->get<DrPlan>(input->plan));
-                 const auto jobs = TRY(unfinished_failbacks(*catalog, plan.name));
-                 for (const Job& job : jobs)
-                   TRY(cancel_unfinished(session, workplace, JobKind::failback, job.subject));
-                 const auto failovers = TRY(machines_away(*catalog, plan, {}));
-                 for (const auto& [machine, failover] : failovers)
-                   TRY(go_on_in_account(session, workplace, failover, input->datacenter_is_down));
-                 return {};
-               });
+  CLI::App* verb = add_verb(noun, "cancel", "Give a failback up: the machines go on in the account", session,
+                            [&session, input](Workplace& workplace) {
+                              return cancel(session, workplace, input->plan, input->datacenter_is_down);
+                            });
   verb->add_option("plan", input->plan, "The DR plan")->required();
-  verb->add_flag("--datacenter-is-down", input->datacenter_is_down,
-                 "Do not ask the datacenter whether the machines run there");
+  verb->add_flag(
+      "--datacenter-is-down", input->datacenter_is_down,
+      "The datacenter is lost: start the instances although it cannot be asked whether the machines "
+      "run there; a VM that may run is switched off as soon as it answers");
 }
 
 void add_clean_up_verb(CLI::App& noun, Session& session) {

@@ -77,9 +77,10 @@ namespace {
 Result<> cancel_living(Workplace& workplace, const Job& job) {
   Catalog* catalog = TRY(workplace.catalog());
   TRY(catalog->request_cancel(job.id));
-  for (int poll = 0; poll < 300; ++poll) {
+  for (int poll = 0; poll < 300;) {
     const Job now = TRY(catalog->job(job.id));
     if (is_over(now.state) || !owner_lives(now.owner)) return {};
+    if (now.state != JobState::cleaning) ++poll;  // putting right may take its minutes
     workplace.clock().sleep(std::chrono::milliseconds(100));
   }
   return error(ErrorCode::unavailable, "{} {} does not end; stop its process ({})", word(job.kind), job.id,

@@ -123,21 +123,56 @@ Result<> JobRunner::fail(const JobProcedure& procedure, StepContext& context, co
     TRY(catalog_.save_job(job));
     crash_point(word(procedure.kind) + "/cleaning");
   }
-  // Not stopped by the cancel that it serves.
-  StepContext cleaning{job, context.catalog, context.clock, context.random, context.progress, {}};
-  const Result<> cleaned = procedure.clean_up(cleaning);
-  if (!cleaned.ok()) {
-    // The ledger keeps what is left; the next start, or the next job at that site, removes it.
-    log::warn("{}: what it made could not be removed yet: {}", job.id, cleaned.error().message());
-    job.data["left_behind"] = cleaned.error().message();
+  const Result<> cleaned = clean_up(procedure, context);
+  if (!cleaned.ok()) job.data["left_behind"] = cleaned.error().message();
+  if (!cleaned.ok() && procedure.must_clean_up) {
+    log::error("{}: what it changed could not be put right yet: {}", job.id, cleaned.error().message());
+    job.owner.clear();
+    return catalog_.save_job(job);
   }
-  job.state = cancelled ? JobState::cancelled : JobState::failed;
-  TRY(catalog_.save_job(job));
-  return {};
+  // The ledger keeps what is left; the next start, or the next job at that site, removes it.
+  if (!cleaned.ok())
+    log::warn("{}: what it made could not be removed yet: {}", job.id, cleaned.error().message());
+  if (job.state == JobState::succeeded) {
+    job.error.clear();
+  } else {
+    job.state = cancelled ? JobState::cancelled : JobState::failed;
+  }
+  return catalog_.save_job(job);
+}
+
+Result<> JobRunner::clean_up(const JobProcedure& procedure, StepContext& context) {
+  // Not stopped by the cancel that it serves.
+  StepContext cleaning{context.job, context.catalog, context.clock, context.random, context.progress, {}};
+  if (!procedure.must_clean_up) return procedure.clean_up(cleaning);
+  // A stop that comes while it waits ends the wait; after a cancel a person waits for an answer.
+  const bool is_cancelled = context.stop.stop_requested();
+  const std::stop_token stop = is_cancelled ? std::stop_token() : context.stop;
+  constexpr RetryPolicy policy{0, std::chrono::milliseconds(1000), std::chrono::milliseconds(30000)};
+  const std::chrono::seconds patience(is_cancelled ? 30 : 300);
+  const auto began = clock_.ticks();
+  for (int attempt = 1;; ++attempt) {
+    context.job.data.erase("left_behind");
+    Result<> cleaned = procedure.clean_up(cleaning);
+    if (cleaned.ok() || cleaned.error().code() == ErrorCode::failed_precondition) return cleaned;
+    if (clock_.ticks() - began >= patience) return cleaned;
+    log::warn("{}: putting right what it changed; trying again: {}", context.job.id,
+              cleaned.error().message());
+    context.job.data["left_behind"] = cleaned.error().message();
+    TRY(catalog_.save_job(context.job));
+    if (!clock_.sleep(retry_pause(policy, attempt + 1, random_), stop)) return cleaned;
+  }
 }
 
 Result<> outcome(const Job& job) {
   if (job.state == JobState::succeeded) return {};
+  const std::string left = text(job.data, "left_behind");
+  if (job.state == JobState::cleaning && !left.empty()) {
+    return error(job.error_code,
+                 "{}; what it changed is not put right yet ({}): 'rekindle serve' and 'rekindle job resume' "
+                 "try again",
+                 job.error, left);
+  }
   return Error(job.error_code, job.error.empty() ? "the job is not finished" : job.error);
 }
 

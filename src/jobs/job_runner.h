@@ -55,7 +55,13 @@ struct JobProcedure {
   JobKind kind = JobKind::backup;
   std::vector<Step> steps;
   // Removes what the job made and nobody uses. Called after a step failed for good, or on cancel. Idempotent.
+  // It may find that the job was done after all: then it sets job.state to succeeded.
   StepFunction clean_up;
+  // clean_up puts right what nobody can live with, as a service that is away: it is tried again for a few
+  // minutes (for half a one after a cancel; not after `failed_precondition`, which needs a person). Where
+  // that was in vain the job stays `cleaning`, owned by nobody, job.data["left_behind"] saying why, until it
+  // is resumed.
+  bool must_clean_up = false;
 };
 
 // Watches a job; called from the thread that runs it, and tick() from another one every 0.2 s.
@@ -73,7 +79,8 @@ class JobRunner {
       : catalog_(catalog), clock_(clock), random_(random), observer_(observer) {}
 
   // Makes the job and performs it to its end. An error of the catalog, or that the subject has an unfinished
-  // job, is an error of this call; a job that failed is a success of it (see Job::state and Job::error).
+  // job, is an error of this call; a job that failed is a success of it (see Job::state and Job::error), as
+  // is one that must be cleaned up after and could not be yet: it is `cleaning`.
   Result<Job> start(const JobProcedure& procedure, const std::string& subject, nlohmann::json parameters,
                     std::stop_token stop = {});
   // Goes on with an unfinished job whose process is gone. `unavailable` while that process lives.
@@ -82,6 +89,7 @@ class JobRunner {
  private:
   Result<> perform_steps(const JobProcedure& procedure, StepContext& context);
   Result<> perform_step(const Step& step, StepContext& context);
+  Result<> clean_up(const JobProcedure& procedure, StepContext& context);
   Result<> fail(const JobProcedure& procedure, StepContext& context, const Error& why);
 
   Catalog& catalog_;

@@ -22,6 +22,8 @@ class JobRunnerTest : public testing::Test {
   JobObserver observer;
   std::unique_ptr<Catalog> catalog = Catalog::open(directory.path() / "catalog.db", clock).value();
   JobRunner runner{*catalog, clock, random, observer};
+  ManualClock quick{clock.now()};
+  JobRunner patient{*catalog, quick, random, observer};  // its pauses take no time
   std::vector<std::string> performed;
   JobProcedure procedure{JobKind::backup, {}, [this](StepContext&) -> Result<> {
                            performed.emplace_back("clean_up");
@@ -116,6 +118,70 @@ TEST_F(JobRunnerTest, WhatCannotBeCleanedNowIsSaidAndDoesNotHoldTheJobOpen) {
   const Job job = runner.start(procedure, "web", {}).value();
   EXPECT_EQ(job.state, JobState::failed);
   EXPECT_EQ(job.data.at("left_behind"), "site is away");
+}
+
+TEST_F(JobRunnerTest, WhatMustBeCleanedUpIsTriedAgain) {
+  procedure.steps = {
+      step("one", [](StepContext&) -> Result<> { return error(ErrorCode::internal, "broke"); })};
+  procedure.must_clean_up = true;
+  int attempts = 0;
+  procedure.clean_up = [&](StepContext&) -> Result<> {
+    return ++attempts < 3 ? Result<>(error(ErrorCode::exhausted, "no capacity")) : Result<>();
+  };
+  const Job job = patient.start(procedure, "web", {}).value();
+  EXPECT_EQ(job.state, JobState::failed);
+  EXPECT_EQ(job.error, "broke");
+  EXPECT_EQ(attempts, 3);
+  EXPECT_FALSE(job.data.contains("left_behind"));
+}
+
+TEST_F(JobRunnerTest, AJobThatMustBeCleanedUpAfterStaysOpenUntilItIs) {
+  procedure.steps = {
+      step("one", [](StepContext&) -> Result<> { return error(ErrorCode::internal, "broke"); })};
+  procedure.must_clean_up = true;
+  bool site_is_away = true;
+  int attempts = 0;
+  procedure.clean_up = [&](StepContext&) -> Result<> {
+    ++attempts;
+    return site_is_away ? Result<>(error(ErrorCode::unavailable, "site is away")) : Result<>();
+  };
+  const Job left = patient.start(procedure, "web", {}).value();
+  EXPECT_EQ(left.state, JobState::cleaning);
+  EXPECT_GT(attempts, 5);
+  EXPECT_NE(
+      outcome(left).error().message().find("broke; what it changed is not put right yet (site is away)"),
+      std::string::npos);
+  ASSERT_EQ(catalog->unfinished_jobs()->size(), 1U);
+  EXPECT_FALSE(owner_lives(catalog->job(left.id)->owner)) << "anybody may go on with it";
+  site_is_away = false;
+  EXPECT_EQ(patient.resume(procedure, left.id)->state, JobState::failed);
+  EXPECT_TRUE(catalog->unfinished_jobs()->empty());
+}
+
+TEST_F(JobRunnerTest, WhatNeedsAPersonIsNotTriedAgain) {
+  procedure.steps = {
+      step("one", [](StepContext&) -> Result<> { return error(ErrorCode::internal, "broke"); })};
+  procedure.must_clean_up = true;
+  int attempts = 0;
+  procedure.clean_up = [&](StepContext&) -> Result<> {
+    ++attempts;
+    return error(ErrorCode::failed_precondition, "somebody must decide");
+  };
+  EXPECT_EQ(patient.start(procedure, "web", {})->state, JobState::cleaning);
+  EXPECT_EQ(attempts, 1);
+}
+
+TEST_F(JobRunnerTest, CleaningMayFindThatTheJobWasDone) {
+  procedure.steps = {
+      step("one", [](StepContext&) -> Result<> { return error(ErrorCode::unavailable, "lost answer"); })};
+  procedure.clean_up = [](StepContext& context) -> Result<> {
+    context.job.state = JobState::succeeded;
+    return {};
+  };
+  const Job job = patient.start(procedure, "web", {}).value();
+  EXPECT_EQ(job.state, JobState::succeeded);
+  EXPECT_TRUE(outcome(job).ok());
+  EXPECT_TRUE(catalog->unfinished_jobs()->empty());
 }
 
 }  // namespace

@@ -64,6 +64,17 @@ Result<RecoveryPoint> newest_point_of(Catalog& catalog, const Failover& failover
       failover.recovery_point_id, failover.machine);
 }
 
+// The site rounds the sizes of its volumes up.
+Result<> check_volume_size(const RecoveryPointDisk& disk, const DiskId& volume, std::uint64_t size_bytes) {
+  const std::uint64_t rounded = (disk.size_bytes + gib - 1) / gib * gib;
+  if (size_bytes <= std::max(rounded, disk.size_bytes) && size_bytes >= disk.size_bytes) return {};
+  return error(
+      ErrorCode::failed_precondition,
+      "the volume {} has {} now, the disk of the machine {}: a disk that was enlarged in the account "
+      "cannot be stored as the same one; make it smaller there, or move its data to another volume",
+      volume, human_bytes(size_bytes), human_bytes(disk.size_bytes));
+}
+
 namespace {
 
 std::string snapshot_name(const Job& job) {
@@ -177,18 +188,6 @@ Result<Extents> changed_areas(SnapshotSource& site, const MachineSnapshot& froze
   return whole;
 }
 
-// The site rounds the sizes of its volumes up.
-Result<> check_size(const RecoveryPointDisk& disk, const DiskSnapshot& volume) {
-  const std::uint64_t rounded = (disk.size_bytes + gib - 1) / gib * gib;
-  if (volume.size_bytes <= std::max(rounded, disk.size_bytes) && volume.size_bytes >= disk.size_bytes)
-    return {};
-  return error(
-      ErrorCode::failed_precondition,
-      "the volume {} has {} now, the disk of the machine {}: a disk that was enlarged in the account "
-      "cannot be stored as the same one; make it smaller there, or move its data to another volume",
-      volume.disk, human_bytes(volume.size_bytes), human_bytes(disk.size_bytes));
-}
-
 Result<std::vector<DiskToStore>> InstanceBackup::plan(StepContext& context, const Failover& failover,
                                                       const RecoveryPoint& parent,
                                                       const MachineSnapshot& frozen) {
@@ -204,7 +203,7 @@ Result<std::vector<DiskToStore>> InstanceBackup::plan(StepContext& context, cons
   std::vector<DiskToStore> disks;
   for (std::size_t i = 0; i < parent.disks.size(); ++i) {
     const DiskSnapshot& volume = frozen.disks[i];
-    TRY(check_size(parent.disks[i], volume));
+    TRY(check_volume_size(parent.disks[i], volume.disk, volume.size_bytes));
     DiskToStore disk;
     disk.disk = parent.disks[i].disk_id;
     disk.change_id = volume.change_id;

@@ -47,4 +47,8 @@ Result<Failover> running_failover(Catalog& catalog, const std::string& machine);
 // the catalog has neither any more.
 Result<RecoveryPoint> newest_point_of(Catalog& catalog, const Failover& failover);
 
+// Whether a volume of the instance can be stored as the machine's disk. `failed_precondition`: it was made
+// larger, or smaller, in the account.
+Result<> check_volume_size(const RecoveryPointDisk& disk, const DiskId& volume, std::uint64_t size_bytes);
+
 }  // namespace rekindle

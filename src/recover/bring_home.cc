@@ -63,23 +63,25 @@ Result<Work> work_of(Vault& vault, const DiskAtHome& disk, std::uint64_t size, c
   const Extents whole = {{0, size}};
   if (disk.blank) return Work{whole, false};
   if (!disk.known) return Work{whole, true};
-  if (base == point) return Work{disk.areas, false};
+  // A disk that was made larger at home, or rounded up, has changes beyond the end of the source.
+  if (base == point) return Work{intersect(disk.areas, whole), false};
   auto differing = vault.diff(base, point, disk.in_point);
   if (!differing.ok() && differing.error().code() == ErrorCode::not_found) {
     log::warn("the recovery point {} is gone; comparing the whole disk {}", base, disk.at_home);
     return Work{whole, true};
   }
   if (!differing.ok()) return differing.error();
-  return Work{unite(disk.areas, *differing), false};
+  return Work{intersect(unite(disk.areas, *differing), whole), false};
 }
 
-Result<std::uint64_t> bring_disk(Vault& vault, RestoreTarget& home, const MachineId& machine,
-                                 const DiskAtHome& disk, const RecoveryPointId& base,
-                                 const RecoveryPointId& point, Progress& progress, std::stop_token stop) {
+Result<> bring_disk(Vault& vault, RestoreTarget& home, const MachineId& machine, const DiskAtHome& disk,
+                    const RecoveryPointId& base, const RecoveryPointId& point, BroughtHome& brought,
+                    Progress& progress, std::stop_token stop) {
   const auto source = TRY(vault.open_disk(point, disk.in_point));
   const Work work = TRY(work_of(vault, disk, source->size(), base, point));
   progress.bytes_total += total_length(work.areas);
-  if (work.areas.empty()) return std::uint64_t{0};
+  brought.areas.push_back(work.areas);
+  if (work.areas.empty()) return {};
   const auto target = TRY(home.open_disk_to_write(machine, disk.at_home));
   if (target->size() < source->size()) {
     return error(ErrorCode::failed_precondition,
@@ -95,19 +97,20 @@ Result<std::uint64_t> bring_disk(Vault& vault, RestoreTarget& home, const Machin
   TRY(restore_disk(*source, chosen, work.areas, options, stop,
                    [&](std::uint64_t more, std::uint64_t) { progress.bytes_done += more; }));
   TRY(target->flush());
-  return counting.bytes_written();
+  brought.bytes_written += counting.bytes_written();
+  return {};
 }
 
 }  // namespace
 
-Result<std::uint64_t> bring_home(Vault& vault, RestoreTarget& home, const MachineId& machine,
-                                 const std::vector<DiskAtHome>& disks, const RecoveryPointId& base,
-                                 const RecoveryPointId& point, Progress& progress, std::stop_token stop) {
-  std::uint64_t written = 0;
+Result<BroughtHome> bring_home(Vault& vault, RestoreTarget& home, const MachineId& machine,
+                               const std::vector<DiskAtHome>& disks, const RecoveryPointId& base,
+                               const RecoveryPointId& point, Progress& progress, std::stop_token stop) {
+  BroughtHome brought;
   for (const DiskAtHome& disk : disks)
-    written +=
-        TRY(bring_disk(vault, home, machine, disk, base, point, progress, stop), "disk {}", disk.at_home);
-  return written;
+    TRY(bring_disk(vault, home, machine, disk, base, point, brought, progress, stop), "disk {}",
+        disk.at_home);
+  return brought;
 }
 
 }  // namespace rekindle

@@ -55,11 +55,16 @@ struct DiskAtHome {
   bool blank = false;  // it is new: all zeros, or parts of a point that is written again
 };
 
+struct BroughtHome {
+  std::uint64_t bytes_written = 0;
+  std::vector<Extents> areas;  // of each disk: what is as in the point now, whatever was there before
+};
+
 // Makes the disks of the machine the same as in `point`. `base`: the point that the disks hold outside their
-// areas, which is asked for where `known`; empty ids are not. Returns how many bytes were written. The
-// machine is off. Repeatable. Durable on return.
-Result<std::uint64_t> bring_home(Vault& vault, RestoreTarget& home, const MachineId& machine,
-                                 const std::vector<DiskAtHome>& disks, const RecoveryPointId& base,
-                                 const RecoveryPointId& point, Progress& progress, std::stop_token stop);
+// areas, which is asked for where `known`; empty ids are not. The machine is off. Repeatable. Durable on
+// return.
+Result<BroughtHome> bring_home(Vault& vault, RestoreTarget& home, const MachineId& machine,
+                               const std::vector<DiskAtHome>& disks, const RecoveryPointId& base,
+                               const RecoveryPointId& point, Progress& progress, std::stop_token stop);
 
 }  // namespace rekindle

@@ -5,8 +5,6 @@
 
 #include "base/crash_point.h"
 #include "base/log.h"
-#include "jobs/make_resource.h"
-#include "jobs/sweep.h"
 #include "model/json.h"
 #include "recover/failback_destination.h"
 #include "recover/failback_forecast.h"
@@ -15,31 +13,36 @@
 namespace rekindle {
 
 nlohmann::json parameters_of(const FailbackRequest& request) {
-  return {{"plan", request.plan}, {"machine", request.machine},
-          {"test", request.test}, {"failover_id", request.failover_id},
-          {"ask", request.ask},   {"to", request.to}};
+  return {{"plan", request.plan},        {"machine", request.machine},
+          {"test", request.test},        {"failover_id", request.failover_id},
+          {"ask", request.ask},          {"to", request.to},
+          {"as_it_is", request.as_it_is}};
 }
 
 std::string failback_token(const Job& job, std::string_view what) {
   return fmt::format("rekindle-{}-{}", job.id, what);
 }
 
-namespace {
-
-FailbackRequest request_of(const Job& job) {
+FailbackRequest failback_request_of(const Job& job) {
   FailbackRequest request;
   request.plan = text(job.parameters, "plan");
   request.machine = text(job.parameters, "machine");
   request.failover_id = text(job.parameters, "failover_id");
   request.test = job.parameters.value("test", false);
   request.ask = job.parameters.value("ask", false);
+  request.as_it_is = job.parameters.value("as_it_is", false);
   request.to = job.parameters.value("to", ComeHomeTo::automatic);
   return request;
 }
 
+namespace {
+
 constexpr std::uint64_t small_pass_bytes = 64 * mib;
 constexpr std::size_t most_passes = 8;
-constexpr std::chrono::seconds pass_while_asking{60};
+// While a person is asked. Each pass is a recovery point: a wait of a night must not crowd out those of the
+// weeks before.
+constexpr std::chrono::minutes first_pause_while_asking{1};
+constexpr std::chrono::minutes longest_pause_while_asking{10};
 
 bool converged(const nlohmann::json& passes) {
   const std::size_t count = passes.size();
@@ -48,6 +51,17 @@ bool converged(const nlohmann::json& passes) {
   if (changed(count - 1) <= small_pass_bytes || count >= most_passes) return true;
   // It writes as fast as we copy: more passes would not make the last one shorter.
   return count >= 2 && changed(count - 1) * 10 > changed(count - 2) * 7;
+}
+
+// A guest that is still set up for the account may not start at home: better said while its service runs.
+Result<> refuse_as_it_is(const Job& job, const nlohmann::json& pass) {
+  if (is_rehearsal(job) || job.parameters.value("as_it_is", false)) return {};
+  const nlohmann::json undone = pass.value("undone", nlohmann::json());
+  if (!undone.is_object() || !undone.contains("not_undone")) return {};
+  return error(ErrorCode::failed_precondition,
+               "its conversion for the account could not be undone ({}), so that it may not start at home: "
+               "rehearse it with '--test', or let it come home with '--as-it-is'",
+               text(undone, "not_undone"));
 }
 
 }  // namespace
@@ -72,7 +86,7 @@ Result<RecoveryPoint> Failback::base(StepContext& context) {
 
 Result<> Failback::check(StepContext& context) {
   Job& job = context.job;
-  const FailbackRequest request = request_of(job);
+  const FailbackRequest request = failback_request_of(job);
   const Failover found = TRY(failover(context));
   if (!runs_in_production(found)) {
     return error(ErrorCode::failed_precondition, "{} does not run in the account any more", found.machine);
@@ -91,84 +105,6 @@ Result<> Failback::check(StepContext& context) {
   const NewMachine wanted = TRY(
       new_machine_of(of_plan, left, request, destination.original_is_there, failback_token(job, "machine")));
   return target->check_new_machine(wanted);
-}
-
-// A snapshot of the VM at home, found again after a crash by its name.
-Result<MachineSnapshotId> Failback::freeze_home(StepContext& context, const std::string& name) {
-  const Job& job = context.job;
-  SnapshotSource* site = TRY(machines(job));
-  LedgerEntry entry;
-  entry.token = name;
-  entry.kind = ResourceKind::machine_snapshot;
-  entry.site = text(job.data, "datacenter");
-  entry.container = home_of(job).str();
-  return make_resource(context, entry, [&]() -> Result<MachineSnapshotId> {
-    const MachineSnapshot frozen = TRY(snapshot_named(*site, home_of(job), name));
-    return frozen.id;
-  });
-}
-
-Result<> Failback::thaw_home(StepContext& context, const std::string& name, const MachineSnapshotId& id) {
-  SnapshotSource* site = TRY(machines(context.job));
-  TRY(site->remove_snapshot(home_of(context.job), id));
-  return context.catalog.mark_released(name);
-}
-
-// The VM of before may run: somebody switched it on again, or its host did. What it wrote since the failover
-// is given up, as the plan's owner was told.
-Result<> Failback::free_original(StepContext& context) {
-  Job& job = context.job;
-  SnapshotSource* site = TRY(machines(job));
-  RestoreTarget* target = TRY(home(job));
-  TRY(target->power_off(home_of(job)));
-  const std::string name = failback_token(job, "look");
-  const auto snapshots = TRY(site->snapshots(home_of(job)));
-  for (const SnapshotName& snapshot : snapshots) {
-    if (snapshot.name == name) continue;
-    return error(
-        ErrorCode::failed_precondition,
-        "the VM in the datacenter has a snapshot ('{}'), so that its disks cannot be written: remove "
-        "its snapshots, or let a new VM be made ('--to new')",
-        snapshot.name);
-  }
-  const RecoveryPoint left = TRY(base(context));
-  const MachineSnapshotId id = TRY(freeze_home(context, name));
-  const auto disks = TRY(look_at_home(*site, home_of(job), id, left));
-  job.data["disks"] = disks;
-  return thaw_home(context, name, id);
-}
-
-Result<> Failback::make_new(StepContext& context) {
-  Job& job = context.job;
-  SnapshotSource* site = TRY(machines(job));
-  RestoreTarget* target = TRY(home(job));
-  const RecoveryPoint left = TRY(base(context));
-  const DrPlan of_plan = TRY(plan(context));
-  const std::string token = failback_token(job, "machine");
-  const NewMachine wanted =
-      TRY(new_machine_of(of_plan, left, request_of(job), job.data.value("original_is_there", false), token));
-  LedgerEntry entry;
-  entry.token = token;
-  entry.kind = ResourceKind::restored_machine;
-  entry.site = text(job.data, "datacenter");
-  job.data["machine_id"] =
-      TRY(make_resource(context, entry, [&] { return target->create_machine(wanted); }), "making the VM");
-  const Machine made = TRY(site->machine(home_of(job)));
-  if (made.disks.size() != left.disks.size())
-    return error(ErrorCode::internal, "the new VM has {} disks, {} were asked for", made.disks.size(),
-                 left.disks.size());
-  std::vector<DiskAtHome> disks;
-  for (std::size_t i = 0; i < left.disks.size(); ++i)
-    disks.push_back({made.disks[i].id, wanted.machine.disks.at(i).id, false, {}, true});
-  job.data["disks"] = disks;
-  return {};
-}
-
-Result<> Failback::prepare(StepContext& context) {
-  Job& job = context.job;
-  if (job.data.contains("disks")) return {};
-  TRY(sweep_finished_jobs(context.catalog, parts_.sites, context.clock, text(job.data, "datacenter")));
-  return job.data.value("makes_new", false) ? make_new(context) : free_original(context);
 }
 
 // Which point the next write brings home. Kept before the first byte is written, so that a job that dies goes
@@ -191,7 +127,9 @@ Result<> Failback::back_up_instance(StepContext& context) {
 
 Result<> Failback::pass(StepContext& context) {
   Job& job = context.job;
+  TRY(take_home_again(context));
   TRY(back_up_instance(context));
+  TRY(refuse_as_it_is(job, job.data.at("pass")));
   nlohmann::json record = job.data.at("pass");
   const RecoveryPointId point = record.at("point").get<RecoveryPointId>();
   auto disks = job.data.at("disks").get<std::vector<DiskAtHome>>();
@@ -199,17 +137,20 @@ Result<> Failback::pass(StepContext& context) {
   const std::string written = text(job.data, "written");
   if (job.data.value("writing", false)) {  // a new disk that an earlier attempt wrote to
     for (DiskAtHome& disk : disks) disk.blank = false;
+    TRY(thaw_leftovers(context));
   }
   job.data["writing"] = true;
   TRY(context.catalog.save_job(job));
   crash_point("failback/pass/writing");
   Vault* vault = TRY(parts_.vaults.vault(left.vault));
   RestoreTarget* target = TRY(home(job));
-  record["bytes_written"] = TRY(bring_home(*vault, *target, home_of(job), disks,
-                                           written.empty() ? left.id : RecoveryPointId(written), point,
-                                           context.progress, context.stop));
+  const BroughtHome brought = TRY(bring_home(*vault, *target, home_of(job), disks,
+                                             written.empty() ? left.id : RecoveryPointId(written), point,
+                                             context.progress, context.stop));
+  record["bytes_written"] = brought.bytes_written;
   record["milliseconds"] = (context.clock.now() - record.at("began").get<Time>()).count();
   for (DiskAtHome& disk : disks) disk = {disk.at_home, disk.in_point, true, {}, false};
+  if (brought.bytes_written > 0) TRY(note_written(context, disks, brought.areas));
   job.data["disks"] = disks;
   job.data["written"] = point;
   job.data["passes"].push_back(record);
@@ -231,16 +172,32 @@ Result<> Failback::wait_for_approval(StepContext& context) {
       text(job.parameters, "machine"),
       human_duration(std::chrono::milliseconds(job.data.value("forecast_ms", std::int64_t{0}))),
       text(job.parameters, "plan"));
+  const Result<> waited = go_on_copying(context, approved);
+  job.data.erase("waits");
+  return waited;
+}
+
+Result<> Failback::go_on_copying(StepContext& context, const std::function<bool()>& approved) {
+  std::chrono::nanoseconds pause = first_pause_while_asking;
   auto last = context.clock.ticks();
+  bool is_behind = false;
   while (!approved()) {
     if (!context.clock.sleep(std::chrono::milliseconds(300), context.stop))
       return error(ErrorCode::cancelled, "cancelled by the user");
-    if (context.clock.ticks() - last < pass_while_asking) continue;
-    TRY(pass(context));
+    if (context.clock.ticks() - last < pause) continue;
+    const Result<> copied = pass(context);
+    if (!copied.ok() && context.stop.stop_requested()) return copied;
+    // The person may answer in hours: what fails now may work then.
+    is_behind = !copied.ok();
+    if (is_behind)
+      log::warn("{}: a pass failed; trying again: {}", context.job.subject, copied.error().message());
+    pause = std::min<std::chrono::nanoseconds>(2 * pause, longest_pause_while_asking);
     last = context.clock.ticks();
   }
-  job.data.erase("waits");
-  return {};
+  // The service is still there: what changed meanwhile must not be copied while it is away, nor what is wrong
+  // show only then.
+  if (!is_behind && context.clock.ticks() - last < first_pause_while_asking) return {};
+  return pass(context);
 }
 
 Result<> Failback::copy(StepContext& context) {
@@ -254,20 +211,6 @@ Result<> Failback::copy(StepContext& context) {
   job.data["forecast_ms"] =
       TRY(forecast_downtime(context.catalog, text(job.parameters, "machine"), job.data.at("passes"))).count();
   return job.parameters.value("ask", false) ? wait_for_approval(context) : Result<>();
-}
-
-// What is written from here on, and later by the guest, is what the next backup at home reads.
-Result<> Failback::mark(StepContext& context) {
-  Job& job = context.job;
-  if (is_rehearsal(job) || job.data.contains("marks")) return {};
-  SnapshotSource* site = TRY(machines(job));
-  const std::string name = failback_token(job, "mark");
-  const MachineSnapshotId id = TRY(freeze_home(context, name));
-  const MachineSnapshot frozen = TRY(site->find_snapshot(home_of(job), id));
-  nlohmann::json marks = nlohmann::json::object();
-  for (const DiskSnapshot& disk : frozen.disks) marks[disk.disk.str()] = disk.change_id;
-  job.data["marks"] = std::move(marks);
-  return thaw_home(context, name, id);
 }
 
 JobProcedure failback_procedure(FailbackParts parts) {
@@ -288,6 +231,7 @@ JobProcedure failback_procedure(FailbackParts parts) {
        true},
   };
   procedure.clean_up = method_of(steps, &Failback::clean_up);
+  procedure.must_clean_up = true;
   return procedure;
 }
 

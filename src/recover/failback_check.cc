@@ -25,7 +25,10 @@ class Check {
   void check_instance(const Failover& failover);
   Result<> check_base(const Failover& failover);
   void check_new(const Failover& failover, const FailbackRequest& request, const Destination& destination);
-  void check_original(const Destination& destination);
+  void check_original(const Failover& failover, const Destination& destination);
+  void check_left_behind(const MachineId& home);
+  void check_volumes(const Failover& failover);
+  Result<> check_earlier(const Failover& failover);
   void check_destination(const Failover& failover, const FailbackRequest& request);
   void check_settings(const FailbackSettings& settings, bool test);
 
@@ -67,8 +70,62 @@ Result<> Check::check_base(const Failover& failover) {
   return {};
 }
 
-void Check::check_original(const Destination& destination) {
-  if (destination.has_snapshots) {
+// A volume that was made larger in the account cannot be stored as the disk it was, nor come home.
+void Check::check_volumes(const Failover& failover) {
+  const auto newest = newest_point_of(parts_.catalog, failover);
+  const auto site = parts_.sites.instances_of(failover.account);
+  if (!newest.ok() || !site.ok()) return;  // said already
+  const auto instance = (*site)->machine(MachineId(failover.instance_id.str()));
+  if (!instance.ok()) return;  // likewise
+  const auto& disks = newest->disks;
+  const auto& volumes = instance->disks;
+  if (volumes.size() < disks.size()) {
+    add(Light::red, "volumes",
+        fmt::format("the instance has {} volumes, the machine {} disks", volumes.size(), disks.size()));
+  }
+  for (std::size_t i = 0; i < std::min(disks.size(), volumes.size()); ++i) {
+    const auto fits = check_volume_size(disks[i], volumes[i].id, volumes[i].size_bytes);
+    if (!fits.ok()) add(Light::red, "volumes", fits.error().message());
+  }
+  if (volumes.size() > disks.size())
+    add(Light::yellow, "volumes", "volumes were added in the account: they do not come home");
+}
+
+// What an earlier failback could not put right.
+Result<> Check::check_earlier(const Failover& failover) {
+  const auto jobs = TRY(parts_.catalog.unfinished_jobs());
+  for (const Job& job : jobs) {
+    if (job.kind != JobKind::failback || job.subject != failover.machine) continue;
+    if (job.state != JobState::cleaning) continue;
+    add(Light::yellow, "earlier failback",
+        fmt::format("{} is not put right yet, which is tried first: {}", job.id,
+                    text(job.data, "left_behind")));
+  }
+  return {};
+}
+
+// The new VM has the addresses of the VM of before.
+void Check::check_left_behind(const MachineId& home) {
+  const auto known = parts_.catalog.get<ProtectedMachine>(machine_);
+  if (!known.ok() || known->id == home) return;
+  const auto site = parts_.sites.datacenter(known->datacenter);
+  const auto before = site.ok() ? (*site)->machine(known->id) : Result<Machine>(site.error());
+  if (before.ok() && before->power != PowerState::off) {
+    add(Light::yellow, "VM of before",
+        fmt::format("it runs in {}: it is switched off, as the new VM has its addresses", known->datacenter));
+  } else if (!before.ok() && (!site.ok() || before.error().code() != ErrorCode::not_found)) {
+    add(Light::yellow, "VM of before",
+        fmt::format("whether it is off in {} cannot be asked ({}): the new VM has its addresses",
+                    known->datacenter, before.error().message()));
+  }
+}
+
+void Check::check_original(const Failover& failover, const Destination& destination) {
+  const auto point = parts_.catalog.get<RecoveryPoint>(failover.recovery_point_id.str());
+  const Result<> fits = point.ok() ? check_disks_at_home(destination.disks, *point) : Result<>();
+  if (!fits.ok()) {
+    add(Light::red, "home", fits.error().message());
+  } else if (destination.has_snapshots) {
     add(Light::red, "home",
         "the VM of before has snapshots, so that its disks cannot be written: remove them in vSphere, or let "
         "a "
@@ -110,8 +167,9 @@ void Check::check_destination(const Failover& failover, const FailbackRequest& r
     add(Light::red, "home", destination.error().message());
   } else if (destination->machine_id.empty()) {
     check_new(failover, request, *destination);
+    if (!request.test) check_left_behind(destination->machine_id);
   } else {
-    check_original(*destination);
+    check_original(failover, *destination);
   }
 }
 
@@ -134,6 +192,8 @@ Result<> Check::check(const Failover& failover, ComeHomeTo to, bool test) {
   request.test = test;
   check_instance(failover);
   TRY(check_base(failover));
+  check_volumes(failover);
+  TRY(check_earlier(failover));
   check_destination(failover, request);
   check_settings(failback_settings_of(plan_, *machine), test);
   if (test) return {};

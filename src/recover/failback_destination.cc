@@ -24,6 +24,7 @@ Result<Destination> find_destination(Catalog& catalog, Sites& sites, const DrPla
     destination.was_on = original->power != PowerState::off;
     const auto snapshots = TRY(site->snapshots(known.id));
     destination.has_snapshots = !snapshots.empty();
+    destination.disks = original->disks;
   }
   const bool wants_new = request.test || request.to == ComeHomeTo::fresh;
   if (original.ok() && !wants_new) destination.machine_id = known.id;
@@ -107,12 +108,48 @@ Result<std::vector<DiskAtHome>> look_at_home(SnapshotSource& home, const Machine
     }
     disks.push_back(std::move(at_home));
   }
+  TRY(check_disks_at_home(frozen.machine.disks, base));
   if (disks.size() == base.disks.size()) return disks;
-  return error(
-      ErrorCode::failed_precondition,
-      "the VM in the datacenter has not all the disks that {} had: it was changed since; let a new VM "
-      "be made instead ('--to new')",
-      base.machine.name);
+  return error(ErrorCode::failed_precondition,
+               "not all the disks of the VM of {} in the datacenter are in its snapshots, so that what they "
+               "hold is not known; let a new VM be made instead ('--to new')",
+               base.machine.name);
+}
+
+Result<> check_disks_at_home(const std::vector<DiskSpec>& at_home, const RecoveryPoint& point) {
+  for (const RecoveryPointDisk& disk : point.disks) {
+    const auto found = std::find_if(at_home.begin(), at_home.end(),
+                                    [&](const DiskSpec& one) { return one.id == disk.disk_id; });
+    if (found == at_home.end()) {
+      return error(
+          ErrorCode::failed_precondition,
+          "the VM in the datacenter has not all the disks that {} had ({} is missing): it was changed "
+          "since; let a new VM be made instead ('--to new')",
+          point.machine.name, disk.disk_id);
+    }
+    if (found->size_bytes < disk.size_bytes) {
+      return error(ErrorCode::failed_precondition,
+                   "the disk {} at home has {}, the recovery point {}: it was made smaller since; let a new "
+                   "VM be made instead ('--to new')",
+                   disk.disk_id, human_bytes(found->size_bytes), human_bytes(disk.size_bytes));
+    }
+  }
+  return {};
+}
+
+Result<> switch_off_original(Catalog& catalog, Sites& sites, const std::string& machine,
+                             const std::string& datacenter, const MachineId& home) {
+  const auto known = TRY(catalog.get<ProtectedMachine>(machine));
+  if (known.id == home) return {};
+  const auto site = sites.restore_target(known.datacenter);
+  const Result<> off = site.ok() ? (*site)->power_off(known.id) : Result<>(site.error());
+  if (off.ok() || (site.ok() && off.error().code() == ErrorCode::not_found)) return {};
+  const bool is_lost = !site.ok() || off.error().transient();
+  if (known.datacenter == datacenter || !is_lost)
+    return Error(off.error()).context("switching the VM of before off ({})", known.id);
+  log::warn("{}: whether its VM of before is off cannot be asked ({}): see that it never runs again", machine,
+            off.error().message());
+  return {};
 }
 
 void to_json(nlohmann::json& j, const DiskAtHome& disk) {

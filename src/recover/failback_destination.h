@@ -14,8 +14,9 @@ struct Destination {
   std::string datacenter;
   MachineId machine_id;  // empty: to be made
   bool original_is_there = false;
-  bool was_on = false;         // the original
-  bool has_snapshots = false;  // likewise
+  bool was_on = false;          // the original
+  bool has_snapshots = false;   // likewise
+  std::vector<DiskSpec> disks;  // likewise
 };
 
 // `failed_precondition`: the original is asked for, and is not there. Other errors: the datacenter does not
@@ -37,6 +38,16 @@ Result<MachineSnapshot> snapshot_named(SnapshotSource& home, const MachineId& ma
 // changed block tracking.
 Result<std::vector<DiskAtHome>> look_at_home(SnapshotSource& home, const MachineId& machine,
                                              const MachineSnapshotId& snapshot, const RecoveryPoint& base);
+
+// Whether the disks of the original can take those of the point. `failed_precondition`: one is missing, or is
+// smaller.
+Result<> check_disks_at_home(const std::vector<DiskSpec>& at_home, const RecoveryPoint& point);
+
+// Powers the VM off that the machine was, where `home`, to come home to in `datacenter`, is another: they
+// have the same addresses. Off or gone is fine. Where it was in another datacenter that does not answer, or
+// is not known any more, that is a warning.
+Result<> switch_off_original(Catalog& catalog, Sites& sites, const std::string& machine,
+                             const std::string& datacenter, const MachineId& home);
 
 void to_json(nlohmann::json& j, const DiskAtHome& disk);
 void from_json(const nlohmann::json& j, DiskAtHome& disk);

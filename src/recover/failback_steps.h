@@ -1,9 +1,14 @@
-// The steps of a failback: copying in failback.cc, changing sides in failback_switch.cc.
+// The steps of a failback: copying in failback.cc, the VM at home in failback_home.cc, changing sides in
+// failback_switch.cc, and back again in failback_rollback.cc.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "jobs/job_runner.h"
+#include "recover/bring_home.h"
 #include "recover/failback.h"
 #include "site/sites.h"
 
@@ -45,11 +50,22 @@ class Failback {
   Result<> make_new(StepContext& context);
   Result<MachineSnapshotId> freeze_home(StepContext& context, const std::string& name);
   Result<> thaw_home(StepContext& context, const std::string& name, const MachineSnapshotId& id);
+  Result<> thaw_leftovers(StepContext& context);
+  using Look = std::function<Result<>(SnapshotSource& site, const MachineSnapshot& frozen)>;
+  Result<> look_at_frozen(StepContext& context, std::string_view what, const Look& see);
+  Result<> look_again(StepContext& context, std::string_view what);
+  Result<> take_home_again(StepContext& context);
+  Result<> note_written(StepContext& context, std::vector<DiskAtHome>& disks,
+                        const std::vector<Extents>& written);
   Result<> back_up_instance(StepContext& context);
   Result<> pass(StepContext& context);
   Result<> wait_for_approval(StepContext& context);
+  Result<> go_on_copying(StepContext& context, const std::function<bool()>& approved);
   Result<> mark_point(StepContext& context, ProtectedMachine& machine);
   Result<> record_rehearsal(StepContext& context);
+  Result<> keep_stopped(StepContext& context);
+  Result<> keep_one_alive(StepContext& context);
+  Result<> switch_home_off(StepContext& context);
   Result<> run_again(StepContext& context, RecoveryTarget& site, const InstanceId& id);
   Result<> wait_until_stopped(StepContext& context, RecoveryTarget& site, const InstanceId& id);
 
@@ -65,7 +81,9 @@ inline MachineId home_of(const Job& job) {
   return MachineId(text(job.data, "machine_id"));
 }
 
-// Of the new VM in the ledger; "look" and "mark": the names of snapshots.
+FailbackRequest failback_request_of(const Job& job);
+
+// Of the new VM in the ledger ("machine"); of snapshots of the VM at home their names. All begin with "".
 std::string failback_token(const Job& job, std::string_view what);
 
 }  // namespace rekindle

@@ -33,6 +33,10 @@ Result<> Failback::stop(StepContext& context) {
   RecoveryTarget* site = TRY(account(context));
   const Failover found = TRY(failover(context));
   if (!job.data.contains("down_since")) {
+    // What a rollback makes it again, known before the order.
+    const Instance instance = TRY(site->instance(found.instance_id));
+    job.data["instance_was_stopped"] =
+        instance.state == InstanceState::stopped || instance.state == InstanceState::stopping;
     job.data["down_since"] = context.clock.now();
     TRY(context.catalog.save_job(job));
   }
@@ -43,23 +47,69 @@ Result<> Failback::stop(StepContext& context) {
   return {};
 }
 
+// Somebody may have started it while this job was interrupted. What its users wrote since comes home, too, by
+// another last pass.
+Result<> Failback::keep_stopped(StepContext& context) {
+  Job& job = context.job;
+  RecoveryTarget* site = TRY(account(context));
+  const Failover found = TRY(failover(context));
+  const Instance instance = TRY(site->instance(found.instance_id));
+  if (instance.state == InstanceState::stopped) return {};
+  if (instance.state == InstanceState::running || instance.state == InstanceState::pending) {
+    log::warn("{}: the instance {} was started again meanwhile; stopping it, and copying once more",
+              job.subject, found.instance_id);
+    job.data["instance_was_stopped"] = false;
+  }
+  job.data["last_copy_done"] = false;
+  TRY(context.catalog.save_job(job));
+  TRY(site->stop(found.instance_id));
+  return wait_until_stopped(context, *site, found.instance_id);
+}
+
 Result<> Failback::last_copy(StepContext& context) {
   Job& job = context.job;
   if (is_rehearsal(job) || job.data.value("last_copy_done", false)) return {};
+  TRY(keep_stopped(context));
+  // Its point may be of before the instance stopped. It is written to the end all the same: parts of it may
+  // be there, and only what differs from a whole point is known.
+  if (job.data.contains("pass")) TRY(pass(context), "the pass that was interrupted");
   TRY(pass(context), "the last pass");
   job.data["last_copy_done"] = true;
-  return {};
+  job.data["last_copy_by"] = job.fencing;
+  return context.catalog.save_job(job);
+}
+
+// The last look before both could run. Between two processes of this job the instance may have run, also
+// where it is stopped now: then the last pass was not the last.
+Result<> Failback::keep_one_alive(StepContext& context) {
+  Job& job = context.job;
+  if (job.data.contains("started_at_home")) {
+    SnapshotSource* at_home = TRY(machines(job));
+    const Machine machine = TRY(at_home->machine(home_of(job)));
+    RecoveryTarget* site = TRY(account(context));
+    const Failover found = TRY(failover(context));
+    const Instance instance = TRY(site->instance(found.instance_id));
+    const bool is_on = machine.power != PowerState::off;
+    if (is_on && instance.state == InstanceState::stopped) return {};
+    if (is_on) {
+      return error(
+          ErrorCode::failed_precondition,
+          "the instance {} was started again while the VM {} ran at home: the machine goes on in the "
+          "account; try again",
+          found.instance_id, machine.name);
+    }
+  }
+  TRY(keep_stopped(context));
+  if (job.data.value("last_copy_by", std::uint64_t{0}) != job.fencing) job.data["last_copy_done"] = false;
+  TRY(last_copy(context));
+  return switch_off_original(context.catalog, parts_.sites, job.subject, text(job.data, "datacenter"),
+                             home_of(job));
 }
 
 Result<> Failback::start(StepContext& context) {
   Job& job = context.job;
   RestoreTarget* target = TRY(home(job));
-  if (!is_rehearsal(job)) {  // the last look before both could run
-    RecoveryTarget* site = TRY(account(context));
-    const Failover found = TRY(failover(context));
-    TRY(site->stop(found.instance_id));
-    TRY(wait_until_stopped(context, *site, found.instance_id));
-  }
+  if (!is_rehearsal(job)) TRY(keep_one_alive(context));
   job.data["started_at_home"] = context.clock.now();
   TRY(context.catalog.save_job(job));
   crash_point("failback/start/intended");
@@ -83,9 +133,10 @@ Result<> Failback::wait_service(StepContext& context) {
                                           machine->name);
                            }));
   }
+  if (is_rehearsal(job)) return {};  // whose service nobody waited for
   const Time now = context.clock.now();
   job.data["service_ms"] = (now - job.data.at("started_at_home").get<Time>()).count();
-  if (!is_rehearsal(job)) job.data["downtime_ms"] = (now - job.data.at("down_since").get<Time>()).count();
+  job.data["downtime_ms"] = (now - job.data.at("down_since").get<Time>()).count();
   return {};
 }
 
@@ -146,37 +197,6 @@ Result<> Failback::tidy(StepContext& context) {
     context.job.data["left_behind"] = swept.error().message();
   }
   return {};
-}
-
-// It may still be on its way down, or the order to stop may never have arrived.
-Result<> Failback::run_again(StepContext& context, RecoveryTarget& site, const InstanceId& id) {
-  constexpr int polls = 900;
-  for (int poll = 0; poll < polls; ++poll) {
-    const Instance instance = TRY(site.instance(id));
-    if (instance.state == InstanceState::stopped) return site.start(id);
-    if (instance.state != InstanceState::stopping) return {};  // it runs, or is gone
-    context.clock.sleep(std::chrono::milliseconds(poll < 50 ? 100 : 1000));
-  }
-  return error(ErrorCode::unavailable, "the instance {} does not stop, so that it cannot be started again",
-               id);
-}
-
-// The machine goes on in the account, as before. First the VM, then the instance: never both.
-Result<> Failback::clean_up(StepContext& context) {
-  const Job& job = context.job;
-  const bool had_started = job.data.contains("started_at_home");
-  if (had_started) {
-    RestoreTarget* target = TRY(home(job));
-    const Result<> off = target->power_off(home_of(job));
-    if (!off.ok() && off.error().code() != ErrorCode::not_found)
-      return Error(off.error()).context("switching the VM at home off again");
-  }
-  if (job.data.contains("down_since")) {
-    RecoveryTarget* site = TRY(account(context));
-    const Failover found = TRY(failover(context));
-    TRY(run_again(context, *site, found.instance_id), "starting {} again", found.instance_id);
-  }
-  return sweep_job(context.catalog, parts_.sites, context.clock, job.id);
 }
 
 }  // namespace rekindle

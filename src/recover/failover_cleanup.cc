@@ -1,14 +1,16 @@
 #include "jobs/sweep.h"
 #include "model/json.h"
+#include "recover/failback.h"
 #include "recover/failover.h"
 
 namespace rekindle {
 
 namespace {
 
-Result<> release_failover(StepContext& context) {
+Result<> release_failover(StepContext& context, Sites& sites) {
+  auto failover = TRY(context.catalog.get<Failover>(text(context.job.parameters, "failover_id")));
+  TRY(check_may_be_terminated(sites, failover));
   return context.catalog.transaction([&]() -> Result<> {
-    auto failover = TRY(context.catalog.get<Failover>(text(context.job.parameters, "failover_id")));
     const bool gives_back = runs_in_production(failover);
     TRY(context.catalog.release_uses("failover:" + failover.id));
     TRY(context.catalog.release_uses("rehearsal:" + failover.id));
@@ -29,7 +31,8 @@ JobProcedure failover_cleanup_procedure(Sites& sites) {
   JobProcedure procedure;
   procedure.kind = JobKind::failover_cleanup;
   procedure.steps = {
-      {"release", "control plane", "releasing the instance", release_failover},
+      {"release", "control plane", "releasing the instance",
+       [&sites](StepContext& context) { return release_failover(context, sites); }},
       {"terminate", "AWS proxy", "terminating the instance",
        [&sites](StepContext& context) -> Result<> {
          const auto failover =
