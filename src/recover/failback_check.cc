@@ -25,6 +25,7 @@ class Check {
   void check_instance(const Failover& failover);
   Result<> check_base(const Failover& failover);
   void check_new(const Failover& failover, const FailbackRequest& request, const Destination& destination);
+  Result<> check_writable(const Destination& destination);
   void check_original(const Failover& failover, const Destination& destination);
   void check_left_behind(const MachineId& home);
   void check_volumes(const Failover& failover);
@@ -120,6 +121,11 @@ void Check::check_left_behind(const MachineId& home) {
   }
 }
 
+Result<> Check::check_writable(const Destination& destination) {
+  RestoreTarget* target = TRY(parts_.sites.restore_target(destination.datacenter));
+  return target->check_writable(destination.machine_id);
+}
+
 void Check::check_original(const Failover& failover, const Destination& destination) {
   const auto point = parts_.catalog.get<RecoveryPoint>(failover.recovery_point_id.str());
   const Result<> fits = point.ok() ? check_disks_at_home(destination.disks, *point) : Result<>();
@@ -130,6 +136,8 @@ void Check::check_original(const Failover& failover, const Destination& destinat
         "the VM of before has snapshots, so that its disks cannot be written: remove them in vSphere, or let "
         "a "
         "new VM be made ('--to new')");
+  } else if (const Result<> writable = check_writable(destination); !writable.ok()) {
+    add(Light::red, "home", writable.error().message());
   } else if (destination.was_on) {
     add(Light::yellow, "home",
         fmt::format(
