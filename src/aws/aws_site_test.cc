@@ -195,11 +195,35 @@ TEST_F(AwsSiteTest, SealsOnceWhenTheAnswerToTheFirstCallWasLost) {
   EXPECT_TRUE(writer->complete().ok());
 }
 
+// By a process that died while AWS was completing it.
+TEST_F(AwsSiteTest, WaitsLongForAnImageThatAnEarlierProcessSealed) {
+  const auto writer = open_writer();
+  transport.answer(400, R"({"Message":"not pending","Reason":"INVALID_SNAPSHOT_ID"})",
+                   {{"x-amzn-ErrorType", "ValidationException"}});
+  const Time before = clock.now();
+  for (int i = 0; i < 300; ++i) transport.answer(200, snapshots("pending"));
+  for (int i = 0; i < 8; ++i) transport.lose_connection();  // not knowing is not a verdict
+  transport.answer(200, snapshots("completed"));
+  const auto completed = writer->complete();
+  EXPECT_TRUE(completed.ok()) << completed.error().message();
+  EXPECT_GT(clock.now() - before, std::chrono::minutes(9));
+}
+
 TEST_F(AwsSiteTest, ReportsARefusedSealWhenTheImageDoesNotBecomeComplete) {
   const auto writer = open_writer();
   transport.answer(400, R"({"Message":"wrong count"})", {{"x-amzn-ErrorType", "ValidationException"}});
-  for (int i = 0; i < 50; ++i) transport.answer(200, snapshots("pending"));
+  const Time before = clock.now();
+  for (int i = 0; i < 1000; ++i) transport.answer(200, snapshots("pending"));
   EXPECT_THAT(writer->complete().error().message(), HasSubstr("wrong count"));
+  EXPECT_GE(clock.now() - before, AwsSiteOptions().completion_time);
+}
+
+TEST_F(AwsSiteTest, ReportsAtOnceThatOtherBlocksWerePut) {
+  const auto writer = open_writer();
+  transport.answer(400, R"({"Message":"x-amz-ChangedBlocksCount is 2, but 3 blocks were put"})",
+                   {{"x-amzn-ErrorType", "ValidationException"}});
+  EXPECT_EQ(writer->complete().error().code(), ErrorCode::corrupt);
+  EXPECT_EQ(transport.requests().size(), 2U);
 }
 
 TEST_F(AwsSiteTest, CallsAnImageThatAwsCouldNotCompleteCorrupt) {

@@ -61,8 +61,10 @@ ServiceCall control_call(std::string action, std::string method, std::string pat
   return call;
 }
 
-bool speaks_of_checksum(const AwsFault& fault) {
+// AWS compared what it has with what we said; a call that comes too late is refused in other words.
+bool speaks_of_blocks(const AwsFault& fault) {
   return fault.message.find("hecksum") != std::string::npos ||
+         fault.message.find("ChangedBlocksCount") != std::string::npos ||
          fault.reason.find("CHECKSUM") != std::string::npos;
 }
 
@@ -136,7 +138,7 @@ Result<> EbsClient::complete_snapshot(const ImageId& image, std::uint64_t block_
   const ServiceReply reply = TRY(service_->send(std::move(call)), "CompleteSnapshot of {}", image);
   if (!reply.fault) return {};
   Error refused = service_->error_of(*reply.fault, "CompleteSnapshot").context("sealing {}", image);
-  if (speaks_of_checksum(*reply.fault)) return Error(ErrorCode::corrupt, refused.message());
+  if (speaks_of_blocks(*reply.fault)) return Error(ErrorCode::corrupt, refused.message());
   return refused;
 }
 
