@@ -61,6 +61,7 @@ Instance to_instance(Ec2Instance from) {
   instance.private_ip = std::move(from.private_ip);
   instance.public_ip = std::move(from.public_ip);
   instance.state_reason = std::move(from.state_reason);
+  instance.had_no_capacity = from.state_reason_code == "Server.InsufficientInstanceCapacity";
   instance.tags = std::move(from.tags);
   for (const VolumeId& volume : from.volumes) instance.volume_ids.push_back(volume.str());
   return instance;
@@ -153,10 +154,12 @@ Result<ImageId> AwsSite::start_image(const ImageSpec& spec) {
   request.tags = marked(spec.tags);
   if (spec.parent) request.tags[parent_tag] = spec.parent->str();
   const auto deadline = clock_.ticks() + pending_patience;
-  for (;;) {
+  for (bool lost_one = false;;) {
     auto started = ebs_->start_snapshot(request);
     if (started.ok()) recent_.note(started->str());
-    if (started.ok() || !too_many_pending(started.error()) || clock_.ticks() >= deadline) return started;
+    if (started.ok() || !too_many_pending(started.error()) || clock_.ticks() >= deadline)
+      return lost_one ? after_making(std::move(started)) : started;
+    lost_one = lost_one || started.error().code() != ErrorCode::exhausted;
     log::info("{}; waiting until others are complete", started.error().message());
     clock_.sleep(pending_poll);
   }
@@ -310,13 +313,15 @@ Result<InstanceId> AwsSite::launch(const LaunchSpec& spec) {
   RunInstancesRequest request = launch_request(spec);
   request.tags = marked(std::move(request.tags));
   const auto deadline = clock_.ticks() + recent_.grace(spec.image_template.str());
-  for (;;) {
-    auto outcome = TRY(ec2_->run_instance(request));
+  for (bool lost_one = false;;) {
+    auto run = ec2_->run_instance(request);
+    auto outcome = TRY(lost_one ? after_making(std::move(run)) : std::move(run));
     if (auto* instance = std::get_if<Ec2Instance>(&outcome)) {
       recent_.note(instance->id.str());
       return std::move(instance->id);
     }
-    const AwsFault& fault = std::get<AwsFault>(outcome);
+    AwsFault& fault = std::get<AwsFault>(outcome);
+    fault.after_lost_attempt = lost_one = lost_one || fault.after_lost_attempt;
     const bool too_early = fault.code == "InvalidAMIID.NotFound" || fault.code == "InvalidAMIID.Unavailable";
     if (!too_early || clock_.ticks() >= deadline) return explain_launch(fault, spec);
     clock_.sleep(longest_poll);

@@ -328,6 +328,37 @@ TEST_F(AwsSiteTest, DoesNotCallItARefusalThatATemplateCannotBeWatched) {
   EXPECT_TRUE(is_refusal(site->register_template(template_spec()).error().code()));
 }
 
+// The ledger forgets what was refused, and the first attempt may have made it.
+TEST_F(AwsSiteTest, CallsNothingARefusalAfterAnAttemptThatWasNotAnswered) {
+  const auto lose_and_refuse = [&](int status, std::string_view answer, HttpHeaders headers = {}) {
+    transport.lose_connection();
+    transport.answer(status, answer, std::move(headers));
+  };
+  lose_and_refuse(403, R"({"Message":"no"})", {{"x-amzn-ErrorType", "AccessDeniedException"}});
+  const auto image = site->start_image({gib, {}, "", "token", {}});
+  EXPECT_EQ(image.error().code(), ErrorCode::internal);
+  EXPECT_THAT(image.error().message(), HasSubstr("may not call ebs:StartSnapshot"));
+
+  lose_and_refuse(403, fault_xml("UnauthorizedOperation"));
+  EXPECT_EQ(site->launch({}).error().code(), ErrorCode::internal);
+  lose_and_refuse(500, fault_xml("InsufficientInstanceCapacity"));
+  EXPECT_EQ(site->launch({}).error().code(), ErrorCode::internal);
+  lose_and_refuse(403, fault_xml("UnauthorizedOperation"));
+  EXPECT_EQ(site->register_template(template_spec()).error().code(), ErrorCode::internal);
+  transport.answer(403, fault_xml("UnauthorizedOperation"));
+  EXPECT_EQ(site->launch({}).error().code(), ErrorCode::permission_denied) << "of the only attempt";
+}
+
+TEST_F(AwsSiteTest, RemembersALostAttemptWhileItWaitsForOthers) {
+  const HttpHeaders too_many{{"x-amzn-ErrorType", "ConcurrentLimitExceededException"}};
+  transport.lose_connection();
+  transport.answer(400, R"({"Message":"too many"})", too_many);
+  transport.answer(400, R"({"Message":"too many"})", too_many);
+  transport.answer(403, R"({"Message":"no"})", {{"x-amzn-ErrorType", "AccessDeniedException"}});
+  EXPECT_EQ(site->start_image({gib, {}, "", "token", {}}).error().code(), ErrorCode::internal);
+  EXPECT_EQ(transport.unused(), 0U);
+}
+
 TEST_F(AwsSiteTest, LaunchesByTokenWithAddressGroupsAndTags) {
   transport.answer(200, started("i-1"));
   LaunchSpec spec;
@@ -403,6 +434,20 @@ TEST_F(AwsSiteTest, ReadsAnInstanceWithWhyItDied) {
   EXPECT_EQ(instance->public_ip, "3.3.3.3");
   EXPECT_EQ(instance->state_reason, "Client.InternalError");
   EXPECT_EQ(instance->volume_ids, std::vector<std::string>{"vol-1"});
+}
+
+TEST_F(AwsSiteTest, TellsLackOfCapacityFromOtherDeaths) {
+  const auto dead_of = [](std::string_view code) {
+    return fmt::format(
+        "<R xmlns='urn:ec2'><reservationSet><item><instancesSet><item><instanceId>i-1</instanceId>"
+        "<instanceState><name>terminated</name></instanceState><stateReason><code>{}</code>"
+        "<message>m</message></stateReason></item></instancesSet></item></reservationSet></R>",
+        code);
+  };
+  transport.answer(200, dead_of("Server.InsufficientInstanceCapacity"));
+  EXPECT_TRUE(site->instance(InstanceId("i-1"))->had_no_capacity);
+  transport.answer(200, dead_of("Client.VolumeLimitExceeded"));
+  EXPECT_FALSE(site->instance(InstanceId("i-1"))->had_no_capacity);
 }
 
 TEST_F(AwsSiteTest, FindsByTagsOnlyAndOnlyItsOwn) {

@@ -87,7 +87,8 @@ Result<ImageId> EbsClient::start_snapshot(const StartSnapshotRequest& request) {
   call.request.headers.add("Content-Type", "application/json");
   call.request.body = to_bytes(as_bytes(start_body(request).dump()));
   call.repeatable = !request.client_token.empty();
-  start_.take();
+  call.makes = true;
+  call.quota = &start_;
   const HttpResponse response = TRY(service_->call(std::move(call)));
   const json body = TRY(parse_object(response, "StartSnapshot"));
   std::string id = text_of(body, "SnapshotId");
@@ -96,7 +97,8 @@ Result<ImageId> EbsClient::start_snapshot(const StartSnapshotRequest& request) {
 }
 
 Result<> EbsClient::put_block(const ImageId& image, std::uint64_t index, ByteView content,
-                              const Sha256& digest, std::chrono::milliseconds settle_for) {
+                              const Sha256& digest, std::chrono::milliseconds settle_for,
+                              std::stop_token stop) {
   CHECK(content.size() == image_block_bytes);
   const std::string checksum = to_base64(digest);
   ServiceCall call = control_call("PutSnapshotBlock", "PUT", block_path(image, index));
@@ -107,11 +109,12 @@ Result<> EbsClient::put_block(const ImageId& image, std::uint64_t index, ByteVie
   call.request.body = to_bytes(content);
   call.request.timeout = block_timeout;
   call.payload = Payload::unsigned_body;
+  call.request.stop = std::move(stop);
   call.settle_for = settle_for;
-  put_.take(call.request.stop);
+  call.quota = &put_;
+  call.patient = true;
   const ServiceReply reply = TRY(service_->send(std::move(call)), "putting block {} of {}", index, image);
   if (reply.fault) {
-    if (classify(*reply.fault) == FaultClass::throttled) put_.drain();
     return service_->error_of(*reply.fault, "PutSnapshotBlock")
         .context("putting block {} of {}", index, image);
   }
@@ -134,7 +137,7 @@ Result<> EbsClient::complete_snapshot(const ImageId& image, std::uint64_t block_
     call.request.headers.add("x-amz-Checksum-Aggregation-Method", "LINEAR");
   }
   call.settle_for = settle_for;
-  complete_.take();
+  call.quota = &complete_;
   const ServiceReply reply = TRY(service_->send(std::move(call)), "CompleteSnapshot of {}", image);
   if (!reply.fault) return {};
   Error refused = service_->error_of(*reply.fault, "CompleteSnapshot").context("sealing {}", image);
@@ -155,7 +158,7 @@ Result<SnapshotBlockPage> EbsClient::list_blocks(const ImageId& image, std::uint
       control_call("ListSnapshotBlocks", "GET",
                    fmt::format("/snapshots/{}/blocks?{}", percent_encode(image.str()), encode_query(query)));
   call.settle_for = settle_for;
-  list_.take();
+  call.quota = &list_;
   const HttpResponse response = TRY(service_->call(std::move(call)), "listing the blocks of {}", image);
   const json body = TRY(parse_object(response, "ListSnapshotBlocks"));
   SnapshotBlockPage page;
@@ -174,12 +177,12 @@ Result<std::vector<std::uint64_t>> EbsClient::changed_blocks(const ImageId& imag
   do {
     QueryParameters query{{"firstSnapshotId", since.str()}, {"maxResults", std::to_string(page_blocks)}};
     if (!page_token.empty()) query.emplace_back("pageToken", page_token);
-    list_.take();
-    const HttpResponse response = TRY(
-        service_->call(control_call(
-            "ListChangedBlocks", "GET",
-            fmt::format("/snapshots/{}/changedblocks?{}", percent_encode(image.str()), encode_query(query)))),
-        "listing what changed from {} to {}", since, image);
+    ServiceCall call = control_call(
+        "ListChangedBlocks", "GET",
+        fmt::format("/snapshots/{}/changedblocks?{}", percent_encode(image.str()), encode_query(query)));
+    call.quota = &list_;
+    const HttpResponse response =
+        TRY(service_->call(std::move(call)), "listing what changed from {} to {}", since, image);
     const json body = TRY(parse_object(response, "ListChangedBlocks"));
     for (const json& block : body.value("ChangedBlocks", json::array())) {
       const std::uint64_t index = TRY(index_of(block, "ListChangedBlocks"));
@@ -196,10 +199,9 @@ Result<Bytes> EbsClient::get_block_once(const ImageId& image, std::uint64_t inde
                    fmt::format("{}?{}", block_path(image, index), encode_query({{"blockToken", token}})));
   call.request.timeout = block_timeout;
   call.request.max_response_bytes = 2 * image_block_bytes;
-  get_.take(call.request.stop);
+  call.quota = &get_;
   ServiceReply reply = TRY(service_->send(std::move(call)), "GetSnapshotBlock");
   if (reply.fault) {
-    if (classify(*reply.fault) == FaultClass::throttled) get_.drain();
     Error refused = service_->error_of(*reply.fault, "GetSnapshotBlock");
     if (reply.fault->reason == "INVALID_BLOCK_TOKEN")
       return Error(ErrorCode::failed_precondition, refused.message());

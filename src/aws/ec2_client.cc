@@ -105,7 +105,7 @@ Result<Ec2Snapshot> Ec2Client::create_snapshot(const VolumeId& volume, const std
                                                const Ec2Tags& tags) {
   QueryForm form("CreateSnapshot");
   form.set("VolumeId", volume.str()).set_if("Description", description).tags_of("snapshot", tags);
-  const QueryAnswer answer = TRY(query_->call(form, {.repeatable = false}));
+  const QueryAnswer answer = TRY(query_->call(form, {.repeatable = false, .makes = true}));
   return read_snapshot(answer.root());
 }
 
@@ -115,7 +115,7 @@ Result<std::vector<Ec2Snapshot>> Ec2Client::create_snapshots(const InstanceId& i
   QueryForm form("CreateSnapshots");
   form.set("InstanceSpecification.InstanceId", instance.str()).set_if("Description", description);
   form.tags_of("snapshot", tags);
-  const QueryAnswer answer = TRY(query_->call(form, {.repeatable = false}));
+  const QueryAnswer answer = TRY(query_->call(form, {.repeatable = false, .makes = true}));
   std::vector<Ec2Snapshot> made;
   for (const QueryElement& item : answer.root().items("snapshotSet")) {
     Ec2Snapshot snapshot;  // less than DescribeSnapshots tells; the state it calls "state"
@@ -170,7 +170,7 @@ Result<TemplateId> Ec2Client::register_image(const RegisterImageRequest& request
     if (fault == nullptr || fault->code == "DryRunOperation") return TemplateId();
     return service().error_of(*fault, form.action());
   }
-  const QueryAnswer answer = TRY(query_->call(form));
+  const QueryAnswer answer = TRY(query_->call(form, {.makes = true}));
   std::string id = TRY(answer.root().required("imageId"), "RegisterImage");
   return TemplateId(std::move(id));
 }
@@ -187,7 +187,7 @@ Result<std::variant<Ec2Instance, AwsFault>> Ec2Client::run_instance(const RunIns
   using Outcome = std::variant<Ec2Instance, AwsFault>;
   QueryForm form = run_instances_form(request);
   if (dry_run) form.flag("DryRun", true);
-  auto reply = TRY(query_->send(form));
+  auto reply = TRY(query_->send(form, {.makes = !dry_run}));
   if (auto* fault = std::get_if<AwsFault>(&reply)) {
     if (dry_run && fault->code == "DryRunOperation") return Outcome(Ec2Instance());
     return Outcome(std::move(*fault));
@@ -294,7 +294,7 @@ Result<Ec2Volume> Ec2Client::create_volume(const CreateVolumeRequest& request) {
   if (request.size_gib > 0) form.set("Size", std::to_string(request.size_gib));
   if (request.snapshot) form.set("SnapshotId", request.snapshot->str());
   form.set_if("ClientToken", request.client_token).tags_of("volume", request.tags);
-  const QueryAnswer answer = TRY(query_->call(form, {.repeatable = !request.client_token.empty()}));
+  const QueryAnswer answer = TRY(query_->call(form, {.repeatable = !request.client_token.empty(), .makes = true}));
   return read_volume(answer.root());
 }
 

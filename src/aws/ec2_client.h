@@ -61,7 +61,7 @@ struct Ec2Selection {
 
 // Any number of threads. Errors: `unavailable` (already retried), `unauthenticated`, `permission_denied`
 // (names the action), `exhausted`, `not_found`, `invalid_argument`. `settle_for`: how long "not found" is not
-// believed yet.
+// believed yet. What makes something answers no refusal (site/refusal.h) after an attempt that was not answered.
 class Ec2Client {
  public:
   explicit Ec2Client(std::unique_ptr<QueryClient> query) : query_(std::move(query)) {}

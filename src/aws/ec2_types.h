@@ -38,6 +38,7 @@ struct Ec2Instance {
   InstanceId id;
   std::string state;  // pending, running, shutting-down, terminated, stopping, stopped
   std::string state_reason;
+  std::string state_reason_code;  // "Server.InsufficientInstanceCapacity"
   std::string instance_type;
   std::string availability_zone;
   std::string subnet_id;

@@ -5,7 +5,7 @@
 #include "aws/instance_profile.h"
 #include "aws/kms_key.h"
 #include "base/ipv4.h"
-#include "base/log.h"
+#include "site/refusal.h"
 
 namespace rekindle {
 
@@ -70,6 +70,15 @@ Error no_capacity(const LaunchSpec& spec, const LaunchPlace& place) {
       spec.instance_type, in_zone(place));
 }
 
+// As without capacity: another type, or a subnet in another zone, is the way out.
+Error not_offered_there(const LaunchSpec& spec, const LaunchPlace& place) {
+  return error(ErrorCode::exhausted,
+               "instance type '{}' is not offered in {}; set another type, or a subnet in another zone, in the "
+               "DR plan (the zones are listed by `aws ec2 describe-instance-type-offerings --location-type "
+               "availability-zone --filters Name=instance-type,Values={} --region {}`)",
+               spec.instance_type, in_zone(place), spec.instance_type, place.region);
+}
+
 bool is_about_type(const AwsFault& fault) {
   if (fault.code == "InvalidInstanceType" || fault.code == "Unsupported") return true;
   const bool parameter = fault.code == "InvalidParameterValue" || fault.code == "InvalidParameterCombination";
@@ -93,7 +102,7 @@ Result<> check_type(Ec2Client& ec2, const LaunchSpec& spec, const LaunchPlace& p
   if (zones->empty() || place.availability_zone.empty()) {
     return zones->empty() ? Result<>(no_such_type(spec, place)) : Result<>();
   }
-  return error(ErrorCode::invalid_argument,
+  return error(ErrorCode::exhausted,
                "instance type '{}' is not offered in zone {} of subnet '{}', only in {}; set another type or "
                "a subnet in "
                "one of these zones in the DR plan",
@@ -182,8 +191,10 @@ Result<> check_address(const std::string& private_ip, const std::string& subnet_
   return {};
 }
 
-Error explain_launch_fault(const AwsFault& fault, const LaunchSpec& spec, const LaunchPlace& place,
-                           const ServiceClient& service) {
+namespace {
+
+Error explain(const AwsFault& fault, const LaunchSpec& spec, const LaunchPlace& place,
+              const ServiceClient& service) {
   const std::string_view code = fault.code;
   if (code.starts_with("InvalidSubnetID")) return no_such_subnet(spec, place);
   if (code.starts_with("InvalidGroup") || code.starts_with("InvalidSecurityGroupID"))
@@ -192,8 +203,18 @@ Error explain_launch_fault(const AwsFault& fault, const LaunchSpec& spec, const 
   if (code == "InvalidIPAddress.InUse") return address_taken(spec, "");
   if (code.starts_with("Insufficient") && code.find("Capacity") != std::string_view::npos)
     return no_capacity(spec, place);
+  if (code == "Unsupported" && contains(fault.message, "Availability Zone"))
+    return not_offered_there(spec, place);
   if (is_about_type(fault)) return no_such_type(spec, place);
   return service.error_of(fault, "RunInstances");
+}
+
+}  // namespace
+
+Error explain_launch_fault(const AwsFault& fault, const LaunchSpec& spec, const LaunchPlace& place,
+                           const ServiceClient& service) {
+  Error said = explain(fault, spec, place, service);
+  return fault.after_lost_attempt ? after_lost_attempt(std::move(said)) : said;
 }
 
 Result<LaunchPlace> check_launch_settings(const LaunchAdvisers& advisers, const LaunchSpec& spec) {

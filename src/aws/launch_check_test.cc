@@ -85,7 +85,7 @@ TEST_F(LaunchCheckTest, NamesATypeThatDoesNotExist) {
 TEST_F(LaunchCheckTest, NamesTheZonesWhereTheTypeIsOffered) {
   for (const auto& answer : {subnet, offered_elsewhere}) transport.answer(200, answer);
   const Error error = refusal();
-  EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+  EXPECT_EQ(error.code(), ErrorCode::exhausted) << "another type of the plan, or another subnet, may do";
   EXPECT_THAT(error.message(), HasSubstr("only in eu-central-1c"));
 }
 
@@ -142,14 +142,27 @@ TEST_F(LaunchCheckTest, ExplainsWhatRunInstancesRefuses) {
   EXPECT_EQ(explained("InvalidGroup.NotFound").code(), ErrorCode::invalid_argument);
   EXPECT_THAT(explained("InvalidParameterValue", "Invalid value 'm6i.huge' for InstanceType.").message(),
               AllOf(HasSubstr("'m6i.huge'"), HasSubstr("zone eu-central-1a")));
-  EXPECT_THAT(explained("Unsupported", "not supported in your requested Availability Zone").message(),
-              HasSubstr("list the types with"));
+  const Error elsewhere = explained("Unsupported", "not supported in your requested Availability Zone (a).");
+  EXPECT_EQ(elsewhere.code(), ErrorCode::exhausted);
+  EXPECT_THAT(elsewhere.message(), AllOf(HasSubstr("'m6i.huge' is not offered"), HasSubstr("eu-central-1a")));
+  EXPECT_EQ(explained("Unsupported", "The requested configuration is not supported").code(),
+            ErrorCode::invalid_argument);
+  EXPECT_EQ(explained("InvalidInstanceType").code(), ErrorCode::invalid_argument);
   EXPECT_EQ(explained("InsufficientFreeAddressesInSubnet").code(), ErrorCode::exhausted);
   EXPECT_EQ(explained("InvalidIPAddress.InUse").code(), ErrorCode::failed_precondition);
   EXPECT_EQ(explained("InsufficientInstanceCapacity").code(), ErrorCode::exhausted);
   EXPECT_EQ(explained("VcpuLimitExceeded").code(), ErrorCode::exhausted);
   EXPECT_EQ(explained("InvalidParameterValue", "Value for parameter 'tags' is wrong").code(),
             ErrorCode::invalid_argument);
+}
+
+TEST_F(LaunchCheckTest, CallsNothingARefusalAfterALostAttempt) {
+  AwsFault fault{500, "InsufficientInstanceCapacity", "m", ""};
+  fault.after_lost_attempt = true;
+  const Error error =
+      explain_launch_fault(fault, spec, {"eu-central-1", "eu-central-1a"}, aws.ec2.service());
+  EXPECT_EQ(error.code(), ErrorCode::internal);
+  EXPECT_THAT(error.message(), HasSubstr("no capacity"));
 }
 
 TEST(CheckAddress, AcceptsOnlyWhatAwsGivesAway) {
