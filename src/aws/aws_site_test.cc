@@ -488,5 +488,74 @@ TEST_F(AwsSiteTest, AsksAwsWhetherALaunchWouldBeAccepted) {
   EXPECT_EQ(site->check_launch(spec).error().code(), ErrorCode::permission_denied);
 }
 
+class CheckLaunchTest : public AwsSiteTest {
+ protected:
+  CheckLaunchTest() {
+    AwsSiteOptions marked = options();
+    marked.installation = "inst-1";
+    site = *AwsSite::make(marked, transport, clock, random);
+    spec.subnet_id = "subnet-1";
+    spec.instance_type = "m6i.large";
+    spec.volumes.type = "gp3";
+    spec.token = "token";
+  }
+  void settings_fit() {
+    transport.answer(200,
+                     "<R><subnetSet><item><subnetId>subnet-1</subnetId><availabilityZone>a</availabilityZone>"
+                     "<availableIpAddressCount>3</availableIpAddressCount></item></subnetSet></R>");
+    transport.answer(
+        200, "<R><instanceTypeOfferingSet><item><location>a</location></item></instanceTypeOfferingSet></R>");
+  }
+  void none_is_ours() { transport.answer(200, "<R xmlns='urn:ec2'><imagesSet/></R>"); }
+
+  LaunchSpec spec;
+};
+
+TEST_F(CheckLaunchTest, TriesWithAnImageOfOursWhenTheMachineHasNone) {
+  settings_fit();
+  transport.answer(200, images("available"));
+  transport.answer(403, fault_xml("UnauthorizedOperation"));
+  EXPECT_EQ(site->check_launch(spec).error().code(), ErrorCode::permission_denied);
+  EXPECT_EQ(transport.form(3, "Action"), "RunInstances");
+  EXPECT_EQ(transport.form(3, "DryRun"), "true");
+  EXPECT_EQ(transport.form(3, "ImageId"), "ami-1");
+  EXPECT_EQ(transport.form(3, "BlockDeviceMapping.1.DeviceName"), "") << "it has other disks";
+  EXPECT_EQ(transport.form(3, "ClientToken"), "") << "which is the launch's";
+}
+
+TEST_F(CheckLaunchTest, ElseWithTheNewestOfAmazonWhichItRemembers) {
+  settings_fit();
+  none_is_ours();
+  transport.answer(200,
+                   "<R xmlns='urn:ec2'><imagesSet>"
+                   "<item><imageId>ami-2</imageId><name>al2023-ami-2023.6.2-x86_64</name>"
+                   "<imageState>available</imageState></item>"
+                   "<item><imageId>ami-3</imageId><name>al2023-ami-2023.5.9-x86_64</name>"
+                   "<imageState>available</imageState></item></imagesSet></R>");
+  transport.answer(412, fault_xml("DryRunOperation"));
+  const auto accepted = site->check_launch(spec);
+  ASSERT_TRUE(accepted.ok()) << accepted.error().message();
+  EXPECT_TRUE(accepted->empty());
+  EXPECT_EQ(transport.form(3, "Owner.1"), "amazon");
+  EXPECT_EQ(transport.form(3, "Filter.1.Value.1"), "al2023-ami-2023*-x86_64");
+  EXPECT_EQ(transport.form(4, "ImageId"), "ami-2");
+
+  settings_fit();
+  none_is_ours();
+  transport.answer(412, fault_xml("DryRunOperation"));
+  EXPECT_TRUE(site->check_launch(spec).ok());
+  EXPECT_EQ(transport.form(8, "ImageId"), "ami-2");
+}
+
+TEST_F(CheckLaunchTest, SaysWhenThereIsNothingToTryWith) {
+  settings_fit();
+  none_is_ours();
+  transport.answer(200, "<R xmlns='urn:ec2'><imagesSet/></R>");
+  const auto checked = site->check_launch(spec);
+  ASSERT_TRUE(checked.ok()) << checked.error().message();
+  ASSERT_EQ(checked->size(), 1U);
+  EXPECT_THAT(checked->front(), HasSubstr("that AWS would launch it was not tried: there is no image"));
+}
+
 }  // namespace
 }  // namespace rekindle

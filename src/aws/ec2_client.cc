@@ -148,6 +148,13 @@ Result<std::vector<Ec2Image>> Ec2Client::images_named(const std::string& name) {
   return describe(*query_, form, "imagesSet", read_image);
 }
 
+Result<std::vector<Ec2Image>> Ec2Client::public_images(const std::string& name_pattern) {
+  QueryForm form("DescribeImages");
+  form.list("Owner", {"amazon"}).patterns("name", {name_pattern}).filter("state", {"available"});
+  form.filter("architecture", {"x86_64"}).set("MaxResults", "1000");
+  return describe(*query_, form, "imagesSet", read_image);
+}
+
 Result<TemplateId> Ec2Client::register_image(const RegisterImageRequest& request, bool dry_run) {
   CHECK(!request.devices.empty());
   QueryForm form("RegisterImage");

@@ -81,6 +81,8 @@ class Ec2Client {
 
   Result<std::vector<Ec2Image>> images(const Ec2Selection<TemplateId>& which);  // by tags: only our own
   Result<std::vector<Ec2Image>> images_named(const std::string& name);
+  // Of AWS itself, for x86_64, that can be launched now; `name_pattern`: "al2023-ami-2023*-x86_64".
+  Result<std::vector<Ec2Image>> public_images(const std::string& name_pattern);
   // `already_exists`: the name is taken. dry_run: only whether it would be accepted; the id is empty then.
   Result<TemplateId> register_image(const RegisterImageRequest& request, bool dry_run = false);
   Result<> deregister_image(const TemplateId& id, std::chrono::milliseconds settle_for = {});

@@ -9,6 +9,7 @@ namespace rekindle {
 namespace {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr std::string_view subnet =
@@ -62,7 +63,8 @@ TEST_F(LaunchCheckTest, AcceptsSettingsThatFit) {
   for (const auto& answer : {subnet, offered, group, nothing}) transport.answer(200, answer);
   const auto checked = check_launch_settings(aws.all(), spec);
   ASSERT_TRUE(checked.ok()) << checked.error().message();
-  EXPECT_EQ(checked->availability_zone, "eu-central-1a");
+  EXPECT_EQ(checked->place.availability_zone, "eu-central-1a");
+  EXPECT_TRUE(checked->unproven.empty());
   EXPECT_EQ(transport.form(3, "Action"), "DescribeNetworkInterfaces");
   EXPECT_EQ(transport.form(3, "Filter.2.Value.1"), "10.0.1.20");
 }
@@ -119,7 +121,25 @@ TEST_F(LaunchCheckTest, SaysWhoHoldsTheAddress) {
 TEST_F(LaunchCheckTest, LeavesOutALookThatIsNotAllowed) {
   for (const auto& answer : {subnet, offered, group}) transport.answer(200, answer);
   transport.answer(403, fault_xml("UnauthorizedOperation"));
-  EXPECT_TRUE(check_launch_settings(aws.all(), spec).ok());
+  const auto checked = check_launch_settings(aws.all(), spec);
+  ASSERT_TRUE(checked.ok()) << checked.error().message();
+  EXPECT_THAT(checked->unproven,
+              ElementsAre(HasSubstr("whether the private address 10.0.1.20 is free was not asked")));
+}
+
+TEST_F(LaunchCheckTest, SaysEverythingThatItCouldNotAsk) {
+  spec.elastic_ip = "eipalloc-1";
+  spec.volumes.kms_key = "alias/dr";
+  spec.instance_profile = "web-role";
+  transport.answer(200, subnet);
+  for (int i = 0; i < 4; ++i) transport.answer(403, fault_xml("UnauthorizedOperation"));
+  transport.answer(400, R"({"__type":"AccessDeniedException","Message":"no"})");
+  transport.answer(403, "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>");
+  const auto checked = check_launch_settings(aws.all(), spec);
+  ASSERT_TRUE(checked.ok()) << checked.error().message();
+  EXPECT_THAT(checked->unproven,
+              ElementsAre(HasSubstr("m6i.huge"), HasSubstr("sg-1"), HasSubstr("10.0.1.20"),
+                          HasSubstr("eipalloc-1"), HasSubstr("alias/dr"), HasSubstr("web-role")));
 }
 
 TEST_F(LaunchCheckTest, LooksAtTheKeyAndTheInstanceProfile) {
