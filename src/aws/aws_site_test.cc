@@ -464,6 +464,14 @@ TEST_F(AwsSiteTest, FindsByTagsOnlyAndOnlyItsOwn) {
 TEST_F(AwsSiteTest, DecodesTheConsole) {
   transport.answer(200, "<R><output>TGlu\ndXg=\n</output></R>");
   EXPECT_EQ(*site->console_output(InstanceId("i-1")), "Linux");
+  EXPECT_EQ(transport.form(0, "Latest"), "true");
+}
+
+TEST_F(AwsSiteTest, TakesTheOlderConsoleWhereThereIsNoNewest) {
+  transport.answer(400, fault_xml("UnsupportedOperation"));
+  transport.answer(200, "<R><output>TGludXg=</output></R>");
+  EXPECT_EQ(*site->console_output(InstanceId("i-1")), "Linux");
+  EXPECT_EQ(transport.form(1, "Latest"), "");
 }
 
 TEST_F(AwsSiteTest, AsksAwsWhetherALaunchWouldBeAccepted) {

@@ -288,7 +288,14 @@ Result<> Ec2Client::associate_address(const std::string& allocation_id, const In
 Result<std::string> Ec2Client::console_output(const InstanceId& id) {
   QueryForm form("GetConsoleOutput");
   form.set("InstanceId", id.str());
-  const QueryAnswer answer = TRY(query_->call(form));
+  QueryForm newest = form;  // which only instances on Nitro can give; else AWS's copy, of minutes ago
+  newest.flag("Latest", true);
+  auto reply = TRY(query_->send(newest));
+  const auto* fault = std::get_if<AwsFault>(&reply);
+  if (fault != nullptr && fault->code == "UnsupportedOperation") reply = TRY(query_->send(form));
+  fault = std::get_if<AwsFault>(&reply);
+  if (fault != nullptr) return service().error_of(*fault, form.action());
+  const QueryAnswer& answer = std::get<QueryAnswer>(reply);
   std::string encoded = answer.root().text("output");
   std::erase_if(encoded, [](char c) { return c == '\n' || c == '\r' || c == ' '; });  // may come in lines
   const Bytes output = TRY(from_base64(encoded), "GetConsoleOutput");
