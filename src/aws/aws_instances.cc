@@ -98,8 +98,8 @@ Result<> AwsInstances::wait_until_complete(const std::string& snapshot_name) {
   }
 }
 
-// After a call that may have taken effect what it made may not be listed yet. A second set under the same name
-// would be of another instant.
+// After a call that may have taken effect what it made may not be listed yet. A second set under the same
+// name would be of another instant.
 Result<std::vector<Ec2Snapshot>> AwsInstances::look_patiently(const std::string& snapshot_name) {
   const auto deadline = site_.clock_.ticks() + site_.options_.settling_time;
   for (milliseconds pause{200};; pause = std::min<milliseconds>(2 * pause, milliseconds(5000))) {

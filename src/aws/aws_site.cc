@@ -156,6 +156,10 @@ Result<ImageId> AwsSite::start_image(const ImageSpec& spec) {
   request.client_token = spec.token;
   request.tags = marked(spec.tags);
   if (spec.parent) request.tags[parent_tag] = spec.parent->str();
+  if (!spec.parent && spec.encryption.encrypted) {
+    request.encrypted = true;
+    request.kms_key_arn = TRY(kms_key_arn(*kms_, spec.encryption.kms_key));
+  }
   const auto deadline = clock_.ticks() + pending_patience;
   for (bool lost_one = false;;) {
     auto started = ebs_->start_snapshot(request);
@@ -396,9 +400,8 @@ Result<Unproven> AwsSite::check_launch(const LaunchSpec& spec) {
   const auto* fault = std::get_if<AwsFault>(&outcome);
   if (fault == nullptr) return checked.unproven;
   if (stands_in && fault->code.starts_with("InvalidAMIID")) {
-    checked.unproven.push_back(
-        fmt::format("that AWS would launch it was not tried: there is no image to try with, {} is gone",
-                    request.image));
+    checked.unproven.push_back(fmt::format(
+        "that AWS would launch it was not tried: there is no image to try with, {} is gone", request.image));
     return checked.unproven;
   }
   return explain_launch_fault(*fault, spec, checked.place, ec2_->service());
@@ -418,8 +421,8 @@ Result<TemplateId> AwsSite::stand_in_image() {
   if (found.empty())
     return error(ErrorCode::not_found, "there is no image to try with, and AWS offers none named {}",
                  public_images);
-  const auto newest = std::max_element(
-      found.begin(), found.end(), [](const Ec2Image& a, const Ec2Image& b) { return a.name < b.name; });
+  const auto newest = std::max_element(found.begin(), found.end(),
+                                       [](const Ec2Image& a, const Ec2Image& b) { return a.name < b.name; });
   public_image_ = newest->id;
   return public_image_;
 }

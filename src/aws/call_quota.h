@@ -1,5 +1,5 @@
-// The rate at which AWS lets an account call. Kept on our side; where AWS grants less than we think, or others
-// use the account too, it goes down, and slowly up again.
+// The rate at which AWS lets an account call. Kept on our side; where AWS grants less than we think, or
+// others use the account too, it goes down, and slowly up again.
 #pragma once
 
 #include <mutex>
@@ -18,8 +18,8 @@ class CallQuota {
 
   // Waits for the turn of one attempt. False when stop was requested; the turn is lost then.
   bool take(std::stop_token stop = {});
-  // AWS said that it was too much: what was saved up is gone, and the rate falls, once for all that were under
-  // way together. Within `recovery` it is what was granted again, if AWS does not repeat itself.
+  // AWS said that it was too much: what was saved up is gone, and the rate falls, once for all that were
+  // under way together. Within `recovery` it is what was granted again, if AWS does not repeat itself.
   void throttled();
 
   double per_second();  // now

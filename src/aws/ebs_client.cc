@@ -46,6 +46,10 @@ std::optional<Time> time_of(const json& object, const char* name) {
 json start_body(const StartSnapshotRequest& request) {
   json body{{"VolumeSize", request.size_gib}, {"Timeout", request.timeout.count()}};
   if (request.parent) body["ParentSnapshotId"] = request.parent->str();
+  if (request.encrypted && !request.parent) {
+    body["Encrypted"] = true;
+    if (!request.kms_key_arn.empty()) body["KmsKeyArn"] = request.kms_key_arn;
+  }
   if (!request.description.empty()) body["Description"] = request.description;
   if (!request.client_token.empty()) body["ClientToken"] = request.client_token;
   for (const auto& [key, value] : request.tags) body["Tags"].push_back({{"Key", key}, {"Value", value}});
@@ -89,8 +93,18 @@ Result<ImageId> EbsClient::start_snapshot(const StartSnapshotRequest& request) {
   call.repeatable = !request.client_token.empty();
   call.makes = true;
   call.quota = &start_;
-  const HttpResponse response = TRY(service_->call(std::move(call)));
-  const json body = TRY(parse_object(response, "StartSnapshot"));
+  const ServiceReply reply = TRY(service_->send(std::move(call)), "StartSnapshot");
+  if (reply.fault) {
+    const Error refused = service_->error_of(*reply.fault, "StartSnapshot");
+    const bool of_encryption = reply.fault->message.find("ncrypt") != std::string::npos;
+    if (!request.parent || !of_encryption || refused.code() != ErrorCode::invalid_argument) return refused;
+    return error(
+        ErrorCode::failed_precondition,
+        "the account encrypts by default now; the parent {} is not encrypted, and nothing can follow "
+        "it: begin anew without a parent ({})",
+        *request.parent, refused.message());
+  }
+  const json body = TRY(parse_object(reply.response, "StartSnapshot"));
   std::string id = text_of(body, "SnapshotId");
   if (id.empty()) return error(ErrorCode::internal, "StartSnapshot: AWS answered without SnapshotId");
   return ImageId(std::move(id));

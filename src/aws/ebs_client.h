@@ -35,6 +35,9 @@ struct StartSnapshotRequest {
   Tags tags;
   // The snapshot fails when nothing is put for so long (10 min to 3 days).
   std::chrono::minutes timeout{240};
+  // Only without a parent, whose encryption is inherited.
+  bool encrypted = false;
+  std::string kms_key_arn{};  // empty: the account's own
 };
 
 struct SnapshotBlock {
@@ -57,6 +60,7 @@ class EbsClient {
   EbsClient(std::unique_ptr<ServiceClient> service, const EbsQuotas& quotas, Clock& clock);
 
   // The same token gives the same snapshot; `already_exists` when it was used for another request.
+  // `failed_precondition` when the account encrypts by default and the parent is not encrypted.
   Result<ImageId> start_snapshot(const StartSnapshotRequest& request);
 
   // `content` is image_block_bytes long. Putting an index again replaces it. After StartSnapshot AWS may say

@@ -307,8 +307,11 @@ Result<Ec2Volume> Ec2Client::create_volume(const CreateVolumeRequest& request) {
   form.set("AvailabilityZone", request.availability_zone).set_if("VolumeType", request.volume_type);
   if (request.size_gib > 0) form.set("Size", std::to_string(request.size_gib));
   if (request.snapshot) form.set("SnapshotId", request.snapshot->str());
+  if (request.encrypted && !request.snapshot)
+    form.flag("Encrypted", true).set_if("KmsKeyId", request.kms_key);
   form.set_if("ClientToken", request.client_token).tags_of("volume", request.tags);
-  const QueryAnswer answer = TRY(query_->call(form, {.repeatable = !request.client_token.empty(), .makes = true}));
+  const QueryAnswer answer =
+      TRY(query_->call(form, {.repeatable = !request.client_token.empty(), .makes = true}));
   return read_volume(answer.root());
 }
 

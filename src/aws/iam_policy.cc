@@ -104,11 +104,11 @@ json ours(const IamPolicyOptions& options) {
 // Attaching asks for both: our volume, and the proxy, which carries no tag of ours.
 void add_attachments(json& statements, const IamPolicyOptions& options) {
   const json actions = actions_of(Statement::attach);
-  statements.push_back(
-      allow("AttachToTheProxy", actions, fmt::format("{}:ec2:{}:*:instance/*", arn(options), options.region)));
-  statements.push_back(
-      only_ours(allow("AttachOurVolumes", actions, fmt::format("{}:ec2:{}:*:volume/*", arn(options), options.region)),
-                "aws:ResourceTag"));
+  statements.push_back(allow("AttachToTheProxy", actions,
+                             fmt::format("{}:ec2:{}:*:instance/*", arn(options), options.region)));
+  statements.push_back(only_ours(
+      allow("AttachOurVolumes", actions, fmt::format("{}:ec2:{}:*:volume/*", arn(options), options.region)),
+      "aws:ResourceTag"));
 }
 
 // What a call makes is tagged by that call. The EBS direct APIs are not of EC2, so that a condition on the

@@ -60,7 +60,8 @@ TEST(IamPolicy, GrantsKeysOnlyToServicesOfAws) {
   const json policy = iam_policy({"*", {"arn:aws:kms:key"}, {}, {}});
   EXPECT_EQ(statement(policy, "LetEbsUseTheKeys").at("Condition"),
             json({{"Bool", {{"kms:GrantIsForAWSResource", "true"}}}}));
-  for (const json& action : statement(policy, "UseTheKeys").at("Action")) EXPECT_NE(action, "kms:CreateGrant");
+  for (const json& action : statement(policy, "UseTheKeys").at("Action"))
+    EXPECT_NE(action, "kms:CreateGrant");
 }
 
 TEST(IamPolicy, NamesThePartitionOfTheRegion) {

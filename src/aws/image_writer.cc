@@ -54,8 +54,8 @@ Result<> EbsImageWriter::wait_until_complete(milliseconds within, const std::sto
 }
 
 // CompleteSnapshot has no client token. When an earlier call was done and its answer lost, or the process
-// that made it died, a second one is refused: then the snapshot's state tells, and AWS may need as long for it
-// as after a call that was answered. A finished copy is not thrown away for less.
+// that made it died, a second one is refused: then the snapshot's state tells, and AWS may need as long for
+// it as after a call that was answered. A finished copy is not thrown away for less.
 Result<> EbsImageWriter::complete(std::stop_token stop) {
   const auto sealed =
       ebs_.complete_snapshot(image_, digests_.count(), digests_.linear(), recent_.grace(image_.str()));

@@ -30,7 +30,8 @@ constexpr const char* a_role = "<member><RoleName>web</RoleName></member>";
 
 class InstanceProfileTest : public testing::Test {
  protected:
-  Result<Unproven> check_answered(int status, const std::string& answer, const std::string& profile = "web-role") {
+  Result<Unproven> check_answered(int status, const std::string& answer,
+                                  const std::string& profile = "web-role") {
     aws.transport.answer(status, answer);
     return check_instance_profile(aws.iam, profile);
   }

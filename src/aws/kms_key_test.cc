@@ -20,7 +20,9 @@ class KmsKeyTest : public testing::Test {
     aws.transport.answer(status, answer.dump());
     return check();
   }
-  Result<Unproven> check_key(const json& metadata) { return check_answered(200, {{"KeyMetadata", metadata}}); }
+  Result<Unproven> check_key(const json& metadata) {
+    return check_answered(200, {{"KeyMetadata", metadata}});
+  }
   std::string refusal_of(const json& metadata) {
     const auto checked = check_key(metadata);
     return checked.ok() ? "it was accepted" : checked.error().message();

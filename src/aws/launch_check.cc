@@ -72,11 +72,12 @@ Error no_capacity(const LaunchSpec& spec, const LaunchPlace& place) {
 
 // As without capacity: another type, or a subnet in another zone, is the way out.
 Error not_offered_there(const LaunchSpec& spec, const LaunchPlace& place) {
-  return error(ErrorCode::exhausted,
-               "instance type '{}' is not offered in {}; set another type, or a subnet in another zone, in the "
-               "DR plan (the zones are listed by `aws ec2 describe-instance-type-offerings --location-type "
-               "availability-zone --filters Name=instance-type,Values={} --region {}`)",
-               spec.instance_type, in_zone(place), spec.instance_type, place.region);
+  return error(
+      ErrorCode::exhausted,
+      "instance type '{}' is not offered in {}; set another type, or a subnet in another zone, in the "
+      "DR plan (the zones are listed by `aws ec2 describe-instance-type-offerings --location-type "
+      "availability-zone --filters Name=instance-type,Values={} --region {}`)",
+      spec.instance_type, in_zone(place), spec.instance_type, place.region);
 }
 
 bool is_about_type(const AwsFault& fault) {

@@ -179,8 +179,7 @@ TEST_F(LaunchCheckTest, ExplainsWhatRunInstancesRefuses) {
 TEST_F(LaunchCheckTest, CallsNothingARefusalAfterALostAttempt) {
   AwsFault fault{500, "InsufficientInstanceCapacity", "m", ""};
   fault.after_lost_attempt = true;
-  const Error error =
-      explain_launch_fault(fault, spec, {"eu-central-1", "eu-central-1a"}, aws.ec2.service());
+  const Error error = explain_launch_fault(fault, spec, {"eu-central-1", "eu-central-1a"}, aws.ec2.service());
   EXPECT_EQ(error.code(), ErrorCode::internal);
   EXPECT_THAT(error.message(), HasSubstr("no capacity"));
 }

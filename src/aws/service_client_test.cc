@@ -211,8 +211,8 @@ TEST_F(ServiceClientTest, KnowsOfAMakingCallWhetherAnAttemptWasLost) {
     ServiceCall making = call();
     making.makes = makes;
     first();
-    transport.answer(403,
-                     "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors></Response>");
+    transport.answer(
+        403, "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors></Response>");
     return client->call(making).error().code();
   };
   const auto lost = [&] { transport.lose_connection(); };

@@ -44,7 +44,7 @@ std::string not_asked(std::string_view why) {
 using Counts = std::map<std::string, int>;  // by type
 
 struct Wanted {
-  Counts standard;         // those that the quota counts
+  Counts standard;               // those that the quota counts
   std::set<std::string> others;  // types
 };
 

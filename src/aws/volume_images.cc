@@ -82,6 +82,8 @@ Result<VolumeId> AwsSite::create_volume(const VolumeSpec& spec) {
   request.availability_zone = found.front().availability_zone;
   request.size_gib = std::max<std::uint64_t>(1, (spec.size_bytes + gib - 1) / gib);
   request.snapshot = spec.from;
+  request.encrypted = spec.encryption.encrypted;
+  request.kms_key = spec.encryption.kms_key;
   request.client_token = spec.token;
   request.tags = marked(spec.tags);
   const Ec2Volume volume = TRY(ec2_->create_volume(request));

@@ -10,7 +10,8 @@
 namespace rekindle {
 
 namespace {
-// Of a disk, however many puts are under way: more at a time only drive each other's chunks out of the caches.
+// Of a disk, however many puts are under way: more at a time only drive each other's chunks out of the
+// caches.
 constexpr std::ptrdiff_t parallel_reads = 16;
 // Read back and compared at a time: two blocks of 512 KiB each.
 constexpr std::size_t parallel_compares = 48;
