@@ -104,6 +104,11 @@ Outcome<> EbsDirect::inherit(Snapshot& snapshot, const json& body) {
     return ebs_invalid("INVALID_VOLUME_SIZE", "VolumeSize is {} GiB, but the parent has {}",
                        snapshot.size_gib, parent.size_gib);
   }
+  if (cloud_.knobs().encryption_by_default && !parent.encrypted) {
+    return ebs_invalid("INVALID_PARAMETER_VALUE",
+                       "The parent snapshot '{}' is not encrypted, and encryption by default is enabled",
+                       parent.id);
+  }
   snapshot.encrypted = parent.encrypted;
   snapshot.kms_key_id = parent.kms_key_id;
   return {};
@@ -125,7 +130,7 @@ Outcome<Snapshot> EbsDirect::new_snapshot(const json& body) {
   if (snapshot.description.size() > 255)
     return ebs_invalid("INVALID_PARAMETER_VALUE", "Description has more than 255 characters");
   snapshot.parent_snapshot_id = body.value("ParentSnapshotId", "");
-  snapshot.encrypted = body.value("Encrypted", false);
+  snapshot.encrypted = body.value("Encrypted", false) || cloud_.knobs().encryption_by_default;
   snapshot.kms_key_id = body.value("KmsKeyArn", "");
   snapshot.tags = TRY(tags_of(body));
   TRY(inherit(snapshot, body));

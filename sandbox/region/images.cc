@@ -5,12 +5,12 @@ namespace rekindle::sandbox {
 
 namespace {
 
-void write_image(Ec2Call& call, Xml out, const Image& image) {
+void write_image(const std::string& owner, Xml out, const Image& image) {
   out.add("imageId", image.id);
-  out.add("imageLocation", call.account() + "/" + image.name);
+  out.add("imageLocation", owner + "/" + image.name);
   out.add("imageState", image.state);
-  out.add("imageOwnerId", call.account());
-  out.add("isPublic", false);
+  out.add("imageOwnerId", owner);
+  out.add("isPublic", owner == "amazon");
   out.add("architecture", image.architecture);
   out.add("imageType", "machine");
   out.add("name", image.name);
@@ -124,10 +124,31 @@ const FilterTable<Image>& filters() {
   return table;
 }
 
+// What AWS offers to everybody: one image, to find and to try a launch with (DryRun). It has no disk.
+Image public_image() {
+  Image image;
+  image.id = "ami-0a12023a12023a120";
+  image.name = "al2023-ami-2023.6.20241121.0-kernel-6.1-x86_64";
+  image.state = "available";
+  image.architecture = "x86_64";
+  image.virtualization_type = "hvm";
+  image.boot_mode = "uefi-preferred";
+  image.root_device = "/dev/xvda";
+  image.ena_support = true;
+  return image;
+}
+
 Outcome<> describe_images(Ec2Call& call) {
+  if (call.in.list("Owner") == std::vector<std::string>{"amazon"}) {
+    const Image offered = public_image();
+    Xml found = call.out.child("imagesSet");
+    const bool wanted = TRY(passes(filters_of(call.in), filters(), offered));
+    if (wanted) write_image("amazon", found.item(), offered);
+    return {};
+  }
   const auto found = TRY(select(call, "ImageId", filters()));
   Xml set = call.out.child("imagesSet");
-  for (const Image& image : found) write_image(call, set.item(), image);
+  for (const Image& image : found) write_image(call.account(), set.item(), image);
   return {};
 }
 

@@ -10,6 +10,7 @@ using nlohmann::json;
 namespace {
 
 constexpr const char* rate_name = "initialization_mib_per_second";
+constexpr const char* encryption_name = "encryption_by_default";
 constexpr const char* capacity_name = "no_capacity";
 
 const std::map<std::string, std::chrono::milliseconds Knobs::*>& durations() {
@@ -51,6 +52,11 @@ Result<> turn_one(Knobs& knobs, const std::string& name, const json& value) {
     knobs.initialization_mib_per_second = TRY(amount(name, value));
     return {};
   }
+  if (name == encryption_name) {
+    if (!value.is_boolean()) return error(ErrorCode::invalid_argument, "{} is true or false", name);
+    knobs.encryption_by_default = value.get<bool>();
+    return {};
+  }
   if (name == capacity_name) {
     knobs.no_capacity = TRY(shortages(value));
     return {};
@@ -71,7 +77,9 @@ bool Knobs::has_capacity(const std::string& instance_type, const std::string& zo
 }
 
 json to_json(const Knobs& knobs) {
-  json all = {{rate_name, knobs.initialization_mib_per_second}, {capacity_name, json::array()}};
+  json all = {{rate_name, knobs.initialization_mib_per_second},
+              {capacity_name, json::array()},
+              {encryption_name, knobs.encryption_by_default}};
   for (const auto& [name, member] : durations()) all[name] = (knobs.*member).count();
   for (const Knobs::Shortage& one : knobs.no_capacity)
     all[capacity_name].push_back({{"instance_type", one.instance_type}, {"zone", one.zone}});

@@ -27,6 +27,10 @@ struct Knobs {
   // volumes made from now on that name no VolumeInitializationRate. 0: all volumes have theirs at once.
   std::int64_t initialization_mib_per_second = 0;
 
+  // As the account's setting of that name: what is made from now on is encrypted, and no child of an
+  // unencrypted snapshot can be.
+  bool encryption_by_default = false;
+
   // RunInstances and StartInstances are refused with InsufficientInstanceCapacity.
   struct Shortage {
     std::string instance_type, zone;  // "*": any

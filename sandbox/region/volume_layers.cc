@@ -43,7 +43,7 @@ Outcome<Volume> Cloud::make_volume(const VolumeWish& wish) {
   volume.snapshot_id = snapshot_id;
   volume.volume_type = wish.type.empty() ? "gp2" : wish.type;
   volume.zone = wish.zone;
-  volume.encrypted = snapshot.encrypted;
+  volume.encrypted = snapshot.encrypted || knobs_.encryption_by_default;
   volume.layer_id = TRY(layers_->create(bytes_of(volume), snapshot.layer_id));
   volume.initialization_rate = wish.initialization_rate;
   if (!snapshot_id.empty()) TRY(begin_slowness(volume, snapshot));

@@ -84,8 +84,7 @@ Result<std::string> AwsSite::propose_instance_type(int vcpus, std::uint64_t memo
 }
 
 Result<Unproven> AwsSite::check_quotas(const std::vector<LaunchSpec>& specs) {
-  TRY(check_vcpu_quota(*quotas_, *ec2_, specs));
-  return Unproven{};
+  return check_vcpu_quota(*quotas_, *ec2_, specs);
 }
 
 Result<std::vector<OwnedObject>> AwsSite::owned_objects() {

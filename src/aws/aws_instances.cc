@@ -22,11 +22,21 @@ const DiskSnapshot* find_disk(const MachineSnapshot& snapshot, const DiskId& dis
   return nullptr;
 }
 
+// Their disks are of two instants, and nobody could say which belong together.
+Error two_sets(const MachineSnapshotId& snapshot, const Ec2Snapshot& image) {
+  return error(ErrorCode::failed_precondition,
+               "AWS has more than one snapshot of volume {} under the name {} ({} is one): they are of "
+               "different instants; all of the name are removed with the next backup, which begins anew",
+               image.volume, snapshot, image.id);
+}
+
 Error no_such_disk(const MachineSnapshot& snapshot, const DiskId& disk) {
   return error(ErrorCode::not_found, "the snapshot {} has no volume {}", snapshot.name, disk);
 }
 
 }  // namespace
+
+AwsInstances::AwsInstances(AwsSite& site) : site_(site), lost_(site.clock_, site.options_.settling_time) {}
 
 Result<std::vector<Machine>> AwsInstances::machines() {
   const auto objects = TRY(site_.owned_objects());
@@ -88,12 +98,29 @@ Result<> AwsInstances::wait_until_complete(const std::string& snapshot_name) {
   }
 }
 
+// After a call that may have taken effect what it made may not be listed yet. A second set under the same
+// name would be of another instant.
+Result<std::vector<Ec2Snapshot>> AwsInstances::look_patiently(const std::string& snapshot_name) {
+  const auto deadline = site_.clock_.ticks() + site_.options_.settling_time;
+  for (milliseconds pause{200};; pause = std::min<milliseconds>(2 * pause, milliseconds(5000))) {
+    auto images = TRY(images_of(snapshot_name));
+    if (!images.empty() || site_.clock_.ticks() >= deadline) return images;
+    site_.clock_.sleep(pause);
+  }
+}
+
 Result<MachineSnapshot> AwsInstances::create_snapshot(const MachineId& id, const std::string& name) {
-  auto images = TRY(images_of(name));
+  const bool may_exist = lost_.grace(name).count() > 0;
+  auto images = TRY(may_exist ? look_patiently(name) : images_of(name));
   if (images.empty()) {
     const Tags tags = site_.marked({{token_tag, name}, {instance_tag, id.str()}});
-    images = TRY(site_.ec2().create_snapshots(InstanceId(id.str()), "Rekindle: " + name, tags),
-                 "freezing the instance {}", id);
+    auto made = site_.ec2().create_snapshots(InstanceId(id.str()), "Rekindle: " + name, tags);
+    if (!made.ok() && !is_refusal(made.error().code())) {
+      lost_.note(name);
+      auto late = after_making(look_patiently(name));
+      if (late.ok() && !late->empty()) made = std::move(late);
+    }
+    images = TRY(std::move(made), "freezing the instance {}", id);
     for (const Ec2Snapshot& image : images) site_.recent_.note(image.id.str());
   }
   TRY(after_making(wait_until_complete(name)));
@@ -120,12 +147,18 @@ Result<MachineSnapshot> AwsInstances::find_snapshot(const MachineId& id, const M
   found.id = snapshot;
   found.name = snapshot.str();
   found.machine = TRY(machine(id));
+  std::set<std::string> volumes;
+  for (const Ec2Snapshot& image : images) {
+    if (!volumes.insert(image.volume.str()).second) return two_sets(snapshot, image);
+  }
   for (const DiskSpec& disk : found.machine.disks) {
     for (const Ec2Snapshot& image : images) {
       if (image.volume.str() == disk.id.str())
         found.disks.push_back({disk.id, image.size_gib * gib, image.id.str()});
     }
   }
+  if (found.disks.empty())
+    return error(ErrorCode::failed_precondition, "the snapshot {} is of no volume that {} has", snapshot, id);
   return found;
 }
 

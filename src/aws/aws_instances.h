@@ -10,6 +10,7 @@
 #pragma once
 
 #include "aws/ec2_types.h"
+#include "aws/recently_made.h"
 #include "site/snapshot_source.h"
 
 namespace rekindle {
@@ -19,7 +20,7 @@ class AwsSite;
 // Any number of threads.
 class AwsInstances final : public SnapshotSource {
  public:
-  explicit AwsInstances(AwsSite& site) : site_(site) {}  // which outlives this
+  explicit AwsInstances(AwsSite& site);  // which outlives this
 
   Result<std::vector<Machine>> machines() override;  // those that this installation started
   Result<Machine> machine(const MachineId& id) override;
@@ -28,6 +29,7 @@ class AwsInstances final : public SnapshotSource {
   // earlier call that may have taken effect is looked for by name first.
   Result<MachineSnapshot> create_snapshot(const MachineId& id, const std::string& name) override;
   Result<std::vector<SnapshotName>> snapshots(const MachineId& id) override;
+  // `failed_precondition` when there are two sets of the name: their instants differ.
   Result<MachineSnapshot> find_snapshot(const MachineId& id, const MachineSnapshotId& snapshot) override;
   Result<> remove_snapshot(const MachineId& id, const MachineSnapshotId& snapshot) override;
   // `failed_precondition` also where the two are not of one lineage.
@@ -38,9 +40,11 @@ class AwsInstances final : public SnapshotSource {
 
  private:
   Result<std::vector<Ec2Snapshot>> images_of(const std::string& snapshot_name);
+  Result<std::vector<Ec2Snapshot>> look_patiently(const std::string& snapshot_name);
   Result<> wait_until_complete(const std::string& snapshot_name);
 
   AwsSite& site_;
+  RecentlyMade lost_;  // names of sets whose making was not answered
 };
 
 }  // namespace rekindle

@@ -26,6 +26,9 @@ constexpr milliseconds release_time{10000};
 constexpr milliseconds pending_poll{5000};
 constexpr milliseconds pending_patience{600000};
 
+// Amazon Linux 2023 of every day: the newest is the last by name.
+constexpr const char* public_images = "al2023-ami-2023*-x86_64";
+
 bool too_many_pending(const Error& error) {
   const std::string& message = error.message();
   return message.find("ConcurrentLimitExceeded") != std::string::npos ||
@@ -63,6 +66,7 @@ Instance to_instance(Ec2Instance from) {
   instance.private_ip = std::move(from.private_ip);
   instance.public_ip = std::move(from.public_ip);
   instance.state_reason = std::move(from.state_reason);
+  instance.had_no_capacity = from.state_reason_code == "Server.InsufficientInstanceCapacity";
   instance.tags = std::move(from.tags);
   for (const VolumeId& volume : from.volumes) instance.volume_ids.push_back(volume.str());
   return instance;
@@ -154,11 +158,17 @@ Result<ImageId> AwsSite::start_image(const ImageSpec& spec) {
   request.client_token = spec.token;
   request.tags = marked(spec.tags);
   if (spec.parent) request.tags[parent_tag] = spec.parent->str();
+  if (!spec.parent && spec.encryption.encrypted) {
+    request.encrypted = true;
+    request.kms_key_arn = TRY(kms_key_arn(*kms_, spec.encryption.kms_key));
+  }
   const auto deadline = clock_.ticks() + pending_patience;
-  for (;;) {
+  for (bool lost_one = false;;) {
     auto started = ebs_->start_snapshot(request);
     if (started.ok()) recent_.note(started->str());
-    if (started.ok() || !too_many_pending(started.error()) || clock_.ticks() >= deadline) return started;
+    if (started.ok() || !too_many_pending(started.error()) || clock_.ticks() >= deadline)
+      return lost_one ? after_making(std::move(started)) : started;
+    lost_one = lost_one || started.error().code() != ErrorCode::exhausted;
     log::info("{}; waiting until others are complete", started.error().message());
     clock_.sleep(pending_poll);
   }
@@ -312,13 +322,15 @@ Result<InstanceId> AwsSite::launch(const LaunchSpec& spec) {
   RunInstancesRequest request = launch_request(spec);
   request.tags = marked(std::move(request.tags));
   const auto deadline = clock_.ticks() + recent_.grace(spec.image_template.str());
-  for (;;) {
-    auto outcome = TRY(ec2_->run_instance(request));
+  for (bool lost_one = false;;) {
+    auto run = ec2_->run_instance(request);
+    auto outcome = TRY(lost_one ? after_making(std::move(run)) : std::move(run));
     if (auto* instance = std::get_if<Ec2Instance>(&outcome)) {
       recent_.note(instance->id.str());
       return std::move(instance->id);
     }
-    const AwsFault& fault = std::get<AwsFault>(outcome);
+    AwsFault& fault = std::get<AwsFault>(outcome);
+    fault.after_lost_attempt = lost_one = lost_one || fault.after_lost_attempt;
     const bool too_early = fault.code == "InvalidAMIID.NotFound" || fault.code == "InvalidAMIID.Unavailable";
     if (!too_early || clock_.ticks() >= deadline) return explain_launch(fault, spec);
     clock_.sleep(longest_poll);
@@ -372,12 +384,49 @@ Result<std::string> AwsSite::console_output(const InstanceId& id) {
 // The settings first, because they explain themselves better; then AWS itself, as far as it tells without
 // doing it.
 Result<Unproven> AwsSite::check_launch(const LaunchSpec& spec) {
-  const LaunchPlace place = TRY(check_launch_settings({*ec2_, *kms_, *iam_}, spec));
-  if (spec.image_template.empty()) return Unproven{};
-  const auto outcome = TRY(ec2_->run_instance(launch_request(spec), true));
+  SettingsCheck checked = TRY(check_launch_settings({*ec2_, *kms_, *iam_}, spec));
+  RunInstancesRequest request = launch_request(spec);
+  const bool stands_in = spec.image_template.empty();
+  if (stands_in) {
+    const auto image = stand_in_image();
+    if (!image.ok()) {
+      checked.unproven.push_back(
+          fmt::format("that AWS would launch it was not tried: {}", image.error().message()));
+      return checked.unproven;
+    }
+    request.image = *image;
+    request.devices.clear();  // which are of other disks than this image has
+    request.client_token.clear();
+  }
+  const auto outcome = TRY(ec2_->run_instance(request, true));
   const auto* fault = std::get_if<AwsFault>(&outcome);
-  if (fault == nullptr) return Unproven{};
-  return explain_launch_fault(*fault, spec, place, ec2_->service());
+  if (fault == nullptr) return checked.unproven;
+  if (stands_in && fault->code.starts_with("InvalidAMIID")) {
+    checked.unproven.push_back(fmt::format(
+        "that AWS would launch it was not tried: there is no image to try with, {} is gone", request.image));
+    return checked.unproven;
+  }
+  return explain_launch_fault(*fault, spec, checked.place, ec2_->service());
+}
+
+// For a launch that is only tried: one of ours, which comes and goes, else one of AWS's.
+Result<TemplateId> AwsSite::stand_in_image() {
+  if (!options_.installation.empty()) {
+    const auto ours = TRY(ec2_->images({.ids = {}, .tags = {{installation_tag, options_.installation}}}));
+    for (const Ec2Image& image : ours) {
+      if (image.state == "available") return image.id;
+    }
+  }
+  const std::lock_guard lock(stand_in_mutex_);
+  if (!public_image_.empty()) return public_image_;
+  const auto found = TRY(ec2_->public_images(public_images));
+  if (found.empty())
+    return error(ErrorCode::not_found, "there is no image to try with, and AWS offers none named {}",
+                 public_images);
+  const auto newest = std::max_element(found.begin(), found.end(),
+                                       [](const Ec2Image& a, const Ec2Image& b) { return a.name < b.name; });
+  public_image_ = newest->id;
+  return public_image_;
 }
 
 }  // namespace rekindle

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -108,11 +109,14 @@ class AwsSite final : public RecoveryTarget {
   Result<std::string> attach(const VolumeId& id);
   Result<> remove_volume(const VolumeId& id);
   Result<Ec2Subnet> describe_subnet(const std::string& subnet_id);
+  Result<TemplateId> stand_in_image();
   Error explain_launch(const AwsFault& fault, const LaunchSpec& spec);
 
   const AwsSiteOptions options_;
   Clock& clock_;
   RecentlyMade recent_;
+  std::mutex stand_in_mutex_;
+  TemplateId public_image_;  // as far as looked for
   std::unique_ptr<QueryClient> sts_;
   std::unique_ptr<QueryClient> iam_;
   std::unique_ptr<JsonClient> kms_;

@@ -195,11 +195,35 @@ TEST_F(AwsSiteTest, SealsOnceWhenTheAnswerToTheFirstCallWasLost) {
   EXPECT_TRUE(writer->complete().ok());
 }
 
+// By a process that died while AWS was completing it.
+TEST_F(AwsSiteTest, WaitsLongForAnImageThatAnEarlierProcessSealed) {
+  const auto writer = open_writer();
+  transport.answer(400, R"({"Message":"not pending","Reason":"INVALID_SNAPSHOT_ID"})",
+                   {{"x-amzn-ErrorType", "ValidationException"}});
+  const Time before = clock.now();
+  for (int i = 0; i < 300; ++i) transport.answer(200, snapshots("pending"));
+  for (int i = 0; i < 8; ++i) transport.lose_connection();  // not knowing is not a verdict
+  transport.answer(200, snapshots("completed"));
+  const auto completed = writer->complete();
+  EXPECT_TRUE(completed.ok()) << completed.error().message();
+  EXPECT_GT(clock.now() - before, std::chrono::minutes(9));
+}
+
 TEST_F(AwsSiteTest, ReportsARefusedSealWhenTheImageDoesNotBecomeComplete) {
   const auto writer = open_writer();
   transport.answer(400, R"({"Message":"wrong count"})", {{"x-amzn-ErrorType", "ValidationException"}});
-  for (int i = 0; i < 50; ++i) transport.answer(200, snapshots("pending"));
+  const Time before = clock.now();
+  for (int i = 0; i < 1000; ++i) transport.answer(200, snapshots("pending"));
   EXPECT_THAT(writer->complete().error().message(), HasSubstr("wrong count"));
+  EXPECT_GE(clock.now() - before, AwsSiteOptions().completion_time);
+}
+
+TEST_F(AwsSiteTest, ReportsAtOnceThatOtherBlocksWerePut) {
+  const auto writer = open_writer();
+  transport.answer(400, R"({"Message":"x-amz-ChangedBlocksCount is 2, but 3 blocks were put"})",
+                   {{"x-amzn-ErrorType", "ValidationException"}});
+  EXPECT_EQ(writer->complete().error().code(), ErrorCode::corrupt);
+  EXPECT_EQ(transport.requests().size(), 2U);
 }
 
 TEST_F(AwsSiteTest, CallsAnImageThatAwsCouldNotCompleteCorrupt) {
@@ -304,6 +328,37 @@ TEST_F(AwsSiteTest, DoesNotCallItARefusalThatATemplateCannotBeWatched) {
   EXPECT_TRUE(is_refusal(site->register_template(template_spec()).error().code()));
 }
 
+// The ledger forgets what was refused, and the first attempt may have made it.
+TEST_F(AwsSiteTest, CallsNothingARefusalAfterAnAttemptThatWasNotAnswered) {
+  const auto lose_and_refuse = [&](int status, std::string_view answer, HttpHeaders headers = {}) {
+    transport.lose_connection();
+    transport.answer(status, answer, std::move(headers));
+  };
+  lose_and_refuse(403, R"({"Message":"no"})", {{"x-amzn-ErrorType", "AccessDeniedException"}});
+  const auto image = site->start_image({gib, {}, "", "token", {}});
+  EXPECT_EQ(image.error().code(), ErrorCode::internal);
+  EXPECT_THAT(image.error().message(), HasSubstr("may not call ebs:StartSnapshot"));
+
+  lose_and_refuse(403, fault_xml("UnauthorizedOperation"));
+  EXPECT_EQ(site->launch({}).error().code(), ErrorCode::internal);
+  lose_and_refuse(500, fault_xml("InsufficientInstanceCapacity"));
+  EXPECT_EQ(site->launch({}).error().code(), ErrorCode::internal);
+  lose_and_refuse(403, fault_xml("UnauthorizedOperation"));
+  EXPECT_EQ(site->register_template(template_spec()).error().code(), ErrorCode::internal);
+  transport.answer(403, fault_xml("UnauthorizedOperation"));
+  EXPECT_EQ(site->launch({}).error().code(), ErrorCode::permission_denied) << "of the only attempt";
+}
+
+TEST_F(AwsSiteTest, RemembersALostAttemptWhileItWaitsForOthers) {
+  const HttpHeaders too_many{{"x-amzn-ErrorType", "ConcurrentLimitExceededException"}};
+  transport.lose_connection();
+  transport.answer(400, R"({"Message":"too many"})", too_many);
+  transport.answer(400, R"({"Message":"too many"})", too_many);
+  transport.answer(403, R"({"Message":"no"})", {{"x-amzn-ErrorType", "AccessDeniedException"}});
+  EXPECT_EQ(site->start_image({gib, {}, "", "token", {}}).error().code(), ErrorCode::internal);
+  EXPECT_EQ(transport.unused(), 0U);
+}
+
 TEST_F(AwsSiteTest, LaunchesByTokenWithAddressGroupsAndTags) {
   transport.answer(200, started("i-1"));
   LaunchSpec spec;
@@ -381,6 +436,20 @@ TEST_F(AwsSiteTest, ReadsAnInstanceWithWhyItDied) {
   EXPECT_EQ(instance->volume_ids, std::vector<std::string>{"vol-1"});
 }
 
+TEST_F(AwsSiteTest, TellsLackOfCapacityFromOtherDeaths) {
+  const auto dead_of = [](std::string_view code) {
+    return fmt::format(
+        "<R xmlns='urn:ec2'><reservationSet><item><instancesSet><item><instanceId>i-1</instanceId>"
+        "<instanceState><name>terminated</name></instanceState><stateReason><code>{}</code>"
+        "<message>m</message></stateReason></item></instancesSet></item></reservationSet></R>",
+        code);
+  };
+  transport.answer(200, dead_of("Server.InsufficientInstanceCapacity"));
+  EXPECT_TRUE(site->instance(InstanceId("i-1"))->had_no_capacity);
+  transport.answer(200, dead_of("Client.VolumeLimitExceeded"));
+  EXPECT_FALSE(site->instance(InstanceId("i-1"))->had_no_capacity);
+}
+
 TEST_F(AwsSiteTest, FindsByTagsOnlyAndOnlyItsOwn) {
   transport.answer(200, snapshots("completed"));
   EXPECT_EQ(site->find_images({{"rekindle", "yes"}})->size(), 1U);
@@ -395,6 +464,14 @@ TEST_F(AwsSiteTest, FindsByTagsOnlyAndOnlyItsOwn) {
 TEST_F(AwsSiteTest, DecodesTheConsole) {
   transport.answer(200, "<R><output>TGlu\ndXg=\n</output></R>");
   EXPECT_EQ(*site->console_output(InstanceId("i-1")), "Linux");
+  EXPECT_EQ(transport.form(0, "Latest"), "true");
+}
+
+TEST_F(AwsSiteTest, TakesTheOlderConsoleWhereThereIsNoNewest) {
+  transport.answer(400, fault_xml("UnsupportedOperation"));
+  transport.answer(200, "<R><output>TGludXg=</output></R>");
+  EXPECT_EQ(*site->console_output(InstanceId("i-1")), "Linux");
+  EXPECT_EQ(transport.form(1, "Latest"), "");
 }
 
 TEST_F(AwsSiteTest, AsksAwsWhetherALaunchWouldBeAccepted) {
@@ -417,6 +494,75 @@ TEST_F(AwsSiteTest, AsksAwsWhetherALaunchWouldBeAccepted) {
   settings_fit();
   transport.answer(403, fault_xml("UnauthorizedOperation"));
   EXPECT_EQ(site->check_launch(spec).error().code(), ErrorCode::permission_denied);
+}
+
+class CheckLaunchTest : public AwsSiteTest {
+ protected:
+  CheckLaunchTest() {
+    AwsSiteOptions marked = options();
+    marked.installation = "inst-1";
+    site = *AwsSite::make(marked, transport, clock, random);
+    spec.subnet_id = "subnet-1";
+    spec.instance_type = "m6i.large";
+    spec.volumes.type = "gp3";
+    spec.token = "token";
+  }
+  void settings_fit() {
+    transport.answer(200,
+                     "<R><subnetSet><item><subnetId>subnet-1</subnetId><availabilityZone>a</availabilityZone>"
+                     "<availableIpAddressCount>3</availableIpAddressCount></item></subnetSet></R>");
+    transport.answer(
+        200, "<R><instanceTypeOfferingSet><item><location>a</location></item></instanceTypeOfferingSet></R>");
+  }
+  void none_is_ours() { transport.answer(200, "<R xmlns='urn:ec2'><imagesSet/></R>"); }
+
+  LaunchSpec spec;
+};
+
+TEST_F(CheckLaunchTest, TriesWithAnImageOfOursWhenTheMachineHasNone) {
+  settings_fit();
+  transport.answer(200, images("available"));
+  transport.answer(403, fault_xml("UnauthorizedOperation"));
+  EXPECT_EQ(site->check_launch(spec).error().code(), ErrorCode::permission_denied);
+  EXPECT_EQ(transport.form(3, "Action"), "RunInstances");
+  EXPECT_EQ(transport.form(3, "DryRun"), "true");
+  EXPECT_EQ(transport.form(3, "ImageId"), "ami-1");
+  EXPECT_EQ(transport.form(3, "BlockDeviceMapping.1.DeviceName"), "") << "it has other disks";
+  EXPECT_EQ(transport.form(3, "ClientToken"), "") << "which is the launch's";
+}
+
+TEST_F(CheckLaunchTest, ElseWithTheNewestOfAmazonWhichItRemembers) {
+  settings_fit();
+  none_is_ours();
+  transport.answer(200,
+                   "<R xmlns='urn:ec2'><imagesSet>"
+                   "<item><imageId>ami-2</imageId><name>al2023-ami-2023.6.2-x86_64</name>"
+                   "<imageState>available</imageState></item>"
+                   "<item><imageId>ami-3</imageId><name>al2023-ami-2023.5.9-x86_64</name>"
+                   "<imageState>available</imageState></item></imagesSet></R>");
+  transport.answer(412, fault_xml("DryRunOperation"));
+  const auto accepted = site->check_launch(spec);
+  ASSERT_TRUE(accepted.ok()) << accepted.error().message();
+  EXPECT_TRUE(accepted->empty());
+  EXPECT_EQ(transport.form(3, "Owner.1"), "amazon");
+  EXPECT_EQ(transport.form(3, "Filter.1.Value.1"), "al2023-ami-2023*-x86_64");
+  EXPECT_EQ(transport.form(4, "ImageId"), "ami-2");
+
+  settings_fit();
+  none_is_ours();
+  transport.answer(412, fault_xml("DryRunOperation"));
+  EXPECT_TRUE(site->check_launch(spec).ok());
+  EXPECT_EQ(transport.form(8, "ImageId"), "ami-2");
+}
+
+TEST_F(CheckLaunchTest, SaysWhenThereIsNothingToTryWith) {
+  settings_fit();
+  none_is_ours();
+  transport.answer(200, "<R xmlns='urn:ec2'><imagesSet/></R>");
+  const auto checked = site->check_launch(spec);
+  ASSERT_TRUE(checked.ok()) << checked.error().message();
+  ASSERT_EQ(checked->size(), 1U);
+  EXPECT_THAT(checked->front(), HasSubstr("that AWS would launch it was not tried: there is no image"));
 }
 
 }  // namespace

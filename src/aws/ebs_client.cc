@@ -46,6 +46,10 @@ std::optional<Time> time_of(const json& object, const char* name) {
 json start_body(const StartSnapshotRequest& request) {
   json body{{"VolumeSize", request.size_gib}, {"Timeout", request.timeout.count()}};
   if (request.parent) body["ParentSnapshotId"] = request.parent->str();
+  if (request.encrypted && !request.parent) {
+    body["Encrypted"] = true;
+    if (!request.kms_key_arn.empty()) body["KmsKeyArn"] = request.kms_key_arn;
+  }
   if (!request.description.empty()) body["Description"] = request.description;
   if (!request.client_token.empty()) body["ClientToken"] = request.client_token;
   for (const auto& [key, value] : request.tags) body["Tags"].push_back({{"Key", key}, {"Value", value}});
@@ -61,8 +65,10 @@ ServiceCall control_call(std::string action, std::string method, std::string pat
   return call;
 }
 
-bool speaks_of_checksum(const AwsFault& fault) {
+// AWS compared what it has with what we said; a call that comes too late is refused in other words.
+bool speaks_of_blocks(const AwsFault& fault) {
   return fault.message.find("hecksum") != std::string::npos ||
+         fault.message.find("ChangedBlocksCount") != std::string::npos ||
          fault.reason.find("CHECKSUM") != std::string::npos;
 }
 
@@ -85,16 +91,28 @@ Result<ImageId> EbsClient::start_snapshot(const StartSnapshotRequest& request) {
   call.request.headers.add("Content-Type", "application/json");
   call.request.body = to_bytes(as_bytes(start_body(request).dump()));
   call.repeatable = !request.client_token.empty();
-  start_.take();
-  const HttpResponse response = TRY(service_->call(std::move(call)));
-  const json body = TRY(parse_object(response, "StartSnapshot"));
+  call.makes = true;
+  call.quota = &start_;
+  const ServiceReply reply = TRY(service_->send(std::move(call)), "StartSnapshot");
+  if (reply.fault) {
+    const Error refused = service_->error_of(*reply.fault, "StartSnapshot");
+    const bool of_encryption = reply.fault->message.find("ncrypt") != std::string::npos;
+    if (!request.parent || !of_encryption || refused.code() != ErrorCode::invalid_argument) return refused;
+    return error(
+        ErrorCode::failed_precondition,
+        "the account encrypts by default now; the parent {} is not encrypted, and nothing can follow "
+        "it: begin anew without a parent ({})",
+        *request.parent, refused.message());
+  }
+  const json body = TRY(parse_object(reply.response, "StartSnapshot"));
   std::string id = text_of(body, "SnapshotId");
   if (id.empty()) return error(ErrorCode::internal, "StartSnapshot: AWS answered without SnapshotId");
   return ImageId(std::move(id));
 }
 
 Result<> EbsClient::put_block(const ImageId& image, std::uint64_t index, ByteView content,
-                              const Sha256& digest, std::chrono::milliseconds settle_for) {
+                              const Sha256& digest, std::chrono::milliseconds settle_for,
+                              std::stop_token stop) {
   CHECK(content.size() == image_block_bytes);
   const std::string checksum = to_base64(digest);
   ServiceCall call = control_call("PutSnapshotBlock", "PUT", block_path(image, index));
@@ -105,11 +123,12 @@ Result<> EbsClient::put_block(const ImageId& image, std::uint64_t index, ByteVie
   call.request.body = to_bytes(content);
   call.request.timeout = block_timeout;
   call.payload = Payload::unsigned_body;
+  call.request.stop = std::move(stop);
   call.settle_for = settle_for;
-  put_.take(call.request.stop);
+  call.quota = &put_;
+  call.patient = true;
   const ServiceReply reply = TRY(service_->send(std::move(call)), "putting block {} of {}", index, image);
   if (reply.fault) {
-    if (classify(*reply.fault) == FaultClass::throttled) put_.drain();
     return service_->error_of(*reply.fault, "PutSnapshotBlock")
         .context("putting block {} of {}", index, image);
   }
@@ -132,11 +151,11 @@ Result<> EbsClient::complete_snapshot(const ImageId& image, std::uint64_t block_
     call.request.headers.add("x-amz-Checksum-Aggregation-Method", "LINEAR");
   }
   call.settle_for = settle_for;
-  complete_.take();
+  call.quota = &complete_;
   const ServiceReply reply = TRY(service_->send(std::move(call)), "CompleteSnapshot of {}", image);
   if (!reply.fault) return {};
   Error refused = service_->error_of(*reply.fault, "CompleteSnapshot").context("sealing {}", image);
-  if (speaks_of_checksum(*reply.fault)) return Error(ErrorCode::corrupt, refused.message());
+  if (speaks_of_blocks(*reply.fault)) return Error(ErrorCode::corrupt, refused.message());
   return refused;
 }
 
@@ -153,7 +172,7 @@ Result<SnapshotBlockPage> EbsClient::list_blocks(const ImageId& image, std::uint
       control_call("ListSnapshotBlocks", "GET",
                    fmt::format("/snapshots/{}/blocks?{}", percent_encode(image.str()), encode_query(query)));
   call.settle_for = settle_for;
-  list_.take();
+  call.quota = &list_;
   const HttpResponse response = TRY(service_->call(std::move(call)), "listing the blocks of {}", image);
   const json body = TRY(parse_object(response, "ListSnapshotBlocks"));
   SnapshotBlockPage page;
@@ -172,12 +191,12 @@ Result<std::vector<std::uint64_t>> EbsClient::changed_blocks(const ImageId& imag
   do {
     QueryParameters query{{"firstSnapshotId", since.str()}, {"maxResults", std::to_string(page_blocks)}};
     if (!page_token.empty()) query.emplace_back("pageToken", page_token);
-    list_.take();
-    const HttpResponse response = TRY(
-        service_->call(control_call(
-            "ListChangedBlocks", "GET",
-            fmt::format("/snapshots/{}/changedblocks?{}", percent_encode(image.str()), encode_query(query)))),
-        "listing what changed from {} to {}", since, image);
+    ServiceCall call = control_call(
+        "ListChangedBlocks", "GET",
+        fmt::format("/snapshots/{}/changedblocks?{}", percent_encode(image.str()), encode_query(query)));
+    call.quota = &list_;
+    const HttpResponse response =
+        TRY(service_->call(std::move(call)), "listing what changed from {} to {}", since, image);
     const json body = TRY(parse_object(response, "ListChangedBlocks"));
     for (const json& block : body.value("ChangedBlocks", json::array())) {
       const std::uint64_t index = TRY(index_of(block, "ListChangedBlocks"));
@@ -194,10 +213,9 @@ Result<Bytes> EbsClient::get_block_once(const ImageId& image, std::uint64_t inde
                    fmt::format("{}?{}", block_path(image, index), encode_query({{"blockToken", token}})));
   call.request.timeout = block_timeout;
   call.request.max_response_bytes = 2 * image_block_bytes;
-  get_.take(call.request.stop);
+  call.quota = &get_;
   ServiceReply reply = TRY(service_->send(std::move(call)), "GetSnapshotBlock");
   if (reply.fault) {
-    if (classify(*reply.fault) == FaultClass::throttled) get_.drain();
     Error refused = service_->error_of(*reply.fault, "GetSnapshotBlock");
     if (reply.fault->reason == "INVALID_BLOCK_TOKEN")
       return Error(ErrorCode::failed_precondition, refused.message());

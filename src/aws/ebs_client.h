@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "aws/service_client.h"
-#include "base/token_bucket.h"
 #include "crypto/hash.h"
 #include "model/ids.h"
 #include "site/recovery_target.h"
@@ -18,12 +17,14 @@ namespace rekindle {
 
 // Calls per second that AWS grants an account in a region; those of one snapshot are the same and cannot be
 // raised. https://docs.aws.amazon.com/ebs/latest/userguide/ebs-resource-quotas.html
+//
+// With small bursts: what is saved up goes through beside the rate, and AWS counts both.
 struct EbsQuotas {
-  Rate put{1000, 100};
-  Rate get{1000, 100};
-  Rate list{50, 10};
-  Rate start{10, 10};
-  Rate complete{10, 10};
+  Rate put{1000, 10};
+  Rate get{1000, 10};
+  Rate list{50, 2};
+  Rate start{10, 1};
+  Rate complete{10, 1};
 };
 
 struct StartSnapshotRequest {
@@ -34,6 +35,9 @@ struct StartSnapshotRequest {
   Tags tags;
   // The snapshot fails when nothing is put for so long (10 min to 3 days).
   std::chrono::minutes timeout{240};
+  // Only without a parent, whose encryption is inherited.
+  bool encrypted = false;
+  std::string kms_key_arn{};  // empty: the account's own
 };
 
 struct SnapshotBlock {
@@ -56,13 +60,15 @@ class EbsClient {
   EbsClient(std::unique_ptr<ServiceClient> service, const EbsQuotas& quotas, Clock& clock);
 
   // The same token gives the same snapshot; `already_exists` when it was used for another request.
+  // `failed_precondition` when the account encrypts by default and the parent is not encrypted.
   Result<ImageId> start_snapshot(const StartSnapshotRequest& request);
 
   // `content` is image_block_bytes long. Putting an index again replaces it. After StartSnapshot AWS may say
   // for a minute that the snapshot does not exist: not believed for `settle_for`. `corrupt` when the checksum
-  // that AWS stored is not that of the content.
+  // that AWS stored is not that of the content. Throttling is waited out, however long it lasts; `cancelled`
+  // on stop.
   Result<> put_block(const ImageId& image, std::uint64_t index, ByteView content, const Sha256& digest,
-                     std::chrono::milliseconds settle_for = {});
+                     std::chrono::milliseconds settle_for = {}, std::stop_token stop = {});
 
   // `linear_digest`: SHA-256 of the blocks' digests, in ascending order of index. Returns before the snapshot
   // is complete: describe it. `corrupt` when AWS refuses the checksum or the count.
@@ -88,11 +94,11 @@ class EbsClient {
   Result<Bytes> get_block_once(const ImageId& image, std::uint64_t index, const std::string& token);
 
   const std::unique_ptr<ServiceClient> service_;
-  TokenBucket put_;
-  TokenBucket get_;
-  TokenBucket list_;
-  TokenBucket start_;
-  TokenBucket complete_;
+  CallQuota put_;
+  CallQuota get_;
+  CallQuota list_;
+  CallQuota start_;
+  CallQuota complete_;
 };
 
 }  // namespace rekindle

@@ -105,7 +105,7 @@ Result<Ec2Snapshot> Ec2Client::create_snapshot(const VolumeId& volume, const std
                                                const Ec2Tags& tags) {
   QueryForm form("CreateSnapshot");
   form.set("VolumeId", volume.str()).set_if("Description", description).tags_of("snapshot", tags);
-  const QueryAnswer answer = TRY(query_->call(form, {.repeatable = false}));
+  const QueryAnswer answer = TRY(query_->call(form, {.repeatable = false, .makes = true}));
   return read_snapshot(answer.root());
 }
 
@@ -115,7 +115,7 @@ Result<std::vector<Ec2Snapshot>> Ec2Client::create_snapshots(const InstanceId& i
   QueryForm form("CreateSnapshots");
   form.set("InstanceSpecification.InstanceId", instance.str()).set_if("Description", description);
   form.tags_of("snapshot", tags);
-  const QueryAnswer answer = TRY(query_->call(form, {.repeatable = false}));
+  const QueryAnswer answer = TRY(query_->call(form, {.repeatable = false, .makes = true}));
   std::vector<Ec2Snapshot> made;
   for (const QueryElement& item : answer.root().items("snapshotSet")) {
     Ec2Snapshot snapshot;  // less than DescribeSnapshots tells; the state it calls "state"
@@ -148,6 +148,13 @@ Result<std::vector<Ec2Image>> Ec2Client::images_named(const std::string& name) {
   return describe(*query_, form, "imagesSet", read_image);
 }
 
+Result<std::vector<Ec2Image>> Ec2Client::public_images(const std::string& name_pattern) {
+  QueryForm form("DescribeImages");
+  form.list("Owner", {"amazon"}).patterns("name", {name_pattern}).filter("state", {"available"});
+  form.filter("architecture", {"x86_64"}).set("MaxResults", "1000");
+  return describe(*query_, form, "imagesSet", read_image);
+}
+
 Result<TemplateId> Ec2Client::register_image(const RegisterImageRequest& request, bool dry_run) {
   CHECK(!request.devices.empty());
   QueryForm form("RegisterImage");
@@ -170,7 +177,7 @@ Result<TemplateId> Ec2Client::register_image(const RegisterImageRequest& request
     if (fault == nullptr || fault->code == "DryRunOperation") return TemplateId();
     return service().error_of(*fault, form.action());
   }
-  const QueryAnswer answer = TRY(query_->call(form));
+  const QueryAnswer answer = TRY(query_->call(form, {.makes = true}));
   std::string id = TRY(answer.root().required("imageId"), "RegisterImage");
   return TemplateId(std::move(id));
 }
@@ -187,7 +194,7 @@ Result<std::variant<Ec2Instance, AwsFault>> Ec2Client::run_instance(const RunIns
   using Outcome = std::variant<Ec2Instance, AwsFault>;
   QueryForm form = run_instances_form(request);
   if (dry_run) form.flag("DryRun", true);
-  auto reply = TRY(query_->send(form));
+  auto reply = TRY(query_->send(form, {.makes = !dry_run}));
   if (auto* fault = std::get_if<AwsFault>(&reply)) {
     if (dry_run && fault->code == "DryRunOperation") return Outcome(Ec2Instance());
     return Outcome(std::move(*fault));
@@ -281,7 +288,14 @@ Result<> Ec2Client::associate_address(const std::string& allocation_id, const In
 Result<std::string> Ec2Client::console_output(const InstanceId& id) {
   QueryForm form("GetConsoleOutput");
   form.set("InstanceId", id.str());
-  const QueryAnswer answer = TRY(query_->call(form));
+  QueryForm newest = form;  // which only instances on Nitro can give; else AWS's copy, of minutes ago
+  newest.flag("Latest", true);
+  auto reply = TRY(query_->send(newest));
+  const auto* fault = std::get_if<AwsFault>(&reply);
+  if (fault != nullptr && fault->code == "UnsupportedOperation") reply = TRY(query_->send(form));
+  fault = std::get_if<AwsFault>(&reply);
+  if (fault != nullptr) return service().error_of(*fault, form.action());
+  const QueryAnswer& answer = std::get<QueryAnswer>(reply);
   std::string encoded = answer.root().text("output");
   std::erase_if(encoded, [](char c) { return c == '\n' || c == '\r' || c == ' '; });  // may come in lines
   const Bytes output = TRY(from_base64(encoded), "GetConsoleOutput");
@@ -293,8 +307,11 @@ Result<Ec2Volume> Ec2Client::create_volume(const CreateVolumeRequest& request) {
   form.set("AvailabilityZone", request.availability_zone).set_if("VolumeType", request.volume_type);
   if (request.size_gib > 0) form.set("Size", std::to_string(request.size_gib));
   if (request.snapshot) form.set("SnapshotId", request.snapshot->str());
+  if (request.encrypted && !request.snapshot)
+    form.flag("Encrypted", true).set_if("KmsKeyId", request.kms_key);
   form.set_if("ClientToken", request.client_token).tags_of("volume", request.tags);
-  const QueryAnswer answer = TRY(query_->call(form, {.repeatable = !request.client_token.empty()}));
+  const QueryAnswer answer =
+      TRY(query_->call(form, {.repeatable = !request.client_token.empty(), .makes = true}));
   return read_volume(answer.root());
 }
 

@@ -49,6 +49,8 @@ struct CreateVolumeRequest {
   std::string volume_type = "gp3";
   std::string client_token;
   Ec2Tags tags;
+  bool encrypted = false;  // of an empty one; else as the snapshot is
+  std::string kms_key{};   // id, alias or ARN; empty: the account's own
 };
 
 // Which things a describe asks for: by ids (`not_found` when one is absent), or by tags, all of which match.
@@ -61,7 +63,8 @@ struct Ec2Selection {
 
 // Any number of threads. Errors: `unavailable` (already retried), `unauthenticated`, `permission_denied`
 // (names the action), `exhausted`, `not_found`, `invalid_argument`. `settle_for`: how long "not found" is not
-// believed yet.
+// believed yet. What makes something answers no refusal (site/refusal.h) after an attempt that was not
+// answered.
 class Ec2Client {
  public:
   explicit Ec2Client(std::unique_ptr<QueryClient> query) : query_(std::move(query)) {}
@@ -81,6 +84,8 @@ class Ec2Client {
 
   Result<std::vector<Ec2Image>> images(const Ec2Selection<TemplateId>& which);  // by tags: only our own
   Result<std::vector<Ec2Image>> images_named(const std::string& name);
+  // Of AWS itself, for x86_64, that can be launched now; `name_pattern`: "al2023-ami-2023*-x86_64".
+  Result<std::vector<Ec2Image>> public_images(const std::string& name_pattern);
   // `already_exists`: the name is taken. dry_run: only whether it would be accepted; the id is empty then.
   Result<TemplateId> register_image(const RegisterImageRequest& request, bool dry_run = false);
   Result<> deregister_image(const TemplateId& id, std::chrono::milliseconds settle_for = {});

@@ -46,6 +46,7 @@ Result<Ec2Instance> read_instance(const QueryElement& item) {
   instance.id = InstanceId(std::move(id));
   instance.state = TRY(item.child("instanceState").required("name"));
   instance.state_reason = item.child("stateReason").text("message");
+  instance.state_reason_code = item.child("stateReason").text("code");
   instance.instance_type = item.text("instanceType");
   instance.boot_mode = item.text("currentInstanceBootMode");
   instance.availability_zone = item.child("placement").text("availabilityZone");

@@ -38,6 +38,7 @@ struct Ec2Instance {
   InstanceId id;
   std::string state;  // pending, running, shutting-down, terminated, stopping, stopped
   std::string state_reason;
+  std::string state_reason_code;  // "Server.InsufficientInstanceCapacity"
   std::string instance_type;
   std::string boot_mode;  // "uefi", "legacy-bios": as it runs now; empty: AWS does not say
   std::string availability_zone;

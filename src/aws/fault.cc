@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "aws/query_answer.h"
+#include "site/refusal.h"
 
 namespace rekindle {
 
@@ -173,7 +174,9 @@ bool wants_other_credentials(const AwsFault& fault) {
          one_of(fault.code, {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidToken"});
 }
 
-Error to_error(const AwsFault& fault, const FaultContext& context) {
+namespace {
+
+Error explain(const AwsFault& fault, const FaultContext& context) {
   const std::string said = readable(fault);
   if (says_unknown_caller(fault.code)) {
     return error(
@@ -209,6 +212,13 @@ Error to_error(const AwsFault& fault, const FaultContext& context) {
   }
   const ErrorCode code = code_of(fault);
   return error(code, "{}: {}{}", context.action, said, advice_for(code, fault.code));
+}
+
+}  // namespace
+
+Error to_error(const AwsFault& fault, const FaultContext& context) {
+  Error said = explain(fault, context);
+  return fault.after_lost_attempt ? after_lost_attempt(std::move(said)) : said;
 }
 
 }  // namespace rekindle

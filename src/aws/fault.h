@@ -14,6 +14,8 @@ struct AwsFault {
   std::string message;             // AWS's sentence
   std::string reason;              // EBS: "INVALID_BLOCK_TOKEN"
   std::string access_key_id = {};  // with which the call was signed; read_fault() does not know it
+  // Of a call that makes something: an attempt before this one may have made it, so that this is no refusal.
+  bool after_lost_attempt = false;
 };
 
 // Reads the four forms: EC2's <Response><Errors><Error>, STS's <ErrorResponse><Error>, S3's <Error>, and the
@@ -45,7 +47,8 @@ struct FaultContext {
   std::string access_key_id;
 };
 
-// The sentence for people, with what to do about it.
+// The sentence for people, with what to do about it. After a lost attempt none is a refusal
+// (site/refusal.h).
 Error to_error(const AwsFault& fault, const FaultContext& context);
 
 }  // namespace rekindle

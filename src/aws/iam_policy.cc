@@ -87,10 +87,16 @@ json only_ours(json statement, const char* key) {
   return statement;
 }
 
+// "arn:aws" of the region's partition.
+std::string arn(const IamPolicyOptions& options) {
+  if (options.region.starts_with("cn-")) return "arn:aws-cn";
+  return options.region.starts_with("us-gov-") ? "arn:aws-us-gov" : "arn:aws";
+}
+
 json ours(const IamPolicyOptions& options) {
   json resources = json::array();
   for (const char* kind : {"snapshot", "image", "instance", "volume"})
-    resources.push_back(fmt::format("arn:aws:ec2:{}:*:{}/*", options.region, kind));
+    resources.push_back(fmt::format("{}:ec2:{}:*:{}/*", arn(options), options.region, kind));
   return only_ours(allow("ChangeAndRemoveOurs", actions_of(Statement::change_ours), resources),
                    "aws:ResourceTag");
 }
@@ -98,11 +104,11 @@ json ours(const IamPolicyOptions& options) {
 // Attaching asks for both: our volume, and the proxy, which carries no tag of ours.
 void add_attachments(json& statements, const IamPolicyOptions& options) {
   const json actions = actions_of(Statement::attach);
-  statements.push_back(
-      allow("AttachToTheProxy", actions, fmt::format("arn:aws:ec2:{}:*:instance/*", options.region)));
-  statements.push_back(
-      only_ours(allow("AttachOurVolumes", actions, fmt::format("arn:aws:ec2:{}:*:volume/*", options.region)),
-                "aws:ResourceTag"));
+  statements.push_back(allow("AttachToTheProxy", actions,
+                             fmt::format("{}:ec2:{}:*:instance/*", arn(options), options.region)));
+  statements.push_back(only_ours(
+      allow("AttachOurVolumes", actions, fmt::format("{}:ec2:{}:*:volume/*", arn(options), options.region)),
+      "aws:ResourceTag"));
 }
 
 // What a call makes is tagged by that call. The EBS direct APIs are not of EC2, so that a condition on the
@@ -118,11 +124,15 @@ void add_tagging(json& statements, const std::string& snapshots) {
       only_ours(allow("TagImages", actions_of(Statement::make_tags), snapshots), "aws:RequestTag"));
 }
 
-json kms(const std::vector<std::string>& keys) {
-  return allow("UseTheKeys",
-               {"kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey",
-                "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"},
-               keys);
+// Grants only for AWS's own services: EBS makes one for each volume of the key.
+void add_kms(json& statements, const std::vector<std::string>& keys) {
+  statements.push_back(allow("UseTheKeys",
+                             {"kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey",
+                              "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"},
+                             keys));
+  json grants = allow("LetEbsUseTheKeys", {"kms:CreateGrant"}, keys);
+  grants["Condition"] = {{"Bool", {{"kms:GrantIsForAWSResource", "true"}}}};
+  statements.push_back(std::move(grants));
 }
 
 json pass_roles(const std::vector<std::string>& roles) {
@@ -131,12 +141,12 @@ json pass_roles(const std::vector<std::string>& roles) {
   return statement;
 }
 
-void add_vaults(json& statements, const std::vector<std::string>& buckets) {
+void add_vaults(json& statements, const IamPolicyOptions& options) {
   json whole = json::array();
   json objects = json::array();
-  for (const std::string& bucket : buckets) {
-    whole.push_back("arn:aws:s3:::" + bucket);
-    objects.push_back("arn:aws:s3:::" + bucket + "/*");
+  for (const std::string& bucket : options.vault_buckets) {
+    whole.push_back(arn(options) + ":s3:::" + bucket);
+    objects.push_back(arn(options) + ":s3:::" + bucket + "/*");
   }
   statements.push_back(allow("FindTheVault",
                              {"s3:GetBucketObjectLockConfiguration", "s3:GetBucketVersioning",
@@ -160,7 +170,7 @@ std::span<const IamAction> iam_actions() {
 }
 
 nlohmann::json iam_policy(const IamPolicyOptions& options) {
-  const std::string snapshots = fmt::format("arn:aws:ec2:{}::snapshot/*", options.region);
+  const std::string snapshots = fmt::format("{}:ec2:{}::snapshot/*", arn(options), options.region);
   json statements = json::array();
   statements.push_back(allow("Look", actions_of(Statement::look), "*"));
   statements.push_back(
@@ -172,9 +182,9 @@ nlohmann::json iam_policy(const IamPolicyOptions& options) {
   add_attachments(statements, options);
   statements.push_back(ours(options));
   statements.push_back(allow("GiveElasticAddresses", actions_of(Statement::give_addresses), "*"));
-  if (!options.kms_keys.empty()) statements.push_back(kms(options.kms_keys));
+  if (!options.kms_keys.empty()) add_kms(statements, options.kms_keys);
   if (!options.passed_roles.empty()) statements.push_back(pass_roles(options.passed_roles));
-  if (!options.vault_buckets.empty()) add_vaults(statements, options.vault_buckets);
+  if (!options.vault_buckets.empty()) add_vaults(statements, options);
   return {{"Version", "2012-10-17"}, {"Statement", std::move(statements)}};
 }
 

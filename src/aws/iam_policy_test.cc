@@ -56,5 +56,21 @@ TEST(IamPolicy, NamesKeysRolesAndBucketsOnlyWhereTheyAreUsed) {
   EXPECT_EQ(statement(full, "ReadAndWriteTheVault").at("Resource"), json({"arn:aws:s3:::bucket/*"}));
 }
 
+TEST(IamPolicy, GrantsKeysOnlyToServicesOfAws) {
+  const json policy = iam_policy({"*", {"arn:aws:kms:key"}, {}, {}});
+  EXPECT_EQ(statement(policy, "LetEbsUseTheKeys").at("Condition"),
+            json({{"Bool", {{"kms:GrantIsForAWSResource", "true"}}}}));
+  for (const json& action : statement(policy, "UseTheKeys").at("Action"))
+    EXPECT_NE(action, "kms:CreateGrant");
+}
+
+TEST(IamPolicy, NamesThePartitionOfTheRegion) {
+  const std::string china = iam_policy({"cn-north-1", {}, {}, {"bucket"}}).dump();
+  EXPECT_NE(china.find("arn:aws-cn:ec2:cn-north-1:*:volume/*"), std::string::npos);
+  EXPECT_NE(china.find("arn:aws-cn:s3:::bucket"), std::string::npos);
+  EXPECT_EQ(china.find("arn:aws:"), std::string::npos);
+  EXPECT_EQ(iam_policy({"us-gov-west-1", {}, {}, {}}).dump().find("arn:aws:"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace rekindle

@@ -1,7 +1,6 @@
 #include "aws/instance_profile.h"
 
 #include "aws/json_client.h"
-#include "base/log.h"
 
 namespace rekindle {
 
@@ -54,25 +53,23 @@ ServiceOptions iam_options(ServiceOptions regional) {
   return regional;
 }
 
-Result<> check_instance_profile(QueryClient& iam, const std::string& profile) {
+Result<Unproven> check_instance_profile(QueryClient& iam, const std::string& profile) {
+  const auto not_asked = [&](const std::string& why) {
+    return Unproven{fmt::format("whether there is an instance profile {} was not asked: {}", profile, why)};
+  };
   QueryForm form("GetInstanceProfile");
   form.set("InstanceProfileName", name_of(profile));
   const auto outcome = iam.send(form, {.attempts = advice_attempts, .timeout = advice_timeout});
-  if (!outcome.ok()) {
-    log::warn("the instance profile {} is not checked: {}", profile, outcome.error().message());
-    return {};
-  }
+  if (!outcome.ok()) return not_asked(outcome.error().message());
   if (const auto* fault = std::get_if<AwsFault>(&*outcome)) {
     if (fault->code == "NoSuchEntity" || fault->code == "ValidationError") return no_such_profile(profile);
-    log::warn("the instance profile {} is not checked: {}", profile,
-              iam.service().error_of(*fault, form.action()).message());
-    return {};
+    return not_asked(iam.service().error_of(*fault, form.action()).message());
   }
   const QueryElement root = std::get<QueryAnswer>(*outcome).root();
   const QueryElement found = root.child("GetInstanceProfileResult").child("InstanceProfile");
-  if (found) return check_answer(found, profile);
-  log::warn("the instance profile {} is not checked: AWS answered without it", profile);
-  return {};
+  if (!found) return not_asked("AWS answered without it");
+  TRY(check_answer(found, profile));
+  return Unproven{};
 }
 
 }  // namespace rekindle

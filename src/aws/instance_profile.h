@@ -5,6 +5,7 @@
 #include <string>
 
 #include "aws/query_client.h"
+#include "site/recovery_target.h"
 
 namespace rekindle {
 
@@ -15,7 +16,7 @@ inline constexpr const char* iam_version = "2010-05-08";
 ServiceOptions iam_options(ServiceOptions regional);
 
 // `profile`: name or ARN. `invalid_argument`: there is no such instance profile, or it has no role. Where
-// nobody may ask, or IAM does not answer, a warning is logged and nothing is refused.
-Result<> check_instance_profile(QueryClient& iam, const std::string& profile);
+// nobody may ask, or IAM does not answer, nothing is refused.
+Result<Unproven> check_instance_profile(QueryClient& iam, const std::string& profile);
 
 }  // namespace rekindle

@@ -30,7 +30,8 @@ constexpr const char* a_role = "<member><RoleName>web</RoleName></member>";
 
 class InstanceProfileTest : public testing::Test {
  protected:
-  Result<> check_answered(int status, const std::string& answer, const std::string& profile = "web-role") {
+  Result<Unproven> check_answered(int status, const std::string& answer,
+                                  const std::string& profile = "web-role") {
     aws.transport.answer(status, answer);
     return check_instance_profile(aws.iam, profile);
   }
@@ -63,7 +64,10 @@ TEST_F(InstanceProfileTest, WithoutARoleLaunchesNothing) {
 }
 
 TEST_F(InstanceProfileTest, ThatNobodyMayLookAtIsNotRefused) {
-  EXPECT_TRUE(check_answered(403, fault_xml("AccessDenied")).ok());
+  const auto denied = check_answered(403, fault_xml("AccessDenied"));
+  ASSERT_TRUE(denied.ok());
+  ASSERT_EQ(denied->size(), 1U);
+  EXPECT_THAT(denied->front(), HasSubstr("instance profile web-role was not asked"));
   EXPECT_TRUE(check_answered(400, fault_xml("InvalidAction")).ok());
   EXPECT_TRUE(check_answered(404, "not here").ok());
   EXPECT_TRUE(check_answered(200, "<R/>").ok());

@@ -1,7 +1,5 @@
 #include "aws/kms_key.h"
 
-#include "base/log.h"
-
 namespace rekindle {
 
 namespace {
@@ -51,23 +49,46 @@ Result<> check_metadata(const json& metadata, const std::string& key) {
 
 }  // namespace
 
-Result<> check_kms_key(JsonClient& kms, const std::string& key) {
+namespace {
+
+// The KeyMetadata of the answer; a sentence about why there is none.
+Result<std::variant<json, std::string>> describe_key(JsonClient& kms, const std::string& key) {
+  using Outcome = std::variant<json, std::string>;
   const auto outcome = kms.send("DescribeKey", {{"KeyId", key}});
-  if (!outcome.ok()) {
-    log::warn("the KMS key {} is not checked: {}", key, outcome.error().message());
-    return {};
-  }
+  if (!outcome.ok()) return Outcome(outcome.error().message());
   if (const auto* fault = std::get_if<AwsFault>(&*outcome)) {
     if (says_no_such_key(*fault)) return no_such_key(key, kms.service().options().region);
-    log::warn("the KMS key {} is not checked: {}", key,
-              kms.service().error_of(*fault, "DescribeKey").message());
-    return {};
+    return Outcome(kms.service().error_of(*fault, "DescribeKey").message());
   }
   const json& answer = std::get<json>(*outcome);
   const auto metadata = answer.find("KeyMetadata");
-  if (metadata != answer.end() && metadata->is_object()) return check_metadata(*metadata, key);
-  log::warn("the KMS key {} is not checked: AWS answered without KeyMetadata", key);
-  return {};
+  if (metadata != answer.end() && metadata->is_object()) return Outcome(*metadata);
+  return Outcome(std::string("AWS answered without KeyMetadata"));
+}
+
+bool is_key_arn(const std::string& key) {
+  return key.starts_with("arn:") && key.find(":key/") != std::string::npos;
+}
+
+}  // namespace
+
+Result<Unproven> check_kms_key(JsonClient& kms, const std::string& key) {
+  const auto described = TRY(describe_key(kms, key));
+  if (const auto* why = std::get_if<std::string>(&described))
+    return Unproven{fmt::format("whether the KMS key {} may be used was not asked: {}", key, *why)};
+  TRY(check_metadata(std::get<json>(described), key));
+  return Unproven{};
+}
+
+Result<std::string> kms_key_arn(JsonClient& kms, const std::string& key) {
+  if (key.empty() || is_key_arn(key)) return key;
+  const auto described = TRY(describe_key(kms, key));
+  const auto* metadata = std::get_if<json>(&described);
+  if (metadata != nullptr && !text_of(*metadata, "Arn").empty()) return text_of(*metadata, "Arn");
+  return error(ErrorCode::failed_precondition,
+               "the ARN of the KMS key '{}' is not known ({}), and images are encrypted by none without it: "
+               "allow kms:DescribeKey, or set the ARN (arn:aws:kms:REGION:ACCOUNT:key/ID) in the DR plan",
+               key, metadata != nullptr ? "AWS did not say it" : std::get<std::string>(described));
 }
 
 }  // namespace rekindle

@@ -5,13 +5,18 @@
 #include <string>
 
 #include "aws/json_client.h"
+#include "site/recovery_target.h"
 
 namespace rekindle {
 
 inline constexpr const char* kms_target = "TrentService";
 
 // `key`: id, alias or ARN. `invalid_argument`: there is no such key, or EBS cannot use it: says why and what
-// to do. Where nobody may ask, or KMS does not answer, a warning is logged and nothing is refused.
-Result<> check_kms_key(JsonClient& kms, const std::string& key);
+// to do. Where nobody may ask, or KMS does not answer, nothing is refused.
+Result<Unproven> check_kms_key(JsonClient& kms, const std::string& key);
+
+// As the EBS direct APIs want it. `invalid_argument`: there is no such key; `failed_precondition`: nobody
+// says. Of "" it is "".
+Result<std::string> kms_key_arn(JsonClient& kms, const std::string& key);
 
 }  // namespace rekindle

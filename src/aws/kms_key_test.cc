@@ -10,16 +10,19 @@ namespace {
 
 using nlohmann::json;
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 class KmsKeyTest : public testing::Test {
  protected:
-  Result<> check() { return check_kms_key(aws.kms, "alias/dr"); }
-  Result<> check_answered(int status, const json& answer) {
+  Result<Unproven> check() { return check_kms_key(aws.kms, "alias/dr"); }
+  Result<Unproven> check_answered(int status, const json& answer) {
     aws.transport.answer(status, answer.dump());
     return check();
   }
-  Result<> check_key(const json& metadata) { return check_answered(200, {{"KeyMetadata", metadata}}); }
+  Result<Unproven> check_key(const json& metadata) {
+    return check_answered(200, {{"KeyMetadata", metadata}});
+  }
   std::string refusal_of(const json& metadata) {
     const auto checked = check_key(metadata);
     return checked.ok() ? "it was accepted" : checked.error().message();
@@ -29,7 +32,9 @@ class KmsKeyTest : public testing::Test {
 };
 
 TEST_F(KmsKeyTest, IsAskedForInTheWordsOfKms) {
-  EXPECT_TRUE(check_key({{"KeyState", "Enabled"}, {"KeyUsage", "ENCRYPT_DECRYPT"}}).ok());
+  const auto checked = check_key({{"KeyState", "Enabled"}, {"KeyUsage", "ENCRYPT_DECRYPT"}});
+  ASSERT_TRUE(checked.ok());
+  EXPECT_TRUE(checked->empty());
   const HttpRequest& request = aws.request(0);
   EXPECT_EQ(request.url, "http://127.0.0.1:1/");
   EXPECT_EQ(request.headers.get("X-Amz-Target"), "TrentService.DescribeKey");
@@ -61,7 +66,9 @@ TEST_F(KmsKeyTest, OfAnotherPurposeIsRefused) {
 }
 
 TEST_F(KmsKeyTest, ThatNobodyMayLookAtIsNotRefused) {
-  EXPECT_TRUE(check_answered(400, {{"__type", "AccessDeniedException"}, {"Message", "no"}}).ok());
+  const auto denied = check_answered(400, {{"__type", "AccessDeniedException"}, {"Message", "no"}});
+  ASSERT_TRUE(denied.ok());
+  EXPECT_THAT(*denied, ElementsAre(HasSubstr("whether the KMS key alias/dr may be used was not asked")));
   EXPECT_TRUE(check_answered(404, {{"__type", "UnknownOperationException"}}).ok());
   aws.transport.answer(501, "");
   EXPECT_TRUE(check().ok());
@@ -74,6 +81,19 @@ TEST_F(KmsKeyTest, IsNotWaitedForWhereKmsCannotBeReached) {
   EXPECT_TRUE(check().ok());
   EXPECT_EQ(aws.transport.requests().size(), 2U);
   EXPECT_LE(aws.request(0).timeout, std::chrono::seconds(5));
+}
+
+TEST_F(KmsKeyTest, HasAnArnThatKmsKnows) {
+  const std::string arn = "arn:aws:kms:eu-central-1:123456789012:key/1234";
+  EXPECT_EQ(*kms_key_arn(aws.kms, arn), arn);
+  EXPECT_EQ(*kms_key_arn(aws.kms, ""), "");
+  EXPECT_TRUE(aws.transport.requests().empty());
+  aws.transport.answer(200, json({{"KeyMetadata", {{"Arn", arn}}}}).dump());
+  EXPECT_EQ(*kms_key_arn(aws.kms, "alias/dr"), arn);
+  aws.transport.answer(400, R"({"__type":"NotFoundException"})");
+  EXPECT_EQ(kms_key_arn(aws.kms, "alias/dr").error().code(), ErrorCode::invalid_argument);
+  aws.transport.answer(400, R"({"__type":"AccessDeniedException"})");
+  EXPECT_THAT(kms_key_arn(aws.kms, "alias/dr").error().message(), HasSubstr("allow kms:DescribeKey"));
 }
 
 }  // namespace

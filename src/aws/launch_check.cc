@@ -5,7 +5,7 @@
 #include "aws/instance_profile.h"
 #include "aws/kms_key.h"
 #include "base/ipv4.h"
-#include "base/log.h"
+#include "site/refusal.h"
 
 namespace rekindle {
 
@@ -70,6 +70,16 @@ Error no_capacity(const LaunchSpec& spec, const LaunchPlace& place) {
       spec.instance_type, in_zone(place));
 }
 
+// As without capacity: another type, or a subnet in another zone, is the way out.
+Error not_offered_there(const LaunchSpec& spec, const LaunchPlace& place) {
+  return error(
+      ErrorCode::exhausted,
+      "instance type '{}' is not offered in {}; set another type, or a subnet in another zone, in the "
+      "DR plan (the zones are listed by `aws ec2 describe-instance-type-offerings --location-type "
+      "availability-zone --filters Name=instance-type,Values={} --region {}`)",
+      spec.instance_type, in_zone(place), spec.instance_type, place.region);
+}
+
 bool is_about_type(const AwsFault& fault) {
   if (fault.code == "InvalidInstanceType" || fault.code == "Unsupported") return true;
   const bool parameter = fault.code == "InvalidParameterValue" || fault.code == "InvalidParameterCombination";
@@ -82,18 +92,19 @@ bool cannot_look(const Error& error) {
   return error.code() == ErrorCode::permission_denied || error.code() == ErrorCode::internal;
 }
 
-Result<> check_type(Ec2Client& ec2, const LaunchSpec& spec, const LaunchPlace& place) {
+Result<> check_type(Ec2Client& ec2, const LaunchSpec& spec, const LaunchPlace& place, Unproven& unproven) {
   const auto zones = ec2.zones_offering(spec.instance_type);
   if (!zones.ok()) {
     if (!cannot_look(zones.error())) return zones.error();
-    log::warn("the instance type is not checked: {}", zones.error().message());
+    unproven.push_back(fmt::format("whether instance type {} is offered in {} was not asked: {}",
+                                   spec.instance_type, in_zone(place), zones.error().message()));
     return {};
   }
   if (std::find(zones->begin(), zones->end(), place.availability_zone) != zones->end()) return {};
   if (zones->empty() || place.availability_zone.empty()) {
     return zones->empty() ? Result<>(no_such_type(spec, place)) : Result<>();
   }
-  return error(ErrorCode::invalid_argument,
+  return error(ErrorCode::exhausted,
                "instance type '{}' is not offered in zone {} of subnet '{}', only in {}; set another type or "
                "a subnet in "
                "one of these zones in the DR plan",
@@ -101,7 +112,7 @@ Result<> check_type(Ec2Client& ec2, const LaunchSpec& spec, const LaunchPlace& p
 }
 
 Result<> check_groups(Ec2Client& ec2, const LaunchSpec& spec, const LaunchPlace& place,
-                      const std::string& vpc_id) {
+                      const std::string& vpc_id, Unproven& unproven) {
   if (spec.security_group_ids.empty()) return {};
   const auto groups = ec2.security_groups(spec.security_group_ids);
   if (!groups.ok()) {
@@ -109,7 +120,8 @@ Result<> check_groups(Ec2Client& ec2, const LaunchSpec& spec, const LaunchPlace&
     if (code == ErrorCode::not_found || code == ErrorCode::invalid_argument)
       return no_such_group(spec, place);
     if (!cannot_look(groups.error())) return groups.error();
-    log::warn("the security groups are not checked: {}", groups.error().message());
+    unproven.push_back(fmt::format("whether the security groups {} fit the subnet was not asked: {}",
+                                   joined(spec.security_group_ids), groups.error().message()));
     return {};
   }
   if (groups->size() < spec.security_group_ids.size()) return no_such_group(spec, place);
@@ -124,24 +136,27 @@ Result<> check_groups(Ec2Client& ec2, const LaunchSpec& spec, const LaunchPlace&
   return {};
 }
 
-Result<> check_free_address(Ec2Client& ec2, const LaunchSpec& spec, const Ec2Subnet& subnet) {
+Result<> check_free_address(Ec2Client& ec2, const LaunchSpec& spec, const Ec2Subnet& subnet,
+                            Unproven& unproven) {
   if (spec.private_ip.empty()) return subnet.free_addresses > 0 ? Result<>() : no_free_address(spec);
   TRY(check_address(spec.private_ip, spec.subnet_id, subnet.cidr));
   const auto holder = ec2.holder_of_address(spec.subnet_id, spec.private_ip);
   if (!holder.ok()) {
     if (!cannot_look(holder.error())) return holder.error();
-    log::warn("the private address is not checked: {}", holder.error().message());
+    unproven.push_back(fmt::format("whether the private address {} is free was not asked: {}",
+                                   spec.private_ip, holder.error().message()));
     return {};
   }
   return holder->empty() ? Result<>() : address_taken(spec, fmt::format(" by network interface {}", *holder));
 }
 
-Result<> check_elastic_address(Ec2Client& ec2, const LaunchSpec& spec) {
+Result<> check_elastic_address(Ec2Client& ec2, const LaunchSpec& spec, Unproven& unproven) {
   if (spec.elastic_ip.empty()) return {};
   const auto there = ec2.has_address(spec.elastic_ip);
   if (!there.ok()) {
     if (!cannot_look(there.error())) return there.error();
-    log::warn("the Elastic IP is not checked: {}", there.error().message());
+    unproven.push_back(fmt::format("whether the account has the Elastic IP {} was not asked: {}",
+                                   spec.elastic_ip, there.error().message()));
     return {};
   }
   if (*there) return {};
@@ -182,8 +197,10 @@ Result<> check_address(const std::string& private_ip, const std::string& subnet_
   return {};
 }
 
-Error explain_launch_fault(const AwsFault& fault, const LaunchSpec& spec, const LaunchPlace& place,
-                           const ServiceClient& service) {
+namespace {
+
+Error explain(const AwsFault& fault, const LaunchSpec& spec, const LaunchPlace& place,
+              const ServiceClient& service) {
   const std::string_view code = fault.code;
   if (code.starts_with("InvalidSubnetID")) return no_such_subnet(spec, place);
   if (code.starts_with("InvalidGroup") || code.starts_with("InvalidSecurityGroupID"))
@@ -192,13 +209,25 @@ Error explain_launch_fault(const AwsFault& fault, const LaunchSpec& spec, const 
   if (code == "InvalidIPAddress.InUse") return address_taken(spec, "");
   if (code.starts_with("Insufficient") && code.find("Capacity") != std::string_view::npos)
     return no_capacity(spec, place);
+  if (code == "Unsupported" && contains(fault.message, "Availability Zone"))
+    return not_offered_there(spec, place);
   if (is_about_type(fault)) return no_such_type(spec, place);
   return service.error_of(fault, "RunInstances");
 }
 
-Result<LaunchPlace> check_launch_settings(const LaunchAdvisers& advisers, const LaunchSpec& spec) {
+}  // namespace
+
+Error explain_launch_fault(const AwsFault& fault, const LaunchSpec& spec, const LaunchPlace& place,
+                           const ServiceClient& service) {
+  Error said = explain(fault, spec, place, service);
+  return fault.after_lost_attempt ? after_lost_attempt(std::move(said)) : said;
+}
+
+Result<SettingsCheck> check_launch_settings(const LaunchAdvisers& advisers, const LaunchSpec& spec) {
   Ec2Client& ec2 = advisers.ec2;
-  LaunchPlace place{ec2.service().options().region, ""};
+  SettingsCheck checked{{ec2.service().options().region, ""}, {}};
+  LaunchPlace& place = checked.place;
+  Unproven& unproven = checked.unproven;
   if (spec.subnet_id.empty()) {
     return error(ErrorCode::invalid_argument,
                  "the DR plan names no subnet; list the subnets with `aws ec2 "
@@ -215,13 +244,20 @@ Result<LaunchPlace> check_launch_settings(const LaunchAdvisers& advisers, const 
   if (subnets->empty()) return no_such_subnet(spec, place);
   const Ec2Subnet& subnet = subnets->front();
   place.availability_zone = subnet.availability_zone;
-  TRY(check_type(ec2, spec, place));
-  TRY(check_groups(ec2, spec, place, subnet.vpc_id));
-  TRY(check_free_address(ec2, spec, subnet));
-  TRY(check_elastic_address(ec2, spec));
-  if (!spec.volumes.kms_key.empty()) TRY(check_kms_key(advisers.kms, spec.volumes.kms_key));
-  if (!spec.instance_profile.empty()) TRY(check_instance_profile(advisers.iam, spec.instance_profile));
-  return place;
+  TRY(check_type(ec2, spec, place, unproven));
+  TRY(check_groups(ec2, spec, place, subnet.vpc_id, unproven));
+  TRY(check_free_address(ec2, spec, subnet, unproven));
+  TRY(check_elastic_address(ec2, spec, unproven));
+  const auto add = [&](const Unproven& more) { unproven.insert(unproven.end(), more.begin(), more.end()); };
+  if (!spec.volumes.kms_key.empty()) {
+    const Unproven of_key = TRY(check_kms_key(advisers.kms, spec.volumes.kms_key));
+    add(of_key);
+  }
+  if (!spec.instance_profile.empty()) {
+    const Unproven of_profile = TRY(check_instance_profile(advisers.iam, spec.instance_profile));
+    add(of_profile);
+  }
+  return checked;
 }
 
 }  // namespace rekindle

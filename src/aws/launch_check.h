@@ -26,9 +26,13 @@ struct LaunchAdvisers {
 };
 
 // Looks at the subnet, the security groups, the instance type, the addresses, the key of the volumes and the
-// instance profile, without making anything. Where the credentials may not look, that look is left out: the
-// launch itself has the last word.
-Result<LaunchPlace> check_launch_settings(const LaunchAdvisers& advisers, const LaunchSpec& spec);
+// instance profile, without making anything. Where the credentials may not look, that look is left out, which
+// `unproven` says: the launch itself has the last word.
+struct SettingsCheck {
+  LaunchPlace place;
+  Unproven unproven;
+};
+Result<SettingsCheck> check_launch_settings(const LaunchAdvisers& advisers, const LaunchSpec& spec);
 
 // Whether the IPv4 address can be given to an instance of the subnet: inside, and not one of the five that
 // AWS keeps (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html). `invalid_argument` says

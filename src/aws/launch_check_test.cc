@@ -9,6 +9,7 @@ namespace rekindle {
 namespace {
 
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 constexpr std::string_view subnet =
@@ -62,7 +63,8 @@ TEST_F(LaunchCheckTest, AcceptsSettingsThatFit) {
   for (const auto& answer : {subnet, offered, group, nothing}) transport.answer(200, answer);
   const auto checked = check_launch_settings(aws.all(), spec);
   ASSERT_TRUE(checked.ok()) << checked.error().message();
-  EXPECT_EQ(checked->availability_zone, "eu-central-1a");
+  EXPECT_EQ(checked->place.availability_zone, "eu-central-1a");
+  EXPECT_TRUE(checked->unproven.empty());
   EXPECT_EQ(transport.form(3, "Action"), "DescribeNetworkInterfaces");
   EXPECT_EQ(transport.form(3, "Filter.2.Value.1"), "10.0.1.20");
 }
@@ -85,7 +87,7 @@ TEST_F(LaunchCheckTest, NamesATypeThatDoesNotExist) {
 TEST_F(LaunchCheckTest, NamesTheZonesWhereTheTypeIsOffered) {
   for (const auto& answer : {subnet, offered_elsewhere}) transport.answer(200, answer);
   const Error error = refusal();
-  EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+  EXPECT_EQ(error.code(), ErrorCode::exhausted) << "another type of the plan, or another subnet, may do";
   EXPECT_THAT(error.message(), HasSubstr("only in eu-central-1c"));
 }
 
@@ -119,7 +121,25 @@ TEST_F(LaunchCheckTest, SaysWhoHoldsTheAddress) {
 TEST_F(LaunchCheckTest, LeavesOutALookThatIsNotAllowed) {
   for (const auto& answer : {subnet, offered, group}) transport.answer(200, answer);
   transport.answer(403, fault_xml("UnauthorizedOperation"));
-  EXPECT_TRUE(check_launch_settings(aws.all(), spec).ok());
+  const auto checked = check_launch_settings(aws.all(), spec);
+  ASSERT_TRUE(checked.ok()) << checked.error().message();
+  EXPECT_THAT(checked->unproven,
+              ElementsAre(HasSubstr("whether the private address 10.0.1.20 is free was not asked")));
+}
+
+TEST_F(LaunchCheckTest, SaysEverythingThatItCouldNotAsk) {
+  spec.elastic_ip = "eipalloc-1";
+  spec.volumes.kms_key = "alias/dr";
+  spec.instance_profile = "web-role";
+  transport.answer(200, subnet);
+  for (int i = 0; i < 4; ++i) transport.answer(403, fault_xml("UnauthorizedOperation"));
+  transport.answer(400, R"({"__type":"AccessDeniedException","Message":"no"})");
+  transport.answer(403, "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>");
+  const auto checked = check_launch_settings(aws.all(), spec);
+  ASSERT_TRUE(checked.ok()) << checked.error().message();
+  EXPECT_THAT(checked->unproven,
+              ElementsAre(HasSubstr("m6i.huge"), HasSubstr("sg-1"), HasSubstr("10.0.1.20"),
+                          HasSubstr("eipalloc-1"), HasSubstr("alias/dr"), HasSubstr("web-role")));
 }
 
 TEST_F(LaunchCheckTest, LooksAtTheKeyAndTheInstanceProfile) {
@@ -142,14 +162,26 @@ TEST_F(LaunchCheckTest, ExplainsWhatRunInstancesRefuses) {
   EXPECT_EQ(explained("InvalidGroup.NotFound").code(), ErrorCode::invalid_argument);
   EXPECT_THAT(explained("InvalidParameterValue", "Invalid value 'm6i.huge' for InstanceType.").message(),
               AllOf(HasSubstr("'m6i.huge'"), HasSubstr("zone eu-central-1a")));
-  EXPECT_THAT(explained("Unsupported", "not supported in your requested Availability Zone").message(),
-              HasSubstr("list the types with"));
+  const Error elsewhere = explained("Unsupported", "not supported in your requested Availability Zone (a).");
+  EXPECT_EQ(elsewhere.code(), ErrorCode::exhausted);
+  EXPECT_THAT(elsewhere.message(), AllOf(HasSubstr("'m6i.huge' is not offered"), HasSubstr("eu-central-1a")));
+  EXPECT_EQ(explained("Unsupported", "The requested configuration is not supported").code(),
+            ErrorCode::invalid_argument);
+  EXPECT_EQ(explained("InvalidInstanceType").code(), ErrorCode::invalid_argument);
   EXPECT_EQ(explained("InsufficientFreeAddressesInSubnet").code(), ErrorCode::exhausted);
   EXPECT_EQ(explained("InvalidIPAddress.InUse").code(), ErrorCode::failed_precondition);
   EXPECT_EQ(explained("InsufficientInstanceCapacity").code(), ErrorCode::exhausted);
   EXPECT_EQ(explained("VcpuLimitExceeded").code(), ErrorCode::exhausted);
   EXPECT_EQ(explained("InvalidParameterValue", "Value for parameter 'tags' is wrong").code(),
             ErrorCode::invalid_argument);
+}
+
+TEST_F(LaunchCheckTest, CallsNothingARefusalAfterALostAttempt) {
+  AwsFault fault{500, "InsufficientInstanceCapacity", "m", ""};
+  fault.after_lost_attempt = true;
+  const Error error = explain_launch_fault(fault, spec, {"eu-central-1", "eu-central-1a"}, aws.ec2.service());
+  EXPECT_EQ(error.code(), ErrorCode::internal);
+  EXPECT_THAT(error.message(), HasSubstr("no capacity"));
 }
 
 TEST(CheckAddress, AcceptsOnlyWhatAwsGivesAway) {

@@ -77,11 +77,11 @@ std::string QueryForm::encode(std::string_view version) const {
   return encode_query(all);
 }
 
-TokenBucket& QueryClient::bucket(const std::string& action) {
+CallQuota& QueryClient::quota_of(const std::string& action) {
   const std::lock_guard lock(mutex_);
-  auto& bucket = buckets_[action];
-  if (!bucket) bucket = std::make_unique<TokenBucket>(only_reads(action) ? reading : changing, clock_);
-  return *bucket;
+  auto& quota = quotas_[action];
+  if (!quota) quota = std::make_unique<CallQuota>(only_reads(action) ? reading : changing, clock_);
+  return *quota;
 }
 
 Result<std::variant<QueryAnswer, AwsFault>> QueryClient::send(const QueryForm& form,
@@ -97,14 +97,10 @@ Result<std::variant<QueryAnswer, AwsFault>> QueryClient::send(const QueryForm& f
   call.attempts = options.attempts;
   call.settle_for = options.settle_for;
   call.removes = options.removes;
-
-  TokenBucket& quota = bucket(form.action());
-  quota.take();
+  call.makes = options.makes;
+  call.quota = &quota_of(form.action());
   ServiceReply reply = TRY(service_->send(std::move(call)), "{}", form.action());
-  if (reply.fault) {
-    if (classify(*reply.fault) == FaultClass::throttled) quota.drain();
-    return std::variant<QueryAnswer, AwsFault>(*std::move(reply.fault));
-  }
+  if (reply.fault) return std::variant<QueryAnswer, AwsFault>(*std::move(reply.fault));
   QueryAnswer answer = TRY(QueryAnswer::parse(reply.response.body), "{}", form.action());
   return std::variant<QueryAnswer, AwsFault>(std::move(answer));
 }

@@ -13,7 +13,6 @@
 
 #include "aws/query_answer.h"
 #include "aws/service_client.h"
-#include "base/token_bucket.h"
 #include "net/url.h"
 
 namespace rekindle {
@@ -54,6 +53,7 @@ struct QueryOptions {
   std::chrono::milliseconds settle_for{0};
   std::chrono::milliseconds timeout{30000};  // of one attempt
   bool removes = false;
+  bool makes = false;
 };
 
 // Any number of threads. EC2 counts every action in a bucket of its own, per account and region
@@ -74,13 +74,13 @@ class QueryClient {
   const ServiceClient& service() const { return *service_; }
 
  private:
-  TokenBucket& bucket(const std::string& action);
+  CallQuota& quota_of(const std::string& action);
 
   const std::unique_ptr<ServiceClient> service_;
   const std::string version_;
   Clock& clock_;
   std::mutex mutex_;
-  std::map<std::string, std::unique_ptr<TokenBucket>> buckets_;
+  std::map<std::string, std::unique_ptr<CallQuota>> quotas_;
 };
 
 }  // namespace rekindle

@@ -8,6 +8,7 @@
 #include "base/crash_point.h"
 #include "base/log.h"
 #include "net/url.h"
+#include "site/refusal.h"
 
 namespace rekindle {
 
@@ -29,6 +30,10 @@ std::string default_endpoint(const ServiceOptions& options) {
 
 bool may_have_taken_effect(const Result<ServiceReply>& reply) {
   return !reply.ok() || (reply->fault && classify(*reply->fault) == FaultClass::broken);
+}
+
+bool was_throttled(const Result<ServiceReply>& reply) {
+  return reply.ok() && reply->fault && classify(*reply->fault) == FaultClass::throttled;
 }
 
 // Never `not_found` or the like, which would be read as AWS's word about the thing that was asked for.
@@ -140,7 +145,7 @@ std::optional<milliseconds> ServiceClient::pause_before_retry(const ServiceCall&
   }
   switch (classify(*reply->fault)) {
     case FaultClass::throttled:
-      if (attempt >= attempts) return {};
+      if (attempt >= attempts && !call.patient) return {};
       return retry_pause(options_.retries, attempt + 1, random_);
     case FaultClass::broken:
       if (!call.repeatable || attempt >= attempts || !budget_.spend()) return {};
@@ -154,14 +159,16 @@ std::optional<milliseconds> ServiceClient::pause_before_retry(const ServiceCall&
   return {};
 }
 
-Result<ServiceReply> ServiceClient::send(ServiceCall call) {
-  call.request.url = options_.endpoint + call.path;
+// `lost_one`: an attempt before the last may have been done.
+Result<ServiceReply> ServiceClient::send_attempts(ServiceCall& call, bool& lost_one) {
   const auto started = clock_.ticks();
   bool clock_followed = false;
   bool renewed = false;
   for (int attempt = 1;; ++attempt) {
     const Result<AwsCredentials> credentials = options_.credentials.get();
     if (!credentials.ok()) return no_credentials(credentials.error());
+    if (call.quota != nullptr && !call.quota->take(call.request.stop))
+      return error(ErrorCode::cancelled, "{}: stopped", call.action);
     auto reply = send_once(call, *credentials);
     if (reply.ok() && !reply->fault) {
       budget_.earn();
@@ -175,16 +182,28 @@ Result<ServiceReply> ServiceClient::send(ServiceCall call) {
       renewed = true;
       continue;
     }
+    if (call.quota != nullptr && was_throttled(reply)) call.quota->throttled();
     const auto elapsed = std::chrono::duration_cast<milliseconds>(clock_.ticks() - started);
     if (call.removes && may_have_taken_effect(reply))
       call.settle_for = std::min(call.settle_for, elapsed + settling_of_removed);
     const auto pause = pause_before_retry(call, reply, attempt, elapsed);
     if (!pause) return reply;
+    lost_one = lost_one || may_have_taken_effect(reply);
     log::debug("{} attempt {}: {}; again in {} ms", call.action, attempt,
                reply.ok() ? reply->fault->code : reply.error().message(), pause->count());
     if (!clock_.sleep(*pause, call.request.stop))
       return error(ErrorCode::cancelled, "{}: stopped", call.action);
   }
+}
+
+Result<ServiceReply> ServiceClient::send(ServiceCall call) {
+  call.request.url = options_.endpoint + call.path;
+  bool lost_one = false;
+  auto reply = send_attempts(call, lost_one);
+  if (!call.makes || !lost_one) return reply;
+  if (!reply.ok()) return after_lost_attempt(reply.error());
+  if (reply->fault) reply->fault->after_lost_attempt = true;
+  return reply;
 }
 
 Error ServiceClient::error_of(const AwsFault& fault, std::string_view action) const {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "aws/call_quota.h"
 #include "aws/credentials.h"
 #include "aws/fault.h"
 #include "aws/sigv4.h"
@@ -38,6 +39,11 @@ struct ServiceCall {
   std::chrono::milliseconds settle_for{0};
   // True: after an attempt whose answer was lost, "not found" most likely means that it took effect.
   bool removes = false;
+  // True: after an attempt whose answer was lost, no error is a refusal (AwsFault::after_lost_attempt).
+  bool makes = false;
+  CallQuota* quota = nullptr;  // each attempt takes its turn; outlives the call
+  // Throttling is waited out, however long it lasts, until the request's stop.
+  bool patient = false;
 };
 
 struct ServiceReply {
@@ -65,7 +71,8 @@ class ServiceClient {
   static Result<std::unique_ptr<ServiceClient>> make(ServiceOptions options, HttpTransport& transport,
                                                      Clock& clock, Random& random);
 
-  // The service's own answer, retried as far as it is safe. Errors: those of the transport. Each attempt
+  // The service's own answer, retried as far as it is safe. Errors: those of the transport and of the
+  // credentials; `cancelled` when the request's stop was requested between attempts. Each attempt
   // passes the crash points "call/<action>/sent" and, when there is an answer, "call/<action>/answered".
   Result<ServiceReply> send(ServiceCall call);
   // The same, with a fault as an Error.
@@ -77,6 +84,7 @@ class ServiceClient {
  private:
   ServiceClient(ServiceOptions options, HttpTransport& transport, Clock& clock, Random& random);
   Result<ServiceReply> send_once(ServiceCall& call, const AwsCredentials& credentials);
+  Result<ServiceReply> send_attempts(ServiceCall& call, bool& lost_one);
   bool renew_credentials(const ServiceCall& call, const ServiceReply& reply,
                          const AwsCredentials& credentials);
   bool follow_server_clock(const ServiceReply& reply);

@@ -163,6 +163,67 @@ TEST_F(ServiceClientTest, StopsRetryingABrokenServiceWhenTheBudgetIsSpent) {
   EXPECT_EQ(transport.requests().size(), 200U) << "100 first attempts, and 500 / 5 retries";
 }
 
+TEST_F(ServiceClientTest, EachAttemptTakesItsTurn) {
+  CallQuota quota({10, 1}, clock);
+  ServiceCall counted = call();
+  counted.quota = &quota;
+  for (int i = 0; i < 3; ++i) transport.lose_connection();
+  transport.answer(200, "fine");
+  ASSERT_TRUE(client->call(counted).ok());
+  EXPECT_GE(slept(), milliseconds(300)) << "four attempts at ten a second, the first at once";
+  EXPECT_DOUBLE_EQ(quota.per_second(), 10);
+}
+
+TEST_F(ServiceClientTest, EveryThrottledAnswerSlowsTheRateDown) {
+  CallQuota quota({10, 1}, clock);
+  ServiceCall counted = call();
+  counted.quota = &quota;
+  transport.answer(503, throttled);
+  transport.answer(200, "fine");
+  ASSERT_TRUE(client->call(counted).ok());
+  EXPECT_LT(quota.per_second(), 10) << "although the last attempt was not throttled";
+}
+
+TEST_F(ServiceClientTest, APatientCallWaitsOutThrottlingButNothingElse) {
+  ServiceCall patient = call();
+  patient.patient = true;
+  for (int i = 0; i < 50; ++i) transport.answer(503, throttled);
+  transport.answer(200, "fine");
+  EXPECT_TRUE(client->call(patient).ok());
+  for (int i = 0; i < 50; ++i) transport.answer(500, "");
+  EXPECT_EQ(client->call(patient).error().code(), ErrorCode::unavailable);
+  EXPECT_EQ(transport.unused(), 46U) << "the policy allows four attempts";
+}
+
+TEST_F(ServiceClientTest, APatientCallEndsWhenItIsStopped) {
+  std::stop_source stop;
+  ServiceCall patient = call();
+  patient.patient = true;
+  patient.request.stop = stop.get_token();
+  stop.request_stop();
+  for (int i = 0; i < 50; ++i) transport.answer(503, throttled);
+  EXPECT_EQ(client->call(patient).error().code(), ErrorCode::cancelled);
+  EXPECT_EQ(transport.unused(), 49U);
+}
+
+TEST_F(ServiceClientTest, KnowsOfAMakingCallWhetherAnAttemptWasLost) {
+  const auto refused_after = [&](bool makes, auto&& first) {
+    ServiceCall making = call();
+    making.makes = makes;
+    first();
+    transport.answer(
+        403, "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors></Response>");
+    return client->call(making).error().code();
+  };
+  const auto lost = [&] { transport.lose_connection(); };
+  const auto broken = [&] { transport.answer(500, ""); };
+  const auto too_fast = [&] { transport.answer(503, throttled); };
+  EXPECT_EQ(refused_after(true, lost), ErrorCode::internal);
+  EXPECT_EQ(refused_after(true, broken), ErrorCode::internal);
+  EXPECT_EQ(refused_after(true, too_fast), ErrorCode::permission_denied) << "nothing was done";
+  EXPECT_EQ(refused_after(false, lost), ErrorCode::permission_denied);
+}
+
 TEST_F(ServiceClientTest, StopsBetweenAttempts) {
   std::stop_source stop;
   stop.request_stop();
@@ -236,6 +297,28 @@ class MissingSource final : public CredentialSource {
   Result<AwsCredentials> get() override { return error(ErrorCode::not_found, "there is no file"); }
   void expired(const std::string& /*access_key_id*/) override {}
 };
+
+// Its role may not be assumed any more after the first attempt.
+class EndingSource final : public CredentialSource {
+ public:
+  Result<AwsCredentials> get() override {
+    if (given++ == 0) return AwsCredentials{"ASIA1", "secret", "token"};
+    return error(ErrorCode::permission_denied, "the role may not be assumed");
+  }
+  void expired(const std::string& /*access_key_id*/) override {}
+  int given = 0;
+};
+
+TEST_F(ServiceClientTest, ASessionThatEndsAfterALostAttemptIsNoRefusal) {
+  options.credentials = Credentials(std::make_shared<EndingSource>());
+  client = *ServiceClient::make(options, transport, clock, random);
+  transport.lose_connection();
+  ServiceCall making = call();
+  making.makes = true;
+  const auto ended = client->call(making);
+  EXPECT_EQ(ended.error().code(), ErrorCode::internal);
+  EXPECT_THAT(ended.error().message(), HasSubstr("the role may not be assumed"));
+}
 
 TEST_F(ServiceClientTest, WithoutCredentialsNothingIsTakenForGone) {
   options.credentials = Credentials(std::make_shared<MissingSource>());

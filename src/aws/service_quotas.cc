@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <optional>
-
-#include "base/log.h"
+#include <set>
+#include <variant>
 
 namespace rekindle {
 
@@ -21,36 +21,40 @@ std::optional<double> value_of(const json& answer) {
   return value != quota->end() && value->is_number() ? std::optional(value->get<double>()) : std::nullopt;
 }
 
-// The account's, else the default of AWS. None: it could not be asked, which was logged.
-std::optional<double> quota_of(JsonClient& quotas) {
+// The account's, else the default of AWS; or why it could not be asked.
+std::variant<double, std::string> quota_of(JsonClient& quotas) {
   for (const char* action : {"GetServiceQuota", "GetAWSDefaultServiceQuota"}) {
     const auto outcome = quotas.send(action, {{"ServiceCode", "ec2"}, {"QuotaCode", quota_code}});
     const auto* fault = outcome.ok() ? std::get_if<AwsFault>(&*outcome) : nullptr;
     if (fault != nullptr && fault->code == "NoSuchResourceException") continue;
     const auto value =
         outcome.ok() && fault == nullptr ? value_of(std::get<json>(*outcome)) : std::optional<double>();
-    if (value) return value;
-    const std::string why = !outcome.ok()      ? outcome.error().message()
-                            : fault != nullptr ? quotas.service().error_of(*fault, action).message()
-                                               : std::string("AWS answered without a value");
-    log::warn("the quota of vCPUs is not checked: {}", why);
-    return std::nullopt;
+    if (value) return *value;
+    if (!outcome.ok()) return outcome.error().message();
+    if (fault != nullptr) return quotas.service().error_of(*fault, action).message();
+    return std::string("AWS answered without a value");
   }
-  log::warn("the quota of vCPUs is not checked: Service Quotas does not know {}", quota_code);
-  return std::nullopt;
+  return fmt::format("Service Quotas does not know {}", quota_code);
+}
+
+std::string not_asked(std::string_view why) {
+  return fmt::format("whether the quota of vCPUs allows it was not asked: {}", why);
 }
 
 using Counts = std::map<std::string, int>;  // by type
 
-// Those that the quota counts.
-Counts wanted_types(const std::vector<LaunchSpec>& specs) {
-  Counts wanted;
+struct Wanted {
+  Counts standard;               // those that the quota counts
+  std::set<std::string> others;  // types
+};
+
+Wanted wanted_types(const std::vector<LaunchSpec>& specs) {
+  Wanted wanted;
   for (const LaunchSpec& spec : specs) {
     if (is_standard_type(spec.instance_type)) {
-      ++wanted[spec.instance_type];
+      ++wanted.standard[spec.instance_type];
     } else {
-      log::warn("the quota of instance type {} is not checked: it is none of the Standard families",
-                spec.instance_type);
+      wanted.others.insert(spec.instance_type);
     }
   }
   return wanted;
@@ -98,24 +102,33 @@ bool is_standard_type(std::string_view instance_type) {
   return std::find(families.begin(), families.end(), instance_type.substr(0, digit)) != families.end();
 }
 
-Result<> check_vcpu_quota(JsonClient& quotas, Ec2Client& ec2, const std::vector<LaunchSpec>& specs) {
-  const Counts wanted = wanted_types(specs);
-  if (wanted.empty()) return {};
+Result<Unproven> check_vcpu_quota(JsonClient& quotas, Ec2Client& ec2, const std::vector<LaunchSpec>& specs) {
+  const Wanted wanted = wanted_types(specs);
+  Unproven unproven;
+  for (const std::string& type : wanted.others) {
+    unproven.push_back(fmt::format(
+        "whether a quota allows instance type {} was not asked: it is none of the Standard families", type));
+  }
+  if (wanted.standard.empty()) return unproven;
   const auto quota = quota_of(quotas);
-  if (!quota) return {};
-  const auto use = use_of(ec2, wanted);
+  if (const auto* why = std::get_if<std::string>(&quota)) {
+    unproven.push_back(not_asked(*why));
+    return unproven;
+  }
+  const auto use = use_of(ec2, wanted.standard);
   if (!use.ok()) {
     if (use.error().code() != ErrorCode::permission_denied) return use.error();
-    log::warn("the quota of vCPUs is not checked: {}", use.error().message());
-    return {};
+    unproven.push_back(not_asked(use.error().message()));
+    return unproven;
   }
-  if (use->now + use->wanted <= *quota) return {};
+  const double allowed = std::get<double>(quota);
+  if (use->now + use->wanted <= allowed) return unproven;
   return error(
       ErrorCode::exhausted,
       "the account may run {:.0f} vCPUs of Standard instances (A, C, D, H, I, M, R, T, Z) in {}; {} run "
       "now, and the plan wants {} more: ask for more in AWS Service Quotas ({}), end what is not "
       "needed, or set smaller types",
-      *quota, ec2.service().options().region, use->now, use->wanted, quota_code);
+      allowed, ec2.service().options().region, use->now, use->wanted, quota_code);
 }
 
 }  // namespace rekindle

@@ -16,9 +16,8 @@ inline constexpr const char* quotas_target = "ServiceQuotasV20190624";
 
 // The vCPUs of running on-demand Standard instances (L-1216C47A): those that run now, and those of `specs`
 // beside them. `exhausted`: there is not room for all. Other families have quotas of their own, which are not
-// looked at. Where nobody may ask, or Service Quotas does not answer, nothing is refused. What is not looked
-// at is logged as a warning.
-Result<> check_vcpu_quota(JsonClient& quotas, Ec2Client& ec2, const std::vector<LaunchSpec>& specs);
+// looked at. Where nobody may ask, or Service Quotas does not answer, nothing is refused.
+Result<Unproven> check_vcpu_quota(JsonClient& quotas, Ec2Client& ec2, const std::vector<LaunchSpec>& specs);
 
 // Whether the type is of the families A, C, D, H, I, M, R, T, Z: "im4gn.large" is, "inf1.xlarge" and
 // "mac1.metal" are not.

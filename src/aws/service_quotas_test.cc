@@ -10,6 +10,7 @@ namespace {
 
 using nlohmann::json;
 using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 // instance_type, and what else EC2 says of it
@@ -45,7 +46,7 @@ class ServiceQuotasTest : public testing::Test {
   void quotas_refuse(int status, const std::string& type) {
     aws.transport.answer(status, json({{"__type", type}, {"Message", "m"}}).dump());
   }
-  Result<> check(const std::vector<std::string>& wanted) {
+  Result<Unproven> check(const std::vector<std::string>& wanted) {
     std::vector<LaunchSpec> specs;
     for (const std::string& type : wanted) specs.emplace_back().instance_type = type;
     return check_vcpu_quota(aws.quotas, aws.ec2, specs);
@@ -103,7 +104,9 @@ TEST_F(ServiceQuotasTest, SpotInstancesHostsAndOtherFamiliesDoNotCount) {
 }
 
 TEST_F(ServiceQuotasTest, WithoutStandardTypesNobodyIsAsked) {
-  EXPECT_TRUE(check({"g5.xlarge"}).ok());
+  const auto checked = check({"g5.xlarge", "g5.xlarge"});
+  ASSERT_TRUE(checked.ok());
+  EXPECT_THAT(*checked, ElementsAre(HasSubstr("instance type g5.xlarge was not asked")));
   EXPECT_TRUE(check({}).ok());
   EXPECT_TRUE(aws.transport.requests().empty());
 }
@@ -119,7 +122,9 @@ TEST_F(ServiceQuotasTest, AnAccountWithoutOneHasTheDefault) {
 
 TEST_F(ServiceQuotasTest, WhereNobodyMayAskNothingIsRefused) {
   quotas_refuse(400, "AccessDeniedException");
-  EXPECT_TRUE(check({"t3.small"}).ok());
+  const auto denied = check({"t3.small"});
+  ASSERT_TRUE(denied.ok());
+  EXPECT_THAT(*denied, ElementsAre(HasSubstr("whether the quota of vCPUs allows it was not asked")));
   quotas_refuse(501, "NotImplemented");
   EXPECT_TRUE(check({"t3.small"}).ok());
   quotas_refuse(400, "NoSuchResourceException");

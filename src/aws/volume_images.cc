@@ -12,7 +12,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds poll{500};
-constexpr int patient_looks = 6;
+constexpr milliseconds patient_poll{2000};
 constexpr milliseconds attach_patience{120000};
 constexpr std::string_view first_device = "/dev/sdf";  // to /dev/sdp: AWS's names for data volumes
 constexpr int device_names = 11;
@@ -82,6 +82,8 @@ Result<VolumeId> AwsSite::create_volume(const VolumeSpec& spec) {
   request.availability_zone = found.front().availability_zone;
   request.size_gib = std::max<std::uint64_t>(1, (spec.size_bytes + gib - 1) / gib);
   request.snapshot = spec.from;
+  request.encrypted = spec.encryption.encrypted;
+  request.kms_key = spec.encryption.kms_key;
   request.client_token = spec.token;
   request.tags = marked(spec.tags);
   const Ec2Volume volume = TRY(ec2_->create_volume(request));
@@ -138,10 +140,12 @@ Result<std::unique_ptr<ImageWriter>> AwsSite::open_volume_writer(const VolumeId&
 
 // CreateSnapshot has no client token: what an earlier call may have made is looked for first.
 Result<ImageId> AwsSite::freeze_volume(const VolumeId& id, const ImageSpec& spec) {
-  for (int look = 0; look < (spec.may_exist ? patient_looks : 1); ++look) {
-    if (look > 0) clock_.sleep(poll);  // what was made a moment ago may not be listed yet
+  const auto deadline =
+      clock_.ticks() + (spec.may_exist ? options_.settling_time : std::chrono::milliseconds(0));
+  for (;; clock_.sleep(patient_poll)) {  // what was made a moment ago may not be listed yet
     const auto earlier = TRY(ec2_->snapshots({.ids = {}, .tags = {{token_tag, spec.token}}}));
     if (!earlier.empty()) return earlier.front().id;
+    if (clock_.ticks() >= deadline) break;
   }
   Tags tags = marked(spec.tags);
   if (spec.parent) tags[parent_tag] = spec.parent->str();

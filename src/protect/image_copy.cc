@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <semaphore>
 
 #include "base/parallel.h"
 #include "crypto/hash.h"
@@ -9,8 +10,12 @@
 namespace rekindle {
 
 namespace {
-// In flight: 16 blocks of 512 KiB each way; a window is what a crash may cost to put again.
-constexpr std::size_t parallel_blocks = 16;
+// Of a disk, however many puts are under way: more at a time only drive each other's chunks out of the
+// caches.
+constexpr std::ptrdiff_t parallel_reads = 16;
+// Read back and compared at a time: two blocks of 512 KiB each.
+constexpr std::size_t parallel_compares = 48;
+// So often there is a checkpoint; what is put beyond it, a crash may cost to put again.
 constexpr std::size_t window_blocks = 128;
 }  // namespace
 
@@ -37,10 +42,51 @@ Result<Bytes> read_block(BlockSource& disk, std::uint64_t index) {
 
 namespace {
 
+// read_block() by any number of threads, few of which read at a time.
+class DiskReader {
+ public:
+  explicit DiskReader(BlockSource& disk) : disk_(disk) {}
+  Result<Bytes> read(std::uint64_t index) {
+    turns_.acquire();
+    auto content = read_block(disk_, index);
+    turns_.release();
+    return content;
+  }
+
+ private:
+  BlockSource& disk_;
+  std::counting_semaphore<> turns_{parallel_reads};
+};
+
+// Blocks are done in any order; a checkpoint is of those before which nothing is missing.
+class Checkpoints {
+ public:
+  Checkpoints(std::size_t begin, std::size_t end, const std::function<Result<>(std::size_t done)>& make)
+      : is_done_(end - begin), begin_(begin), make_(make) {}
+
+  Result<> done(std::size_t position) {
+    const std::lock_guard lock(mutex_);
+    is_done_[position - begin_] = true;
+    while (prefix_ < is_done_.size() && is_done_[prefix_]) ++prefix_;
+    const bool due = prefix_ - told_ >= window_blocks || prefix_ == is_done_.size();
+    if (!due) return {};
+    told_ = prefix_;
+    return make_(begin_ + told_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<bool> is_done_;
+  const std::size_t begin_;
+  std::size_t prefix_ = 0;
+  std::size_t told_ = 0;
+  const std::function<Result<>(std::size_t done)>& make_;
+};
+
 Result<> resume(BlockSource& disk, const std::vector<std::uint64_t>& blocks, std::size_t done,
                 ImageWriter& writer, std::stop_token stop) {
   std::vector<BlockDigest> digests(done);
-  TRY(parallel_for(done, parallel_blocks, std::move(stop), [&](std::size_t i) -> Result<> {
+  TRY(parallel_for(done, parallel_reads, std::move(stop), [&](std::size_t i) -> Result<> {
     const Bytes content = TRY(read_block(disk, blocks[i]));
     digests[i] = {blocks[i], sha256(content)};
     return {};
@@ -55,28 +101,26 @@ Result<> put_blocks(BlockSource& disk, const std::vector<std::uint64_t>& blocks,
                     ImageWriter& writer, Progress& progress, std::stop_token stop,
                     const std::function<Result<>(std::size_t done)>& checkpoint) {
   CHECK(done <= blocks.size());
+  writer.stop_with(stop);
   if (done > 0) TRY(resume(disk, blocks, done, writer, stop));
   progress.bytes_done += done * image_block_bytes;
-  while (done < blocks.size()) {
-    const std::size_t window = std::min(window_blocks, blocks.size() - done);
-    TRY(parallel_for(window, parallel_blocks, stop, [&](std::size_t i) -> Result<> {
-      const std::uint64_t index = blocks[done + i];
-      const Bytes content = TRY(read_block(disk, index));
-      TRY(writer.put_block(index, content), "block {}", index);
-      progress.bytes_done += content.size();
-      return {};
-    }));
-    done += window;
-    TRY(checkpoint(done));
-  }
-  return {};
+  DiskReader reader(disk);
+  Checkpoints checkpoints(done, blocks.size(), checkpoint);
+  return parallel_for(blocks.size() - done, writer.puts_in_flight(), stop, [&](std::size_t i) -> Result<> {
+    const std::uint64_t index = blocks[done + i];
+    const Bytes content = TRY(reader.read(index));
+    TRY(writer.put_block(index, content), "block {}", index);
+    progress.bytes_done += content.size();
+    return checkpoints.done(done + i);
+  });
 }
 
 Result<> compare_blocks(BlockSource& disk, BlockSource& image, const std::vector<std::uint64_t>& blocks,
                         Progress& progress, std::stop_token stop) {
-  return parallel_for(blocks.size(), parallel_blocks, std::move(stop), [&](std::size_t i) -> Result<> {
-    const Bytes wanted = TRY(read_block(disk, blocks[i]));
+  DiskReader reader(disk);
+  return parallel_for(blocks.size(), parallel_compares, std::move(stop), [&](std::size_t i) -> Result<> {
     const Bytes stored = TRY(read_block(image, blocks[i]), "reading back block {}", blocks[i]);
+    const Bytes wanted = TRY(reader.read(blocks[i]));
     if (stored != wanted) {
       return error(
           ErrorCode::corrupt,

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
+#include <latch>
 #include <map>
 #include <mutex>
 
@@ -16,11 +19,14 @@ namespace {
 class KeepingWriter final : public ImageWriter {
  public:
   Result<> put_block(std::uint64_t index, ByteView content) override {
+    if (wait_before) wait_before(index);
     const std::lock_guard lock(mutex);
     if (index == refused) return error(ErrorCode::unavailable, "connection reset");
     puts[index] = to_bytes(content);
     return {};
   }
+  std::size_t puts_in_flight() const override { return in_flight; }
+  void stop_with(std::stop_token token) override { stop = std::move(token); }
   void resume_from(const std::vector<BlockDigest>& already_put) override { told = already_put; }
   Result<> complete(std::stop_token) override { return {}; }
 
@@ -28,6 +34,9 @@ class KeepingWriter final : public ImageWriter {
   std::map<std::uint64_t, Bytes> puts;
   std::vector<BlockDigest> told;
   std::uint64_t refused = ~std::uint64_t{0};
+  std::size_t in_flight = 16;
+  std::function<void(std::uint64_t index)> wait_before;
+  std::stop_token stop;
 };
 
 class ImageCopy : public testing::Test {
@@ -70,6 +79,53 @@ TEST_F(ImageCopy, MakesNoCheckpointOfAWindowThatFailed) {
   writer.refused = 1;
   EXPECT_EQ(put().error().message(), "block 1: connection reset");
   EXPECT_TRUE(checkpoints.empty());
+}
+
+// 300 blocks, the first of which arrives last.
+TEST_F(ImageCopy, ChecksOnlyThatBeforeWhichNothingIsMissing) {
+  MemoryDisk large(Bytes(300 * image_block_bytes));
+  blocks.clear();
+  for (std::uint64_t i = 0; i < 300; ++i) blocks.push_back(i);
+  std::latch others(299);
+  writer.in_flight = 4;
+  writer.wait_before = [&](std::uint64_t index) {
+    if (index == 0) {
+      others.wait();
+    } else {
+      others.count_down();
+    }
+  };
+  ASSERT_TRUE(put_blocks(large, blocks, 0, writer, progress, {}, [&](std::size_t count) -> Result<> {
+                const std::lock_guard lock(writer.mutex);
+                EXPECT_TRUE(writer.puts.contains(0));
+                for (std::size_t i = 0; i < count; ++i) EXPECT_TRUE(writer.puts.contains(i)) << i;
+                checkpoints.push_back(count);
+                return {};
+              }).ok());
+  ASSERT_FALSE(checkpoints.empty());
+  EXPECT_EQ(checkpoints.back(), 300U);
+  EXPECT_TRUE(std::is_sorted(checkpoints.begin(), checkpoints.end()));
+}
+
+TEST_F(ImageCopy, HasAsManyPutsInFlightAsTheWriterWants) {
+  MemoryDisk large(Bytes(40 * image_block_bytes));
+  blocks.clear();
+  for (std::uint64_t i = 0; i < 40; ++i) blocks.push_back(i);
+  writer.in_flight = 40;
+  std::latch all(40);
+  writer.wait_before = [&](std::uint64_t) { all.arrive_and_wait(); };  // for ever, were there fewer
+  ASSERT_TRUE(
+      put_blocks(large, blocks, 0, writer, progress, {}, [](std::size_t) -> Result<> { return {}; }).ok());
+  EXPECT_EQ(writer.puts.size(), 40U);
+}
+
+TEST_F(ImageCopy, TellsTheWriterWhatStopsItsPuts) {
+  std::stop_source stop;
+  ASSERT_TRUE(put_blocks(disk, blocks, 0, writer, progress, stop.get_token(), [](std::size_t) -> Result<> {
+                return {};
+              }).ok());
+  stop.request_stop();
+  EXPECT_TRUE(writer.stop.stop_requested());
 }
 
 TEST_F(ImageCopy, FindsTheBlockThatDiffers) {

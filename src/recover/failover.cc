@@ -186,11 +186,11 @@ Result<> FailoverSteps::check_candidates(StepContext& context, RecoveryTarget& s
 namespace {
 
 Result<> put_blocks(ImageWriter& writer, const PatchedDisk::Blocks& blocks, StepContext& context) {
-  constexpr std::size_t parallel_puts = 16;
   std::vector<const PatchedDisk::Blocks::value_type*> work;
   for (const auto& block : blocks) work.push_back(&block);
   context.progress.bytes_total = work.size() * image_block_bytes;
-  TRY(parallel_for(work.size(), parallel_puts, context.stop, [&](std::size_t i) -> Result<> {
+  writer.stop_with(context.stop);
+  TRY(parallel_for(work.size(), writer.puts_in_flight(), context.stop, [&](std::size_t i) -> Result<> {
     TRY(writer.put_block(work[i]->first, work[i]->second));
     context.progress.bytes_done += image_block_bytes;
     return {};

@@ -85,6 +85,8 @@ Result<ImageId> MemorySite::start_image(const ImageSpec& spec) {
   stored.image.size_bytes = spec.size_bytes;
   stored.image.parent = spec.parent;
   stored.image.tags = spec.tags;
+  stored.image.zeros_must_be_put =
+      spec.parent ? images_.at(spec.parent->str()).image.zeros_must_be_put : spec.encryption.encrypted;
   if (spec.parent) stored.content = images_.at(spec.parent->str()).content;
   const std::uint64_t blocks = (spec.size_bytes + image_block_bytes - 1) / image_block_bytes;
   stored.content.resize(blocks * image_block_bytes);
@@ -188,8 +190,11 @@ Result<VolumeId> MemorySite::create_volume(const VolumeSpec& spec) {
   return VolumeId(id);
 }
 
-Result<bool> MemorySite::zeros_must_be_put(const VolumeId&) {
-  return false;
+Result<bool> MemorySite::zeros_must_be_put(const VolumeId& id) {
+  const Lock lock(mutex_);
+  const auto volume = volumes_.find(id.str());
+  if (volume == volumes_.end()) return error(ErrorCode::not_found, "the volume {} does not exist", id);
+  return volume->second.spec.encryption.encrypted && !volume->second.spec.from;
 }
 
 class MemoryVolumeWriter final : public ImageWriter {

@@ -72,6 +72,10 @@ class ImageWriter {
   virtual ~ImageWriter() = default;
   // `content` is exactly image_block_bytes long. Retries what is safe to retry.
   virtual Result<> put_block(std::uint64_t index, ByteView content) = 0;
+  // How many puts at a time the way there is best used with; each holds a block in memory.
+  virtual std::size_t puts_in_flight() const { return 16; }
+  // From now on puts that wait give up, `cancelled`, when this is requested. Before the first put.
+  virtual void stop_with(std::stop_token stop) { static_cast<void>(stop); }
   // What was put so far, ascending, for the checkpoint of a job that may die; and, in the writer that the
   // next process opens for the same pending image, what needs no second put. Together with its own puts this
   // must be every block ever put into the image, for complete() proves them all. Empty where the site checks

@@ -19,4 +19,11 @@ Result<T> after_making(Result<T> result) {
   return Error(ErrorCode::internal, result.error().message());
 }
 
+// The same of one call that was sent several times: an attempt before the last may have been done.
+inline Error after_lost_attempt(Error error) {
+  if (!is_refusal(error.code())) return error;
+  return Error(ErrorCode::internal,
+               error.message() + " (an earlier attempt was not answered and may have been done)");
+}
+
 }  // namespace rekindle

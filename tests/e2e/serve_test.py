@@ -55,7 +55,7 @@ class Daemon(unittest.TestCase):
 
     def test_told_to_end_it_leaves_its_jobs_for_the_next_start(self):
         self.scene.back_up()
-        self.scene.region_fault(action="PutSnapshotBlock", kind="latency", delay_ms=300, times=-1)
+        self.scene.region_fault(action="PutSnapshotBlock", kind="latency", delay_ms=3000, skip=24, times=-1)
         daemon = self.serve()
         self.wait_until(lambda: self.scene.puts() > 20)
         daemon.send_signal(signal.SIGTERM)
