@@ -76,7 +76,8 @@ class JobRunner {
   // job, is an error of this call; a job that failed is a success of it (see Job::state and Job::error).
   Result<Job> start(const JobProcedure& procedure, const std::string& subject, nlohmann::json parameters,
                     std::stop_token stop = {});
-  // Goes on with an unfinished job whose process is gone. `unavailable` while that process lives.
+  // Goes on with an unfinished job whose process is gone. `unavailable` while that process lives, or another
+  // thread of this one performs it.
   Result<Job> resume(const JobProcedure& procedure, const JobId& id, std::stop_token stop = {});
 
  private:
