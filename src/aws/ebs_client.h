@@ -33,7 +33,7 @@ struct StartSnapshotRequest {
   std::string client_token;  // at most 64 characters
   Tags tags;
   // The snapshot fails when nothing is put for so long (10 min to 3 days).
-  std::chrono::minutes timeout{240};
+  std::chrono::minutes timeout{4320};
 };
 
 struct SnapshotBlock {

@@ -16,6 +16,9 @@ bool carries(const Tags& tags, const Tags& wanted) {
   });
 }
 
+// What the blocks of an encrypted image hold that nobody put.
+constexpr std::byte garbage{0xa5};
+
 }  // namespace
 
 std::size_t MemorySite::live_instance_count() const {
@@ -78,8 +81,10 @@ Result<ImageId> MemorySite::start_image(const ImageSpec& spec) {
   stored.image.parent = spec.parent;
   stored.image.tags = spec.tags;
   if (spec.parent) stored.content = images_.at(spec.parent->str()).content;
+  stored.image.zeros_must_be_put =
+      spec.parent ? images_.at(spec.parent->str()).image.zeros_must_be_put : spec.encryption.encrypted;
   const std::uint64_t blocks = (spec.size_bytes + image_block_bytes - 1) / image_block_bytes;
-  stored.content.resize(blocks * image_block_bytes);
+  stored.content.resize(blocks * image_block_bytes, stored.image.zeros_must_be_put ? garbage : std::byte());
   const ImageId id = stored.image.id;
   images_.emplace(id.str(), std::move(stored));
   TRY(after("start_image"));
