@@ -332,6 +332,7 @@ Result<> FailoverSteps::wait_running(StepContext& context) {
     if (instance.state == InstanceState::running) {
       job.data["private_ip"] = instance.private_ip;
       job.data["public_ip"] = instance.public_ip;
+      job.data["volume_ids"] = instance.volume_ids;
       return {};
     }
     if (instance.state != InstanceState::pending) {
@@ -412,6 +413,7 @@ Result<> FailoverSteps::record(StepContext& context) {
   failover.finished = context.clock.now();
   failover.disks = source.disks;
   failover.overlay = source.overlay;
+  failover.volume_ids = job.data.value("volume_ids", std::vector<std::string>());
   return context.catalog.transaction([&]() -> Result<> {
     TRY(context.catalog.put(failover));
     TRY(context.catalog.mark_used(text(job.data, "instance_token"), "failover:" + failover.id));

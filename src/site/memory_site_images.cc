@@ -271,6 +271,7 @@ Result<InstanceId> MemorySite::launch(const LaunchSpec& spec) {
   stored.instance.private_ip = spec.private_ip.empty() ? "10.0.0.9" : spec.private_ip;
   stored.instance.state = InstanceState::running;
   for (const ImageDisk& disk : found->second.disks) {
+    stored.instance.volume_ids.push_back("disk-" + std::to_string(stored.disks.size()));
     stored.disks.push_back(images_.at(disk.image.str()).content);
     stored.from.push_back(disk.image);
   }
