@@ -9,10 +9,10 @@ namespace {
 
 class ReplicateTest : public ProtectTest {
  protected:
-  void plan_says(bool encrypted, const std::string& key) {
+  void plan_says(bool encrypted, const std::string& kms_key) {
     auto plan = catalog->get<DrPlan>("plan").value();
     plan.encrypt_copies = encrypted;
-    plan.copies_kms_key = key;
+    plan.copies_kms_key = kms_key;
     ASSERT_TRUE(catalog->put(plan).ok());
   }
   void expect_copy_equals_machine() {
