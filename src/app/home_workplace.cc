@@ -4,6 +4,7 @@
 
 #include <map>
 #include <mutex>
+#include <vector>
 
 #include "app/secret_box.h"
 #include "app/vault_store.h"
@@ -13,6 +14,7 @@
 #include "aws/list_prices.h"
 #include "aws/s3_store.h"
 #include "base/file.h"
+#include "model/json.h"
 #include "net/curl_transport.h"
 #include "vault/vault.h"
 #include "vmware/disk_command.h"
@@ -41,6 +43,18 @@ class ImpatientTransport final : public HttpTransport {
 struct OpenVault {
   std::unique_ptr<VaultStore> store;
   std::unique_ptr<Vault> vault;
+};
+
+// Sites by their names, each with the settings that it was made from: when the user changed these (a rotated
+// key), it is made anew. The one before lives on for whoever works with it still.
+template <typename Site>
+struct Connections {
+  struct Made {
+    std::string settings;
+    std::unique_ptr<Site> site;
+  };
+  std::map<std::string, Made> present;
+  std::vector<std::unique_ptr<Site>> before;
 };
 
 class HomeWorkplace final : public Workplace, public Sites, public Vaults {
@@ -81,7 +95,7 @@ class HomeWorkplace final : public Workplace, public Sites, public Vaults {
 
  private:
   template <typename Site, typename Connect>
-  Result<Site*> connected(std::map<std::string, std::unique_ptr<Site>>& sites, const std::string& name,
+  Result<Site*> connected(Connections<Site>& sites, const std::string& name, const std::string& settings,
                           Connect&& connect);
   Result<VsphereOptions> options_of(const Datacenter& datacenter);
   Result<std::unique_ptr<AwsSite>> make_site(const Account& account);
@@ -99,8 +113,8 @@ class HomeWorkplace final : public Workplace, public Sites, public Vaults {
   CurlTransport http_;
   std::recursive_mutex mutex_;
   std::unique_ptr<Catalog> catalog_;
-  std::map<std::string, std::unique_ptr<VsphereSite>> datacenters_;
-  std::map<std::string, std::unique_ptr<AwsSite>> accounts_;
+  Connections<VsphereSite> datacenters_;
+  Connections<AwsSite> accounts_;
   std::map<std::string, OpenVault> vaults_;
 };
 
@@ -120,24 +134,33 @@ Result<VsphereOptions> HomeWorkplace::options_of(const Datacenter& datacenter) {
 
 // Connecting may take a minute where a site is down: others go on meanwhile. Who comes second gives his away.
 template <typename Site, typename Connect>
-Result<Site*> HomeWorkplace::connected(std::map<std::string, std::unique_ptr<Site>>& sites,
-                                       const std::string& name, Connect&& connect) {
+Result<Site*> HomeWorkplace::connected(Connections<Site>& sites, const std::string& name,
+                                       const std::string& settings, Connect&& connect) {
+  const auto known = [&]() -> Site* {
+    const auto found = sites.present.find(name);
+    return found != sites.present.end() && found->second.settings == settings ? found->second.site.get()
+                                                                              : nullptr;
+  };
   {
     const std::lock_guard lock(mutex_);
-    const auto known = sites.find(name);
-    if (known != sites.end()) return known->second.get();
+    if (Site* site = known()) return site;
   }
   std::unique_ptr<Site> made = TRY(std::forward<Connect>(connect)());
   const std::lock_guard lock(mutex_);
-  return sites.emplace(name, std::move(made)).first->second.get();
+  if (Site* site = known()) return site;
+  auto& present = sites.present[name];
+  if (present.site) sites.before.push_back(std::move(present.site));
+  present = {settings, std::move(made)};
+  return present.site.get();
 }
 
 Result<VsphereSite*> HomeWorkplace::vsphere_site(const std::string& datacenter) {
-  return connected(datacenters_, datacenter, [&]() -> Result<std::unique_ptr<VsphereSite>> {
-    const auto settings = TRY(TRY(catalog())->get<Datacenter>(datacenter));
-    const VsphereOptions options = TRY(options_of(settings));
-    return TRY(VsphereSite::connect(options, clock_, random_), "datacenter {}", datacenter);
-  });
+  const auto settings = TRY(TRY(catalog())->get<Datacenter>(datacenter));
+  return connected(datacenters_, datacenter, nlohmann::json(settings).dump(),
+                   [&]() -> Result<std::unique_ptr<VsphereSite>> {
+                     const VsphereOptions options = TRY(options_of(settings));
+                     return TRY(VsphereSite::connect(options, clock_, random_), "datacenter {}", datacenter);
+                   });
 }
 
 Result<SnapshotSource*> HomeWorkplace::datacenter(const std::string& name) {
@@ -195,10 +218,10 @@ Result<std::unique_ptr<AwsSite>> HomeWorkplace::make_site(const Account& account
 }
 
 Result<AwsSite*> HomeWorkplace::aws_site(const std::string& account) {
-  return connected(accounts_, account, [&]() -> Result<std::unique_ptr<AwsSite>> {
-    const auto settings = TRY(TRY(catalog())->get<Account>(account));
-    return TRY(make_site(settings), "account {}", account);
-  });
+  const auto settings = TRY(TRY(catalog())->get<Account>(account));
+  return connected(
+      accounts_, account, nlohmann::json(settings).dump(),
+      [&]() -> Result<std::unique_ptr<AwsSite>> { return TRY(make_site(settings), "account {}", account); });
 }
 
 Result<RecoveryTarget*> HomeWorkplace::account(const std::string& name) {

@@ -34,7 +34,7 @@ struct StartSnapshotRequest {
   std::string client_token;  // at most 64 characters
   Tags tags;
   // The snapshot fails when nothing is put for so long (10 min to 3 days).
-  std::chrono::minutes timeout{240};
+  std::chrono::minutes timeout{4320};
   // Only without a parent, whose encryption is inherited.
   bool encrypted = false;
   std::string kms_key_arn{};  // empty: the account's own

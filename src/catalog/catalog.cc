@@ -17,13 +17,14 @@ CREATE TABLE IF NOT EXISTS jobs (
   owner TEXT NOT NULL, fencing INTEGER NOT NULL, cancel_requested INTEGER NOT NULL DEFAULT 0,
   bytes_done INTEGER NOT NULL DEFAULT 0, bytes_total INTEGER NOT NULL DEFAULT 0, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS jobs_by_subject ON jobs (subject);
+CREATE INDEX IF NOT EXISTS jobs_by_kind ON jobs (subject, json_extract(body, '$.kind'));
 CREATE UNIQUE INDEX IF NOT EXISTS one_unfinished_job ON jobs (side, subject) WHERE over = 0;
 CREATE TABLE IF NOT EXISTS ledger (
   sequence INTEGER PRIMARY KEY AUTOINCREMENT,
   token TEXT NOT NULL UNIQUE, released INTEGER NOT NULL, body TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS ledger_live ON ledger (released);
 )";
-constexpr std::int64_t schema_version = 2;
+constexpr std::int64_t schema_version = 3;
 
 }  // namespace
 

@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -82,10 +83,16 @@ class Catalog {
   Result<Job> job(const JobId& id);
   Result<std::vector<Job>> jobs();
   Result<std::vector<Job>> unfinished_jobs();
-  Result<std::vector<Job>> jobs_of(const std::string& subject);                         // oldest first
-  Result<std::vector<Job>> newest_jobs(const std::string& subject, std::size_t count);  // newest first
+  Result<std::vector<Job>> jobs_of(const std::string& subject);  // oldest first
+  // The newest of this kind whose parameter `key` ("vault", "plan") is `value`, of all there ever were; not
+  // those for one failover, which have a parameter "point".
+  Result<std::optional<Job>> last_job(const std::string& subject, JobKind kind, const std::string& key,
+                                      const std::string& value);
   // Takes the lease: raises the fencing number. `unavailable` while the present owner lives.
   Result<Job> claim_job(const JobId& id, const std::string& owner);
+  // A lease is a process's; a hold is one thread's of it. `unavailable` while another one has it. Given back
+  // when the last copy goes, before the catalog does.
+  Result<std::shared_ptr<void>> hold_job(const JobId& id);
   // `failed_precondition` when the lease was lost (job.fencing is old). Sets job.updated.
   Result<> save_job(Job& job);
   // Of the step in work; seen by job(), without a new body.
@@ -117,6 +124,7 @@ class Catalog {
   Clock& clock_;
   std::recursive_mutex mutex_;
   int depth_ = 0;
+  std::set<JobId> held_;  // by threads of this process
 };
 
 // The owner that this process signs leases with: machine, boot, pid and start time of the process.

@@ -86,13 +86,17 @@ Result<std::vector<Job>> Catalog::jobs_of(const std::string& subject) {
   return found;
 }
 
-Result<std::vector<Job>> Catalog::newest_jobs(const std::string& subject, std::size_t count) {
+Result<std::optional<Job>> Catalog::last_job(const std::string& subject, JobKind kind, const std::string& key,
+                                             const std::string& value) {
   const std::lock_guard lock(mutex_);
   auto statement = TRY(database_.prepare(
-      fmt::format("SELECT {} FROM jobs WHERE subject = ?1 ORDER BY sequence DESC LIMIT ?2", columns)));
-  statement.bind(1, subject).bind(2, static_cast<std::int64_t>(count));
-  std::vector<Job> found;
-  while (TRY(statement.step())) found.push_back(TRY(job_of(statement)));
+      fmt::format("SELECT {} FROM jobs WHERE subject = ?1 AND json_extract(body, '$.kind') = ?2 "
+                  "AND json_extract(body, '$.parameters.' || ?3) = ?4 "
+                  "AND json_extract(body, '$.parameters.point') IS NULL ORDER BY sequence DESC LIMIT 1",
+                  columns)));
+  statement.bind(1, subject).bind(2, word(kind)).bind(3, key).bind(4, value);
+  std::optional<Job> found;
+  if (TRY(statement.step())) found = TRY(job_of(statement));
   return found;
 }
 
@@ -122,6 +126,16 @@ Result<Job> Catalog::claim_job(const JobId& id, const std::string& owner) {
         .run();
   }));
   return claimed;
+}
+
+Result<std::shared_ptr<void>> Catalog::hold_job(const JobId& id) {
+  const std::lock_guard lock(mutex_);
+  if (!held_.insert(id).second)
+    return error(ErrorCode::unavailable, "{} is being performed by this process already", id);
+  return std::shared_ptr<void>(this, [this, id](void*) {
+    const std::lock_guard held(mutex_);
+    held_.erase(id);
+  });
 }
 
 Result<> Catalog::save_job(Job& job) {

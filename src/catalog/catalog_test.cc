@@ -83,6 +83,34 @@ TEST_F(CatalogTest, ALeaseIsTakenOverOnlyFromADeadProcessAndTheOldOwnerCanSaveNo
   EXPECT_EQ(catalog_->job(second)->step, "read");
 }
 
+TEST_F(CatalogTest, TheLastJobIsFoundByKindAndParameterHoweverManyCameSince) {
+  const auto make = [&](JobKind kind, const nlohmann::json& parameters) {
+    Job job = catalog_->create_job(kind, "web", parameters, "first").value();
+    job = catalog_->claim_job(job.id, process_owner()).value();
+    job.state = JobState::succeeded;
+    EXPECT_TRUE(catalog_->save_job(job).ok());
+    return job.id;
+  };
+  make(JobKind::replicate, {{"plan", "one"}});
+  const JobId wanted = make(JobKind::replicate, {{"plan", "one"}});
+  make(JobKind::replicate, {{"plan", "two"}});
+  make(JobKind::replicate, {{"plan", "one"}, {"point", "point-1"}});
+  for (int i = 0; i < 30; ++i) make(JobKind::backup, {{"vault", "one"}, {"plan", "one"}});
+  const auto found = catalog_->last_job("web", JobKind::replicate, "plan", "one").value();
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->id, wanted);
+  EXPECT_FALSE(catalog_->last_job("db", JobKind::replicate, "plan", "one")->has_value());
+  EXPECT_FALSE(catalog_->last_job("web", JobKind::replicate, "plan", "three")->has_value());
+}
+
+TEST_F(CatalogTest, OneThreadOfAProcessHoldsAJob) {
+  const JobId id = catalog_->create_job(JobKind::backup, "web", {}, "prepare")->id;
+  auto hold = catalog_->hold_job(id).value();
+  EXPECT_EQ(catalog_->hold_job(id).error().code(), ErrorCode::unavailable);
+  hold.reset();
+  EXPECT_TRUE(catalog_->hold_job(id).ok());
+}
+
 TEST_F(CatalogTest, CancelIsSeenByTheOwnerAndRefusedWhenOver) {
   Job job = catalog_->create_job(JobKind::backup, "web", {}, "prepare").value();
   ASSERT_TRUE(catalog_->request_cancel(job.id).ok());

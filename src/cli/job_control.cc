@@ -1,5 +1,6 @@
 #include "cli/job_control.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "base/log.h"
@@ -155,9 +156,27 @@ Result<Job> run_failover(Session& session, Workplace& workplace, const FailoverR
   return perform_job(own, workplace, JobKind::failover, request.machine, parameters, Unfinished::cancel);
 }
 
+// A backup of the instance that a schedule or a person began is no reason to give the way home up. It is not
+// taken for the pass: its snapshot may be older than the stop of the instance.
+Result<> wait_for_living_backup(Workplace& workplace, const std::string& machine,
+                                const std::stop_token& stop) {
+  Catalog* catalog = TRY(workplace.catalog());
+  for (;;) {
+    const auto jobs = TRY(catalog->unfinished_jobs());
+    const bool lives = std::any_of(jobs.begin(), jobs.end(), [&](const Job& job) {
+      return job.subject == machine && side_of(job.kind) == side_of(JobKind::instance_backup) &&
+             owner_lives(job.owner);
+    });
+    if (!lives) return {};
+    if (!workplace.clock().sleep(std::chrono::milliseconds(500), stop))
+      return error(ErrorCode::cancelled, "cancelled by the user");
+  }
+}
+
 // A pass of a failback, which has the terminal.
 Result<Job> run_instance_backup(Session& session, Workplace& workplace, const InstanceBackupRequest& request,
                                 std::stop_token stop) {
+  TRY(wait_for_living_backup(workplace, request.machine, stop));
   Session own = session;
   own.output.json = true;
   own.interrupted = std::move(stop);
@@ -169,6 +188,13 @@ Result<Job> run_instance_backup(Session& session, Workplace& workplace, const In
 
 bool may_go_on_unasked(JobKind kind) {
   return kind != JobKind::failover && kind != JobKind::plan_failover;
+}
+
+bool is_part_of_another(const Job& job, const std::vector<Job>& unfinished) {
+  return job.kind == JobKind::instance_backup &&
+         std::any_of(unfinished.begin(), unfinished.end(), [&](const Job& other) {
+           return other.kind == JobKind::failback && other.subject == job.subject;
+         });
 }
 
 Result<std::vector<Job>> resume_all(Session& session, Workplace& workplace, Resume which) {

@@ -28,6 +28,10 @@ Result<Job> resume_job(Session& session, Workplace& workplace, const Job& job, s
 // wants it now.
 bool may_go_on_unasked(JobKind kind);
 
+// A backup of an instance whose machine is coming home: the failback goes on with it, and would not have
+// another one beside it.
+bool is_part_of_another(const Job& job, const std::vector<Job>& unfinished);
+
 enum class Resume { everything, unasked };
 
 // Finishes, or cleans up after, every job whose process is gone; then removes what finished jobs left at

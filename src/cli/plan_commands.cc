@@ -114,6 +114,9 @@ void add_plan_create(CLI::App& noun, Session& session) {
   verb->add_option("--write", input->write, "By the EBS direct APIs, or through volumes at the AWS proxy")
       ->check(CLI::IsMember({"direct", "volume"}))
       ->capture_default_str();
+  verb->add_flag("--encrypt-copies", input->plan.encrypt_copies, "Encrypt the images of DR copies");
+  verb->add_option("--copies-kms-key", input->plan.copies_kms_key,
+                   "With this KMS key (id, ARN or alias); else the account's own for EBS");
   verb->add_option("--health-check-seconds", input->plan.health_check_seconds, "How long it may take")
       ->capture_default_str();
 }

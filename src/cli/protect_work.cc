@@ -12,11 +12,12 @@ namespace {
 
 // By the id it had when it was first backed up, so that a renamed machine stays the same one; else by its
 // name now.
-Result<MachineId> find_machine_id(Workplace& workplace, const BackupPolicy& policy, const std::string& name) {
+Result<MachineId> find_machine_id(Workplace& workplace, const std::string& datacenter,
+                                  const std::string& name) {
   Catalog* catalog = TRY(workplace.catalog());
   const auto known = catalog->get<ProtectedMachine>(name);
-  SnapshotSource* site = TRY(workplace.sites().datacenter(policy.datacenter));
-  if (known.ok() && known->datacenter == policy.datacenter) {
+  SnapshotSource* site = TRY(workplace.sites().datacenter(datacenter));
+  if (known.ok() && known->datacenter == datacenter) {
     const auto same = site->machine(known->id);
     if (same.ok()) return known->id;
     if (same.error().code() != ErrorCode::not_found) return same.error();
@@ -26,7 +27,7 @@ Result<MachineId> find_machine_id(Workplace& workplace, const BackupPolicy& poli
   for (const Machine& machine : machines) {
     if (machine.name == name || machine.id.str() == name) return machine.id;
   }
-  return no_such_machine(policy.datacenter, name, machines);
+  return no_such_machine(datacenter, name, machines);
 }
 
 }  // namespace
@@ -57,11 +58,11 @@ Result<> back_up(Session& session, Workplace& workplace, const BackupPolicy& pol
   const bool is_away = TRY(runs_in_account(*catalog, machine));
   if (is_away) return back_up_instance(session, workplace, machine);
   BackupRequest request;
-  request.datacenter = policy.datacenter;
+  request.datacenter = TRY(datacenter_of(*catalog, policy, machine));
   request.vault = policy.vault;
   request.machine = machine;
   request.full = full;
-  request.machine_id = TRY(find_machine_id(workplace, policy, machine));
+  request.machine_id = TRY(find_machine_id(workplace, request.datacenter, machine));
   const Job job = TRY(
       perform_job(session, workplace, JobKind::backup, machine, parameters_of(request), Unfinished::finish));
   if (session.output.json) session.output.record(job);

@@ -1,7 +1,6 @@
 // retention: which recovery points go. point hold, release: those that nobody may remove.
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "cli/commands.h"
 #include "cli/recovery_points.h"
@@ -27,13 +26,6 @@ struct RetentionInput {
   std::string policy;
   bool dry_run = false;
 };
-
-Result<std::set<RecoveryPointId>> copied_points(Catalog& catalog) {
-  const auto copies = TRY(catalog.list<DrCopy>());
-  std::set<RecoveryPointId> copied;
-  for (const DrCopy& copy : copies) copied.insert(copy.recovery_point_id);
-  return copied;
-}
 
 // What one machine has in one vault, and the rules of all policies that back it up there.
 struct Series {
@@ -98,12 +90,12 @@ Result<> apply_one(Workplace& workplace, const RetentionDecision& decision, bool
 Result<> apply_retention(Session& session, Workplace& workplace, const RetentionInput& input) {
   Catalog* catalog = TRY(workplace.catalog());
   if (!input.policy.empty()) TRY(catalog->get<BackupPolicy>(input.policy));
-  const auto copied = TRY(copied_points(*catalog));
+  const auto pinned = TRY(pinned_points(*catalog));
   const auto all = TRY(all_series(*catalog, input.policy));
   Outcome outcome;
   for (const auto& [key, series] : all) {
     if (!series.chosen) continue;
-    const auto decisions = decide_retention(series.rules, series.points, copied);
+    const auto decisions = decide_retention(series.rules, series.points, pinned);
     for (const RetentionDecision& decision : decisions) {
       TRY(apply_one(workplace, decision, input.dry_run, outcome));
     }

@@ -12,6 +12,7 @@
 #include "cli/job_control.h"
 #include "cli/plan_watch.h"
 #include "cli/protect_work.h"
+#include "cli/work_slots.h"
 #include "protect/due_work.h"
 
 namespace rekindle {
@@ -35,25 +36,29 @@ class Daemon {
       : session_(session),
         of_jobs_(session),
         workplace_(workplace),
-        parallel_(static_cast<std::size_t>(parallel)) {
+        slots_(static_cast<std::size_t>(parallel)) {
     of_jobs_.interrupted = {};  // the end of the daemon is not the end of its jobs
   }
 
   // Starts what is due and was not started yet. Returns how much is under way.
   Result<std::size_t> look() {
     Catalog* catalog = TRY(workplace_.catalog());
+    {
+      // Before: what ends while the catalog is read is not due again by what was read.
+      const std::lock_guard lock(mutex_);
+      forget_finished();
+    }
     const auto unfinished = TRY(catalog->unfinished_jobs());
     const auto due = TRY(due_work(*catalog, workplace_.clock().now()));
     const std::lock_guard lock(mutex_);
-    forget_finished();
     for (const Job& job : unfinished) {
-      if (!may_go_on_unasked(job.kind) || owner_lives(job.owner)) continue;
-      start(std::string(side_of(job.kind)) + " " + job.subject, job.subject,
+      if (!may_go_on_unasked(job.kind) || owner_lives(job.owner) || is_part_of_another(job, unfinished))
+        continue;
+      start(side_of(job.kind), job.subject,
             [this, job]() -> Result<> { return outcome(TRY(resume_job(of_jobs_, workplace_, job, {}))); });
     }
     for (const DueWork& work : due) {
-      start(std::string(side_of(work.kind)) + " " + work.machine, work.machine,
-            [this, work] { return perform(work); });
+      start(side_of(work.kind), work.machine, [this, work] { return perform(work); });
     }
     return running_.size();
   }
@@ -65,13 +70,16 @@ class Daemon {
   }
 
  private:
+  using Key = std::pair<std::string, std::string>;  // side and machine
+
   // Under the mutex. What failed a moment ago waits: a datacenter that is down is not asked every second, and
   // the others have their turn.
-  void start(const std::string& key, const std::string& machine, std::function<Result<>()> work) {
-    if (running_.size() >= parallel_ || running_.contains(key) || session_.interrupted.stop_requested())
-      return;
+  void start(std::string_view side, const std::string& machine, std::function<Result<>()> work) {
+    const Key key{side, machine};
+    if (session_.interrupted.stop_requested()) return;
     const auto failed = failed_.find(key);
     if (failed != failed_.end() && workplace_.clock().now() - failed->second < retry_after) return;
+    if (!slots_.take(side, machine)) return;
     running_.emplace(key, std::jthread([this, key, machine, work = std::move(work)] {
                        const Result<> done = work();
                        if (!done.ok()) log::error("{}: {}", machine, done.error().message());
@@ -83,7 +91,10 @@ class Daemon {
   }
 
   void forget_finished() {
-    for (const std::string& key : finished_) running_.erase(key);
+    for (const Key& key : finished_) {
+      running_.erase(key);
+      slots_.give_back(key.first, key.second);
+    }
     finished_.clear();
   }
 
@@ -105,11 +116,11 @@ class Daemon {
   Session& session_;
   Session of_jobs_;
   Workplace& workplace_;
-  const std::size_t parallel_;
+  WorkSlots slots_;
   std::mutex mutex_;
-  std::map<std::string, std::jthread> running_;
-  std::set<std::string> finished_;
-  std::map<std::string, Time> failed_;
+  std::map<Key, std::jthread> running_;
+  std::set<Key> finished_;
+  std::map<Key, Time> failed_;
 };
 
 Result<> serve(Session& session, Workplace& workplace, const ServeInput& input) {
@@ -156,7 +167,7 @@ void add_serve_command(CLI::App& root, Session& session) {
       return serve(session, *workplace, *input);
     };
   });
-  command->add_option("--parallel", input->parallel, "Machines at a time")
+  command->add_option("--parallel", input->parallel, "Machines at a time, of backups and of DR copies each")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   command->add_flag("--once", input->once, "Do what is due now, and end");

@@ -56,6 +56,7 @@ Result<Job> JobRunner::start(const JobProcedure& procedure, const std::string& s
 }
 
 Result<Job> JobRunner::resume(const JobProcedure& procedure, const JobId& id, std::stop_token stop) {
+  const auto hold = TRY(catalog_.hold_job(id));
   Job job = TRY(catalog_.claim_job(id, process_owner()));
   Progress progress;
   {

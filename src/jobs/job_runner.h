@@ -83,7 +83,8 @@ class JobRunner {
   // is one that must be cleaned up after and could not be yet: it is `cleaning`.
   Result<Job> start(const JobProcedure& procedure, const std::string& subject, nlohmann::json parameters,
                     std::stop_token stop = {});
-  // Goes on with an unfinished job whose process is gone. `unavailable` while that process lives.
+  // Goes on with an unfinished job whose process is gone. `unavailable` while that process lives, or another
+  // thread of this one performs it.
   Result<Job> resume(const JobProcedure& procedure, const JobId& id, std::stop_token stop = {});
 
  private:

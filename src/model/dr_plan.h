@@ -104,6 +104,8 @@ struct DrPlan {
   ImageWriting write = ImageWriting::direct;
   bool verify_all = false;         // read back every block, not only what was written and a sample
   int keep_copies = 1;             // complete DR copies of a machine, the newest among them
+  bool encrypt_copies = false;     // their images; else as the account does it by default
+  std::string copies_kms_key;      // id, ARN or alias, with encrypt_copies; empty: the account's own
   int health_check_seconds = 300;  // how long a service may take to answer
   FailoverSettings production;     // of all machines, unless they say otherwise
   FailoverSettings test;
@@ -170,6 +172,9 @@ struct DrCopy {
   nlohmann::json conversion;  // what was changed, for people
   std::optional<BootCertificate> certificate;
   TemplateId template_id;  // the AMI that is kept ready; empty: registered at failover
+  // As the plan asked for when its images were made of nothing.
+  bool encrypted = false;
+  std::string kms_key;
 };
 
 enum class FailoverKind { test, production };
@@ -200,6 +205,9 @@ struct Failover {
   // The machine was born there, and taken into the plan later (protect/adopted_machine.h): there is no DR
   // copy that it was started from, its recovery point holds zeros, and its instance is not ours to remove.
   bool born_there = false;
+  // The instance's volumes as it was launched, one of each disk and in their order. Empty in the records of
+  // earlier versions.
+  std::vector<std::string> volume_ids;
 };
 
 inline bool runs_in_production(const Failover& failover) {

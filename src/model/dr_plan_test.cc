@@ -25,6 +25,8 @@ TEST(DrPlan, ComesBackWholeAndWritesOnlyWhatIsSet) {
   DrPlan plan = small_plan();
   plan.replicate = parse_schedule("every 15m").value();
   plan.workflow = DrWorkflow::ami;
+  plan.encrypt_copies = true;
+  plan.copies_kms_key = "alias/copies";
   plan.test.subnet_id = "subnet-test";
   plan.machines[0].production.source_dest_check = false;
   plan.machines[0].production.volumes = {"io2", 3000, 0, true, "alias/dr"};
@@ -37,6 +39,7 @@ TEST(DrPlan, ComesBackWholeAndWritesOnlyWhatIsSet) {
   EXPECT_EQ(nlohmann::json(parse_json<DrPlan>(written.dump()).value()), written);
   EXPECT_EQ(written.at("machines").at(1), (nlohmann::json{{"machine", "db"}}));
   EXPECT_EQ(written.at("replicate"), "every 15m");
+  EXPECT_EQ(written.at("copies_kms_key"), "alias/copies");
   EXPECT_EQ(written.at("machines").at(0).at("production"),
             nlohmann::json::parse(R"({"source_dest_check": false, "volumes":
               {"type": "io2", "iops": 3000, "encrypted": true, "kms_key": "alias/dr"}})"));
@@ -48,6 +51,12 @@ TEST(DrPlan, OneOfAnEarlierVersionIsRead) {
   ASSERT_TRUE(plan.ok()) << plan.error().message();
   EXPECT_EQ(to_string(plan->replicate), "every 30m");
   EXPECT_EQ(plan->machines.at(0).production.private_ip, "10.0.0.5");
+}
+
+TEST(DrPlan, AKeyForCopiesThatAreNotEncryptedIsRefused) {
+  DrPlan plan = small_plan();
+  plan.copies_kms_key = "alias/copies";
+  EXPECT_THAT(check_plan(plan).error().message(), HasSubstr("encrypt_copies: true"));
 }
 
 TEST(DrPlan, AWordThatIsNotKnownIsRefused) {

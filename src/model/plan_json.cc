@@ -172,6 +172,8 @@ void to_json(nlohmann::json& j, const DrPlan& value) {
        {"write", value.write},
        {"verify_all", value.verify_all},
        {"keep_copies", value.keep_copies},
+       {"encrypt_copies", value.encrypt_copies},
+       {"copies_kms_key", value.copies_kms_key},
        {"health_check_seconds", value.health_check_seconds},
        {"production", value.production},
        {"test", value.test},
@@ -195,6 +197,8 @@ void from_json(const nlohmann::json& j, DrPlan& value) {
   read_word(j, "write", value.write);
   read_if_there(j, "verify_all", value.verify_all);
   read_if_there(j, "keep_copies", value.keep_copies);
+  read_if_there(j, "encrypt_copies", value.encrypt_copies);
+  read_if_there(j, "copies_kms_key", value.copies_kms_key);
   read_if_there(j, "health_check_seconds", value.health_check_seconds);
   read_if_there(j, "production", value.production);
   read_if_there(j, "test", value.test);
@@ -220,7 +224,9 @@ void to_json(nlohmann::json& j, const DrCopy& value) {
        {"overlay", value.overlay},
        {"converted", value.converted},
        {"conversion", value.conversion},
-       {"template_id", value.template_id}};
+       {"template_id", value.template_id},
+       {"encrypted", value.encrypted},
+       {"kms_key", value.kms_key}};
   if (value.certificate) j["certificate"] = *value.certificate;
 }
 
@@ -242,6 +248,8 @@ void from_json(const nlohmann::json& j, DrCopy& value) {
   read_if_there(j, "converted", value.converted);
   if (j.contains("conversion")) value.conversion = j["conversion"];
   read_if_there(j, "template_id", value.template_id);
+  read_if_there(j, "encrypted", value.encrypted);
+  read_if_there(j, "kms_key", value.kms_key);
   if (j.contains("certificate")) value.certificate = j["certificate"].get<BootCertificate>();
 }
 

@@ -163,6 +163,10 @@ std::string to_string(const Schedule& schedule) {
   return "manual";
 }
 
+bool is_open(const Schedule& schedule, Time now) {
+  return in_window(schedule, floor<minutes>(now - floor<days>(now)));
+}
+
 std::optional<Time> last_slot(const Schedule& schedule, Time now) {
   const auto today = floor<days>(now);
   switch (schedule.kind) {

@@ -34,4 +34,8 @@ std::string to_string(const Schedule& schedule);  // parses to the same
 // last began before that instant is due: so an outage is caught up with once, not once for each time missed.
 std::optional<Time> last_slot(const Schedule& schedule, Time now);
 
+// Whether something may start now: false outside a schedule's window, also for what was missed or failed in
+// it. Always true without a window, so that those schedules are caught up with at any time.
+bool is_open(const Schedule& schedule, Time now);
+
 }  // namespace rekindle

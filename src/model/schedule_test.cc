@@ -14,6 +14,15 @@ std::string slot(const char* schedule, const char* now) {
   return last ? to_iso8601(*last) : "none";
 }
 
+TEST(Schedule, IsOpenInItsWindowOnlyAndAlwaysWithoutOne) {
+  const Schedule nightly = parse_schedule("every 15m 22:00-06:00").value();
+  EXPECT_TRUE(is_open(nightly, at("2026-11-22T22:00:00Z")));
+  EXPECT_TRUE(is_open(nightly, at("2026-11-22T05:59:59Z")));
+  EXPECT_FALSE(is_open(nightly, at("2026-11-22T06:00:00Z")));
+  EXPECT_FALSE(is_open(nightly, at("2026-11-22T21:59:59Z")));
+  EXPECT_TRUE(is_open(parse_schedule("daily 02:30").value(), at("2026-11-22T12:00:00Z")));
+}
+
 TEST(Schedule, IsWrittenAsItIsRead) {
   for (const char* text : {"manual", "after-backup", "every 15m", "every 4h", "hourly", "daily 02:30",
                            "weekly sun 02:30", "every 15m 22:00-06:00", "hourly 08:00-18:00"}) {

@@ -82,6 +82,7 @@ Failover record_of(const DrPlan& plan, const AdoptRequest& request, const Recove
   failover.recovery_point_time = point.time;
   failover.started = point.time;
   failover.finished = point.time;
+  failover.volume_ids = instance.volume_ids;
   failover.born_there = true;
   return failover;
 }

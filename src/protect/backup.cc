@@ -20,6 +20,18 @@ nlohmann::json parameters_of(const BackupRequest& request) {
           {"full", request.full}};
 }
 
+// Only a failback moves a machine: another one of its name, which was never away, is refused by prepare.
+Result<std::string> datacenter_of(Catalog& catalog, const BackupPolicy& policy, const std::string& machine) {
+  const auto known = catalog.get<ProtectedMachine>(machine);
+  if (!known.ok() && known.error().code() != ErrorCode::not_found) return known.error();
+  if (!known.ok()) return policy.datacenter;
+  const auto failovers = TRY(catalog.list<Failover>(machine));
+  const bool was_away = std::any_of(failovers.begin(), failovers.end(), [](const Failover& failover) {
+    return failover.kind == FailoverKind::production;
+  });
+  return was_away ? known->datacenter : policy.datacenter;
+}
+
 namespace {
 
 // The name of the job's snapshot at the datacenter, and its token in the ledger.

@@ -29,6 +29,10 @@ struct BackupRequest {
 
 nlohmann::json parameters_of(const BackupRequest& request);
 
+// Where the machine is backed up: where it lives, once it came home to another datacenter than the policy's;
+// the policy's of one that nobody knows yet, or that never went away.
+Result<std::string> datacenter_of(Catalog& catalog, const BackupPolicy& policy, const std::string& machine);
+
 // The table of the job. `sites` and `vaults` outlive it.
 JobProcedure backup_procedure(Sites& sites, Vaults& vaults);
 

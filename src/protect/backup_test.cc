@@ -132,5 +132,23 @@ TEST_F(BackupTest, AnyCallMayFailOrLoseItsAnswer) {
   EXPECT_EQ(restored(newest_point(), "disk-a"), site.disk_content(id, 0));
 }
 
+TEST_F(BackupTest, AMachineThatCameHomeToAnotherDatacenterIsBackedUpThere) {
+  BackupPolicy policy;
+  policy.datacenter = "dc";
+  EXPECT_EQ(datacenter_of(*catalog, policy, "web").value(), "dc") << "nobody knows it yet";
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  auto machine = catalog->get<ProtectedMachine>("web").value();
+  machine.datacenter = "dc-2";
+  ASSERT_TRUE(catalog->put(machine).ok());
+  EXPECT_EQ(datacenter_of(*catalog, policy, "web").value(), "dc") << "another one of its name";
+  Failover failover;
+  failover.id = "failover-1";
+  failover.machine = "web";
+  failover.kind = FailoverKind::production;
+  failover.state = FailoverState::returned;
+  ASSERT_TRUE(catalog->put(failover).ok());
+  EXPECT_EQ(datacenter_of(*catalog, policy, "web").value(), "dc-2");
+}
+
 }  // namespace
 }  // namespace rekindle

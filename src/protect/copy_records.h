@@ -1,8 +1,10 @@
 // The records that replication reads and writes: points, copies, and what of the ledger is theirs.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "catalog/catalog.h"
@@ -18,7 +20,23 @@ LedgerEntry entry_of(const DrCopy& copy, ResourceKind kind, const std::string& t
 // `not_found` for an unknown one.
 Result<RecoveryPoint> chosen_point(Catalog& catalog, const std::string& machine, const std::string& wanted);
 // The copy that this replicate job makes of the point; without images yet.
-DrCopy copy_to_make(const Job& job, const RecoveryPoint& point);
+DrCopy copy_to_make(const Job& job, const RecoveryPoint& point, const DrPlan& plan);
+
+// What a replicate job says of itself: the tokens of what it makes, the copy it makes, and the one that is
+// being replaced, or, with "aside", only built upon, if there is one.
+std::string token_of(const Job& job, std::string_view what, std::size_t disk);
+std::string template_token(const Job& job);
+std::string image_token(const Job& job, std::size_t disk);
+DrCopy copy_of(const Job& job);
+std::optional<DrCopy> old_copy_of(const Job& job);
+// Of old_copy_of() the disks whose images become parents: without those that begin anew.
+std::optional<DrCopy> base_copy_of(const Job& job);
+// The disk's new image gets no parent, and a token of its own.
+void begin_anew(Job& job, const DiskId& disk);
+
+// How the plan wants images without a parent; and whether the copy was made so.
+ImageEncryption encryption_of(const DrPlan& plan);
+bool is_encrypted_as(const DrCopy& copy, const DrPlan& plan);
 
 // Which jobs made what the copy uses: its images one, its template perhaps a later one. In the order in which
 // they are to be swept: templates go before their images.

@@ -11,25 +11,30 @@ namespace {
 
 constexpr std::chrono::minutes retry_after{5};
 
+// What is asked for each machine, and does not change meanwhile.
+struct Present {
+  Time now{};
+  std::vector<Job> unfinished;
+};
+
 struct History {
   std::optional<Job> last;  // for this policy's vault, this plan
   bool busy = false;        // some job of that side is under way
 };
 
-// What is looked at: jobs are kept for ever.
-constexpr std::size_t looked_at = 20;
+bool comes_home(const Present& present, const std::string& machine) {
+  return std::any_of(present.unfinished.begin(), present.unfinished.end(),
+                     [&](const Job& job) { return job.kind == JobKind::failback && job.subject == machine; });
+}
 
 // `key` of the job's parameters says what it was for: its "vault", its "plan".
-Result<History> history_of(Catalog& catalog, const std::string& machine, JobKind kind, const char* key,
-                           const std::string& value) {
-  const auto jobs = TRY(catalog.newest_jobs(machine, looked_at));
+Result<History> history_of(Catalog& catalog, const Present& present, const std::string& machine, JobKind kind,
+                           const char* key, const std::string& value) {
   History history;
-  for (const Job& job : jobs) {
-    const bool same =
-        job.kind == kind && text(job.parameters, key) == value && !job.parameters.contains("point");
-    if (same && !history.last) history.last = job;
-    if (side_of(job.kind) == side_of(kind) && !is_over(job.state)) history.busy = true;
-  }
+  history.last = TRY(catalog.last_job(machine, kind, key, value));
+  history.busy = std::any_of(present.unfinished.begin(), present.unfinished.end(), [&](const Job& job) {
+    return job.subject == machine && side_of(job.kind) == side_of(kind);
+  });
   return history;
 }
 
@@ -43,15 +48,16 @@ bool is_due(const History& history, Time slot) {
   return !history.last || history.last->created < slot || history.last->state != JobState::succeeded;
 }
 
+// Not of a machine that is coming home: the failback backs its instance up itself, pass by pass.
 Result<bool> backup_is_due(Catalog& catalog, const BackupPolicy& policy, const std::string& machine,
-                           Time now) {
-  const auto slot = last_slot(policy.schedule, now);
-  if (!slot) return false;
+                           const Present& present) {
+  const auto slot = last_slot(policy.schedule, present.now);
+  if (!slot || !is_open(policy.schedule, present.now) || comes_home(present, machine)) return false;
   const bool is_away = TRY(runs_in_account(catalog, machine));
   const History history =
-      is_away ? TRY(history_of(catalog, machine, JobKind::instance_backup, "machine", machine))
-              : TRY(history_of(catalog, machine, JobKind::backup, "vault", policy.vault));
-  return !history.busy && !failed_just_now(history, now) && is_due(history, *slot);
+      is_away ? TRY(history_of(catalog, present, machine, JobKind::instance_backup, "machine", machine))
+              : TRY(history_of(catalog, present, machine, JobKind::backup, "vault", policy.vault));
+  return !history.busy && !failed_just_now(history, present.now) && is_due(history, *slot);
 }
 
 // Whether the DR copy is not what the plan wants of the newest point.
@@ -64,48 +70,52 @@ Result<bool> copy_is_behind(Catalog& catalog, const DrPlan& plan, const std::str
   if (!copy || copy->recovery_point_id != point->id) return true;
   // Or the plan wants another one of the same point.
   const bool wants_template = plan.workflow == DrWorkflow::ami && copy->converted;
-  return copy->account != plan.account || copy->template_id.empty() == wants_template ||
+  return copy->account != plan.account || !is_encrypted_as(*copy, plan) ||
+         copy->template_id.empty() == wants_template ||
          copy->certificate.has_value() != (plan.convert == ConvertWhen::ahead);
 }
 
-Result<bool> replication_is_due(Catalog& catalog, const DrPlan& plan, const std::string& machine, Time now) {
-  if (plan.replicate.kind == ScheduleKind::manual || TRY(runs_in_account(catalog, machine))) return false;
-  const History history = TRY(history_of(catalog, machine, JobKind::replicate, "plan", plan.name));
-  if (history.busy || failed_just_now(history, now)) return false;
-  const auto slot = last_slot(plan.replicate, now);
+Result<bool> replication_is_due(Catalog& catalog, const DrPlan& plan, const std::string& machine,
+                                const Present& present) {
+  if (plan.replicate.kind == ScheduleKind::manual || !is_open(plan.replicate, present.now)) return false;
+  if (TRY(runs_in_account(catalog, machine))) return false;
+  const History history = TRY(history_of(catalog, present, machine, JobKind::replicate, "plan", plan.name));
+  if (history.busy || failed_just_now(history, present.now)) return false;
+  const auto slot = last_slot(plan.replicate, present.now);
   if (slot && !is_due(history, *slot)) return false;
   return copy_is_behind(catalog, plan, machine);
 }
 
 // The instance of a machine that came home, whose time is over.
-Result<bool> kept_long_enough(Catalog& catalog, const Failover& failover, Time now) {
-  if (failover.state != FailoverState::returned || now < failover.keep_until) return false;
-  const History history =
-      TRY(history_of(catalog, failover.machine, JobKind::failover_cleanup, "failover_id", failover.id));
-  return !history.busy && !failed_just_now(history, now);
+Result<bool> kept_long_enough(Catalog& catalog, const Failover& failover, const Present& present) {
+  if (failover.state != FailoverState::returned || present.now < failover.keep_until) return false;
+  const History history = TRY(
+      history_of(catalog, present, failover.machine, JobKind::failover_cleanup, "failover_id", failover.id));
+  return !history.busy && !failed_just_now(history, present.now);
 }
 
 }  // namespace
 
 Result<std::vector<DueWork>> due_work(Catalog& catalog, Time now) {
+  const Present present{now, TRY(catalog.unfinished_jobs())};
   std::vector<DueWork> due;
   const auto policies = TRY(catalog.list<BackupPolicy>());
   for (const BackupPolicy& policy : policies) {
     for (const std::string& machine : policy.machines) {
-      if (TRY(backup_is_due(catalog, policy, machine, now)))
+      if (TRY(backup_is_due(catalog, policy, machine, present)))
         due.push_back({JobKind::backup, policy.name, machine});
     }
   }
   const auto plans = TRY(catalog.list<DrPlan>());
   for (const DrPlan& plan : plans) {
     for (const PlanMachine& machine : plan.machines) {
-      if (TRY(replication_is_due(catalog, plan, machine.machine, now)))
+      if (TRY(replication_is_due(catalog, plan, machine.machine, present)))
         due.push_back({JobKind::replicate, plan.name, machine.machine});
     }
   }
   const auto failovers = TRY(catalog.list<Failover>());
   for (const Failover& failover : failovers) {
-    if (TRY(kept_long_enough(catalog, failover, now)))
+    if (TRY(kept_long_enough(catalog, failover, present)))
       due.push_back({JobKind::failover_cleanup, failover.id, failover.machine});
   }
   return due;

@@ -154,6 +154,80 @@ TEST_F(DueWorkTest, ACopyThatThePlanWantsOtherwiseIsDue) {
   EXPECT_THAT(due(), ElementsAre(replication));
 }
 
+TEST_F(DueWorkTest, ManyJobsOfAnotherKindDoNotHideTheLastOfThisOne) {
+  plan_says("daily 02:30");
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  for (int i = 0; i < 25; ++i) {
+    scatter(1);
+    ASSERT_EQ(back_up().state, JobState::succeeded);
+  }
+  EXPECT_THAT(due(), Not(Contains(replication))) << "its time of today is over, done";
+  clock.advance(hours(24));
+  EXPECT_THAT(due(), Contains(replication));
+}
+
+TEST_F(DueWorkTest, AVaultThatFailsDoesNotHideTheBackupIntoAnother) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  for (int i = 0; i < 25; ++i) {
+    Job job =
+        catalog->create_job(JobKind::backup, "web", {{"machine", "web"}, {"vault", "down"}}, "read").value();
+    job = catalog->claim_job(job.id, "somebody").value();
+    job.state = JobState::failed;
+    ASSERT_TRUE(catalog->save_job(job).ok());
+  }
+  EXPECT_THAT(due(), Not(Contains(backup)));
+}
+
+class WindowTest : public DueWorkTest {
+ protected:
+  WindowTest() {
+    auto policy = catalog->get<BackupPolicy>("policy").value();
+    policy.schedule = parse_schedule("every 15m 22:00-06:00").value();
+    EXPECT_TRUE(catalog->put(policy).ok());
+  }
+  // Of a day that comes.
+  void it_is(hours hour, minutes minute) {
+    const auto day = std::chrono::floor<std::chrono::days>(clock.now()) + std::chrono::days(1);
+    clock.advance(day + hour + minute - clock.now());
+  }
+};
+
+TEST_F(WindowTest, WhatWasMissedInTheWindowIsNotCaughtUpWithOutsideIt) {
+  it_is(hours(10), minutes(0));
+  EXPECT_THAT(due(), Not(Contains(backup)));
+  it_is(hours(22), minutes(1));
+  EXPECT_THAT(due(), Contains(backup));
+  it_is(hours(5), minutes(59));
+  EXPECT_THAT(due(), Contains(backup));
+}
+
+TEST_F(WindowTest, WhatFailedAtItsEndWaitsForTheNext) {
+  it_is(hours(5), minutes(45));
+  site.set_fault([](std::string_view method, bool) -> Result<> {
+    return method == "create_snapshot" ? Result<>(error(ErrorCode::permission_denied, "no")) : Result<>();
+  });
+  ASSERT_EQ(back_up().state, JobState::failed);
+  clock.advance(minutes(6));
+  EXPECT_THAT(due(), Contains(backup));
+  clock.advance(minutes(10));
+  EXPECT_THAT(due(), Not(Contains(backup)));
+}
+
+TEST_F(WindowTest, HoldsForReplicationToo) {
+  plan_says("every 1h 01:00-02:00");
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  it_is(hours(3), minutes(0));
+  EXPECT_THAT(due(), Not(Contains(replication)));
+  it_is(hours(1), minutes(30));
+  EXPECT_THAT(due(), Contains(replication));
+}
+
+TEST_F(DueWorkTest, AMachineThatIsComingHomeIsBackedUpByItsFailbackOnly) {
+  ASSERT_TRUE(catalog->create_job(JobKind::failback, "web", {{"machine", "web"}}, "check").ok());
+  EXPECT_THAT(due(), IsEmpty());
+}
+
 TEST_F(DueWorkTest, ManualIsNeverDue) {
   plan_says("manual");
   ASSERT_EQ(back_up().state, JobState::succeeded);

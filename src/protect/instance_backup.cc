@@ -123,13 +123,16 @@ class InstanceBackup {
   Vaults& vaults_;
 };
 
+Result<> refuse_unless_running(const Failover& failover) {
+  if (runs_in_production(failover)) return {};
+  return error(ErrorCode::failed_precondition, "{} does not run as {} any more", failover.machine,
+               failover.instance_id);
+}
+
 Result<> InstanceBackup::prepare(StepContext& context) {
   Job& job = context.job;
   const Failover found = TRY(failover(context));
-  if (!runs_in_production(found)) {
-    return error(ErrorCode::failed_precondition, "{} does not run as {} any more", found.machine,
-                 found.instance_id);
-  }
+  TRY(refuse_unless_running(found));
   TRY(sweep_finished_jobs(context.catalog, sites_, context.clock, found.account));
   job.data["parent"] = TRY(newest_point_of(context.catalog, found));
   return {};
@@ -149,12 +152,10 @@ Result<> InstanceBackup::snapshot(StepContext& context) {
       job.data["time"] = context.clock.now();
       TRY(context.catalog.save_job(job));
     }
-    const MachineId instance(found.instance_id.str());
-    auto frozen = site->find_snapshot(instance, MachineSnapshotId(snapshot_name(job)));
-    if (!frozen.ok() && frozen.error().code() == ErrorCode::not_found)
-      frozen = site->create_snapshot(instance, snapshot_name(job));
-    if (!frozen.ok()) return frozen.error();
-    return frozen->id;
+    // Also of an attempt that died: by its name it is made once, and only this waits until it can be read.
+    const MachineSnapshot frozen =
+        TRY(site->create_snapshot(MachineId(found.instance_id.str()), snapshot_name(job)));
+    return frozen.id;
   }));
   return {};
 }
@@ -188,21 +189,50 @@ Result<Extents> changed_areas(SnapshotSource& site, const MachineSnapshot& froze
   return whole;
 }
 
+// The frozen volumes in the order of the machine's disks: as they were when it was launched, not by their
+// device names, which a volume that somebody attached since shifts.
+Result<std::vector<DiskSnapshot>> volumes_of_disks(const Failover& failover, const RecoveryPoint& parent,
+                                                   const MachineSnapshot& frozen) {
+  std::vector<DiskSnapshot> ordered;
+  std::vector<DiskSnapshot> others = frozen.disks;
+  const std::size_t disks = parent.disks.size();
+  if (failover.volume_ids.size() == disks) {
+    for (const std::string& id : failover.volume_ids) {
+      const auto found = std::find_if(others.begin(), others.end(),
+                                      [&](const DiskSnapshot& volume) { return volume.disk.str() == id; });
+      if (found == others.end()) {
+        return error(
+            ErrorCode::failed_precondition,
+            "the volume {} that {} was launched with is not among those that were frozen: attach it to "
+            "the instance {} again; another one in its place cannot be told from a foreign one",
+            id, failover.machine, failover.instance_id);
+      }
+      ordered.push_back(*found);
+      others.erase(found);
+    }
+  } else {  // launched by an earlier version
+    if (others.size() < disks) {
+      return error(ErrorCode::failed_precondition, "the instance {} has {} volumes, the machine {} disks",
+                   failover.instance_id, others.size(), disks);
+    }
+    const auto added = others.begin() + static_cast<std::ptrdiff_t>(disks);
+    ordered.assign(others.begin(), added);
+    others.erase(others.begin(), added);
+  }
+  for (const DiskSnapshot& volume : others)
+    log::warn("{}: the volume {} was added in the account and is left out", failover.machine, volume.disk);
+  return ordered;
+}
+
 Result<std::vector<DiskToStore>> InstanceBackup::plan(StepContext& context, const Failover& failover,
                                                       const RecoveryPoint& parent,
                                                       const MachineSnapshot& frozen) {
   SnapshotSource* site = TRY(sites_.instances_of(failover.account));
   Vault* vault = TRY(vaults_.vault(parent.vault));
-  if (frozen.disks.size() < parent.disks.size()) {
-    return error(ErrorCode::failed_precondition, "the instance {} has {} volumes, the machine {} disks",
-                 failover.instance_id, frozen.disks.size(), parent.disks.size());
-  }
-  for (std::size_t i = parent.disks.size(); i < frozen.disks.size(); ++i)
-    log::warn("{}: the volume {} was added in the account and is left out", failover.machine,
-              frozen.disks[i].disk);
+  const auto volumes = TRY(volumes_of_disks(failover, parent, frozen));
   std::vector<DiskToStore> disks;
   for (std::size_t i = 0; i < parent.disks.size(); ++i) {
-    const DiskSnapshot& volume = frozen.disks[i];
+    const DiskSnapshot& volume = volumes[i];
     TRY(check_volume_size(parent.disks[i], volume.disk, volume.size_bytes));
     DiskToStore disk;
     disk.disk = parent.disks[i].disk_id;
@@ -314,9 +344,11 @@ Result<> InstanceBackup::read(StepContext& context) {
 
 // The snapshot that the parent was made of is not needed any more, once the new one is.
 Result<> InstanceBackup::record(StepContext& context) {
-  const Failover found = TRY(failover(context));
   const auto point = context.job.data.at("point").get<RecoveryPoint>();
   return context.catalog.transaction([&]() -> Result<> {
+    const Failover found = TRY(failover(context));
+    // It came home, or was ended, meanwhile: this point must not come after those of home.
+    TRY(refuse_unless_running(found));
     const auto ledger = TRY(context.catalog.ledger());
     std::vector<std::string> old;
     for (const LedgerEntry& entry : ledger) {

@@ -27,14 +27,6 @@ namespace {
 // Of the blocks that were not written, how many are read back all the same: they prove the lineage.
 constexpr std::size_t sampled_blocks = 32;
 
-std::string token_of(const Job& job, std::string_view what, std::size_t disk) {
-  return fmt::format("rekindle-{}-{}-{}", job.id, what, disk);
-}
-
-std::string template_token(const Job& job) {
-  return fmt::format("rekindle-{}-template", job.id);
-}
-
 class Replication {
  public:
   Replication(Sites& sites, Vaults& vaults) : sites_(sites), vaults_(vaults) {}
@@ -53,7 +45,7 @@ class Replication {
   Result<> drop_lost_images(const Job& job, DrCopy& copy);
   Result<std::optional<DrCopy>> find_kept(StepContext& context, const RecoveryPointId& point, bool ahead);
   Result<ImageSpec> image_spec(const Job& job, std::size_t position);
-  Result<ImageId> start_image(StepContext& context, std::size_t position);
+  Result<> start_image(StepContext& context, std::size_t position);
   Result<> start_volume(StepContext& context, std::size_t position);
   Result<bool> zeros_must_be_put(const Job& job, std::size_t position);
   Result<> put(StepContext& context, ImageWriter& writer, std::size_t position);
@@ -69,16 +61,6 @@ class Replication {
   std::optional<CopyContent> content_;
   std::string content_of_;  // the job it is for
 };
-
-DrCopy copy_of(const Job& job) {
-  return job.data.at("copy").get<DrCopy>();
-}
-
-// The copy that is being replaced, or, with "aside", only built upon; if there is one.
-std::optional<DrCopy> old_copy_of(const Job& job) {
-  if (!job.data.contains("old_copy")) return std::nullopt;
-  return job.data.at("old_copy").get<DrCopy>();
-}
 
 bool up_to_date(const Job& job) {
   return job.data.value("up_to_date", false);
@@ -121,7 +103,7 @@ Result<> Replication::drop_lost_images(const Job& job, DrCopy& copy) {
 Result<CopyContent*> Replication::content(const Job& job) {
   if (content_ && content_of_ == job.id.str()) return &*content_;
   Vault* vault = TRY(vaults_.vault(text(job.data, "vault")));
-  content_.emplace(*vault, copy_of(job), old_copy_of(job));
+  content_.emplace(*vault, copy_of(job), base_copy_of(job));
   content_of_ = job.id.str();
   // Of a job that goes on after a crash.
   const DrCopy copy = copy_of(job);
@@ -149,6 +131,7 @@ Result<> Replication::choose(StepContext& context) {
   job.data["write"] = plan.write;
   job.data["verify_all"] = plan.verify_all;
   job.data["keep_copies"] = plan.keep_copies;
+  job.data.erase("anew");
   TRY(target(job));
   TRY(forget_stale_copies(context.catalog, text(job.parameters, "machine"), context.clock.now()));
   TRY(sweep_finished_jobs(context.catalog, sites_, context.clock, plan.account));
@@ -163,13 +146,17 @@ Result<> Replication::choose(StepContext& context) {
     TRY(drop_lost_template(context.catalog, *site, context.clock, *old_copy));
   }
   const bool done = old_copy && disks > 0 && old_copy->disks.size() == disks &&
-                    old_copy->recovery_point_id == point.id && old_copy->certificate.has_value() == ahead;
+                    old_copy->recovery_point_id == point.id && old_copy->certificate.has_value() == ahead &&
+                    is_encrypted_as(*old_copy, plan);
   const auto kept = done || !is_aside(job) ? std::nullopt : TRY(find_kept(context, point.id, ahead));
   job.data["up_to_date"] = done || kept.has_value();
   job.data["vault"] = point.vault;
-  job.data["copy"] = kept ? *kept : done ? *old_copy : copy_to_make(job, point);
+  job.data["copy"] = kept ? *kept : done ? *old_copy : copy_to_make(job, point, plan);
   job.data.erase("old_copy");
   if (old_copy) job.data["old_copy"] = *old_copy;
+  if (old_copy && !is_encrypted_as(*old_copy, plan)) {  // children are encrypted as their parents
+    for (const DrCopyDisk& disk : old_copy->disks) begin_anew(job, disk.disk_id);
+  }
   content_.reset();
   return {};
 }
@@ -225,17 +212,35 @@ Result<ImageSpec> Replication::image_spec(const Job& job, std::size_t position) 
   spec.size_bytes = copy.disks[position].size_bytes;
   spec.parent = wanted->parent_of(position);
   spec.description = fmt::format("Rekindle: DR copy of {}, disk {}", copy.machine, position);
-  spec.token = token_of(job, "disk", position);
+  spec.token = image_token(job, position);
   spec.tags = tags_of(job, copy, spec.token);
+  if (!spec.parent) spec.encryption = {copy.encrypted, copy.kms_key};
   return spec;
 }
 
-Result<ImageId> Replication::start_image(StepContext& context, std::size_t position) {
-  const Job& job = context.job;
+// What the site refuses as a child (it encrypts by default since, the parent's key is gone) is made without a
+// parent: the old copy stays whole until the new one is.
+Result<> Replication::start_image(StepContext& context, std::size_t position) {
+  Job& job = context.job;
+  DrCopy copy = copy_of(job);
   RecoveryTarget* site = TRY(target(job));
-  const ImageSpec spec = TRY(image_spec(job, position));
-  return make_resource(context, entry_of(copy_of(job), ResourceKind::image, spec.token),
-                       [&] { return site->start_image(spec); });
+  const auto start = [&](const ImageSpec& spec) {
+    return make_resource(context, entry_of(copy, ResourceKind::image, spec.token),
+                         [&] { return site->start_image(spec); });
+  };
+  const ImageSpec wanted = TRY(image_spec(job, position));
+  auto id = start(wanted);
+  if (!id.ok() && wanted.parent && id.error().code() == ErrorCode::failed_precondition) {
+    log::warn("{}: disk {} is written whole: {}", copy.machine, position, id.error().message());
+    begin_anew(job, copy.disks[position].disk_id);
+    content_.reset();
+    TRY(context.catalog.save_job(job));
+    const ImageSpec whole = TRY(image_spec(job, position));
+    id = start(whole);
+  }
+  copy.disks[position].image_id = TRY(std::move(id));
+  job.data["copy"] = copy;
+  return context.catalog.save_job(job);
 }
 
 Result<> Replication::start_volume(StepContext& context, std::size_t position) {
@@ -248,24 +253,24 @@ Result<> Replication::start_volume(StepContext& context, std::size_t position) {
   spec.from = wanted->parent_of(position);
   spec.token = token_of(job, "volume", position);
   spec.tags = tags_of(job, copy, spec.token);
+  if (!spec.from) spec.encryption = {copy.encrypted, copy.kms_key};
   const VolumeId id = TRY(make_resource(context, entry_of(copy, ResourceKind::volume, spec.token),
                                         [&] { return site->create_volume(spec); }));
   job.data["volumes"][position] = id;
   return {};
 }
 
+// An image that is not written to for long fails at the site, and a large disk takes long: the others' images
+// are started when it is their turn to be written.
 Result<> Replication::start_images(StepContext& context) {
   Job& job = context.job;
   if (up_to_date(job)) return {};
-  DrCopy copy = copy_of(job);
-  for (std::size_t i = 0; i < copy.disks.size(); ++i) {
-    if (through_volume(job)) {
-      TRY(start_volume(context, i), "disk {}", i);
-    } else {
-      copy.disks[i].image_id = TRY(start_image(context, i), "disk {}", i);
-    }
+  if (!through_volume(job)) {
+    TRY(start_image(context, 0), "disk 0");
+    return {};
   }
-  job.data["copy"] = copy;
+  const std::size_t disks = copy_of(job).disks.size();
+  for (std::size_t i = 0; i < disks; ++i) TRY(start_volume(context, i), "disk {}", i);
   return {};
 }
 
@@ -304,6 +309,7 @@ Result<> Replication::put(StepContext& context, ImageWriter& writer, std::size_t
 Result<> Replication::write_image(StepContext& context, std::size_t position) {
   const Job& job = context.job;
   RecoveryTarget* site = TRY(target(job));
+  if (copy_of(job).disks[position].image_id.empty()) TRY(start_image(context, position));
   const ImageId id = copy_of(job).disks[position].image_id;
   const Image image = TRY(site->image(id));
   if (image.state == ImageState::complete) return {};
@@ -446,7 +452,7 @@ Result<> Replication::switch_copy(StepContext& context) {
     DrCopy copy = copy_of(job);
     copy.state = is_aside(job) ? DrCopyState::aside : DrCopyState::current;
     for (std::size_t i = 0; i < copy.disks.size(); ++i)
-      TRY(context.catalog.mark_used(token_of(job, "disk", i), user_of(copy)));
+      TRY(context.catalog.mark_used(image_token(job, i), user_of(copy)));
     if (!copy.template_id.empty()) TRY(context.catalog.mark_used(template_token(job), user_of(copy)));
     job.data["copy"] = copy;
     TRY(context.catalog.put(copy));

@@ -3,8 +3,9 @@
 //
 //   choose        the recovery point, the copy it replaces
 //   convert       ahead of time: the blocks that EC2 needs, computed from the recovery point; its certificate
-//   start_images  one image per disk, child of the present copy's; or one volume per disk (ledger first)
-//   write         differing blocks -> images, completed with their checksum; or -> volumes, which are frozen
+//   start_images  the boot disk's image, child of the present copy's; or one volume per disk (ledger first)
+//   write         differing blocks -> images, each started (ledger first) before it is written, and completed
+//                 with its checksum; or -> volumes, which are frozen
 //   verify        what was written is read back and compared with the recovery point
 //   register      workflow ami: the template that failover launches; the other workflow: none
 //   switch        the new copy is the current one

@@ -9,6 +9,12 @@ namespace {
 
 class ReplicateTest : public ProtectTest {
  protected:
+  void plan_says(bool encrypted, const std::string& kms_key) {
+    auto plan = catalog->get<DrPlan>("plan").value();
+    plan.encrypt_copies = encrypted;
+    plan.copies_kms_key = kms_key;
+    ASSERT_TRUE(catalog->put(plan).ok());
+  }
   void expect_copy_equals_machine() {
     const auto all = copies();
     ASSERT_EQ(all.size(), 1U);
@@ -48,6 +54,68 @@ TEST_F(ReplicateTest, IsDoneWhenTheCopyIsUpToDate) {
   EXPECT_EQ(job.state, JobState::succeeded);
   EXPECT_TRUE(job.data.at("up_to_date"));
   EXPECT_EQ(site.blocks_put(), before);
+}
+
+TEST_F(ReplicateTest, AnImageIsStartedWhenItIsItsTurnToBeWritten) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  std::vector<std::string> calls;
+  site.set_fault([&](std::string_view method, bool done) -> Result<> {
+    if (!done && (method == "start_image" || method == "complete")) calls.emplace_back(method);
+    return {};
+  });
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  site.set_fault({});
+  EXPECT_EQ(calls, (std::vector<std::string>{"start_image", "complete", "start_image", "complete"}));
+  expect_copy_equals_machine();
+}
+
+TEST_F(ReplicateTest, AnEncryptedCopyHoldsItsZerosToo) {
+  plan_says(true, "alias/dr");
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  const Job job = replicate();
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  EXPECT_TRUE(site.image(copies().at(0).disks[0].image_id)->zeros_must_be_put);
+  EXPECT_EQ(copies().at(0).kms_key, "alias/dr");
+  expect_copy_equals_machine();
+  // And so do its children, of which only differences are put.
+  site.guest_writes(id, 0, 5 * image_block_bytes, Bytes(image_block_bytes));
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  const std::uint64_t before = site.blocks_put();
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  EXPECT_LE(site.blocks_put() - before, 1U);
+  expect_copy_equals_machine();
+}
+
+TEST_F(ReplicateTest, ACopyThatThePlanWantsEncryptedBeginsAnew) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  plan_says(true, "");
+  const Job job = replicate();
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  EXPECT_FALSE(job.data.value("up_to_date", false));
+  EXPECT_FALSE(site.image(copies().at(0).disks[0].image_id)->parent.has_value());
+  EXPECT_TRUE(copies().at(0).encrypted);
+  expect_copy_equals_machine();
+  EXPECT_TRUE(replicate().data.at("up_to_date"));
+}
+
+TEST_F(ReplicateTest, WhatTheSiteRefusesAsAChildIsWrittenWhole) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  scatter(1);
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  int started = 0;
+  site.set_fault([&](std::string_view method, bool done) -> Result<> {
+    if (method != "start_image" || done || started++ > 0) return {};
+    return error(ErrorCode::failed_precondition, "its parent is not encrypted");
+  });
+  const Job job = replicate();
+  site.set_fault({});
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  const DrCopy copy = copies().at(0);
+  EXPECT_FALSE(site.image(copy.disks[0].image_id)->parent.has_value());
+  EXPECT_TRUE(site.image(copy.disks[1].image_id)->parent.has_value());
+  expect_copy_equals_machine();
 }
 
 TEST_F(ReplicateTest, WithoutARecoveryPointItSaysWhatToDo) {

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <functional>
 
+#include "protect/instance_backup.h"
+
 namespace rekindle {
 
 namespace {
@@ -68,9 +70,24 @@ void add_reasons(const RetentionRules& rules, std::vector<RetentionDecision>& ne
 
 }  // namespace
 
+Result<std::map<RecoveryPointId, std::string>> pinned_points(Catalog& catalog) {
+  std::map<RecoveryPointId, std::string> pinned;
+  const auto copies = TRY(catalog.list<DrCopy>());
+  for (const DrCopy& copy : copies) pinned[copy.recovery_point_id] = "a DR copy is made of it";
+  const auto failovers = TRY(catalog.list<Failover>());
+  for (const Failover& failover : failovers) {
+    if (failover.state == FailoverState::released) continue;
+    const auto newest = newest_point_of(catalog, failover);
+    if (!newest.ok() && newest.error().code() != ErrorCode::not_found) return newest.error();
+    if (newest.ok()) pinned[newest->id] = "the newest of an instance that is still there";
+    pinned[failover.recovery_point_id] = "a failover that is not over was started from it";
+  }
+  return pinned;
+}
+
 std::vector<RetentionDecision> decide_retention(const std::vector<RetentionRules>& rules,
                                                 std::vector<RecoveryPoint> points,
-                                                const std::set<RecoveryPointId>& copied) {
+                                                const std::map<RecoveryPointId, std::string>& pinned) {
   std::sort(points.begin(), points.end(), [](const RecoveryPoint& a, const RecoveryPoint& b) {
     return std::pair(b.time, a.id) < std::pair(a.time, b.id);
   });
@@ -79,7 +96,8 @@ std::vector<RetentionDecision> decide_retention(const std::vector<RetentionRules
   if (!decisions.empty()) add_reason(decisions.front(), "the newest");
   for (RetentionDecision& decision : decisions) {
     if (!decision.point.legal_hold.empty()) add_reason(decision, "legal hold: " + decision.point.legal_hold);
-    if (copied.contains(decision.point.id)) add_reason(decision, "a DR copy is made of it");
+    const auto pin = pinned.find(decision.point.id);
+    if (pin != pinned.end()) add_reason(decision, pin->second);
   }
   for (const RetentionRules& one : rules) add_reasons(one, decisions);
   if (rules.empty()) add_reasons(RetentionRules(), decisions);

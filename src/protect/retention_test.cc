@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "base/file.h"
+
 namespace rekindle {
 namespace {
 
@@ -28,6 +30,39 @@ std::vector<std::string> kept(const std::vector<RetentionDecision>& decisions) {
 }
 
 using Ids = std::vector<std::string>;
+
+TEST(Retention, PinsWhatAFailoverThatIsNotOverNeedsToComeHome) {
+  auto directory = TemporaryDirectory::make().value();
+  SystemClock clock;
+  const auto catalog = Catalog::open(directory.path() / "catalog.db", clock).value();
+  const auto put = [&](const std::string& time, const std::string& account) {
+    RecoveryPoint point = at(time);
+    point.machine.name = "web";
+    point.account = account;
+    ASSERT_TRUE(catalog->put(point).ok());
+  };
+  put("2026-01-01T00:00:00Z", "");  // it was started from this one
+  put("2026-01-02T00:00:00Z", "");
+  put("2026-01-03T00:00:00Z", "account");
+  put("2026-01-04T00:00:00Z", "account");
+  Failover failover;
+  failover.id = "failover-1";
+  failover.machine = "web";
+  failover.account = "account";
+  failover.recovery_point_id = RecoveryPointId("2026-01-01T00:00:00Z");
+  failover.started = from_iso8601("2026-01-02T12:00:00Z").value();
+  for (const FailoverState state : {FailoverState::running, FailoverState::returned}) {
+    failover.state = state;
+    ASSERT_TRUE(catalog->put(failover).ok());
+    const auto pinned = pinned_points(*catalog).value();
+    EXPECT_EQ(pinned.size(), 2U);
+    EXPECT_TRUE(pinned.contains(failover.recovery_point_id));
+    EXPECT_TRUE(pinned.contains(RecoveryPointId("2026-01-04T00:00:00Z")));
+  }
+  failover.state = FailoverState::released;
+  ASSERT_TRUE(catalog->put(failover).ok());
+  EXPECT_TRUE(pinned_points(*catalog)->empty());
+}
 
 TEST(Retention, WithoutRulesKeepsAll) {
   const auto decisions = decide_retention({}, points({"2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"}), {});
@@ -64,7 +99,8 @@ TEST(Retention, NeverRemovesTheNewestAHeldOneOrWhatADrCopyIsMadeOf) {
   auto made = points(
       {"2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-03T00:00:00Z", "2026-01-04T00:00:00Z"});
   made[0].legal_hold = "case 7";
-  const auto decisions = decide_retention({{.yearly = 1}}, made, {RecoveryPointId("2026-01-02T00:00:00Z")});
+  const auto decisions = decide_retention(
+      {{.yearly = 1}}, made, {{RecoveryPointId("2026-01-02T00:00:00Z"), "a DR copy is made of it"}});
   EXPECT_EQ(kept(decisions), (Ids{"2026-01-04T00:00:00Z", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"}));
   EXPECT_EQ(decisions[3].reason, "legal hold: case 7");
   EXPECT_EQ(decisions[2].reason, "a DR copy is made of it");

@@ -269,6 +269,7 @@ Result<> FailoverSteps::record(StepContext& context) {
   failover.finished = context.clock.now();
   failover.disks = source.disks;
   failover.overlay = source.overlay;
+  failover.volume_ids = job.data.value("volume_ids", std::vector<std::string>());
   return context.catalog.transaction([&]() -> Result<> {
     TRY(context.catalog.put(failover));
     TRY(context.catalog.mark_used(text(job.data, "instance_token"), "failover:" + failover.id));

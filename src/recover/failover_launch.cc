@@ -147,6 +147,7 @@ Result<> FailoverSteps::wait_running(StepContext& context) {
     if (instance.state == InstanceState::running) {
       job.data["private_ip"] = instance.private_ip;
       job.data["public_ip"] = instance.public_ip;
+      job.data["volume_ids"] = instance.volume_ids;
       return {};
     }
     const bool has_another = TRY(next_candidate(context, count)) + 1 < count;

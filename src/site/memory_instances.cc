@@ -56,6 +56,7 @@ Result<MachineSnapshot> MemoryInstances::create_snapshot(const MachineId& id, co
   TRY(site_.before("freeze_instance"));
   const auto found = site_.instances_.find(id.str());
   if (found == site_.instances_.end()) return error(ErrorCode::not_found, "no instance {}", id);
+  if (auto known = find_snapshot(id, MachineSnapshotId(name)); known.ok()) return known;  // by its name
   for (const Bytes& content : found->second.disks) {
     MemorySite::StoredImage stored;
     stored.image.id = ImageId(site_.next_id("image"));

@@ -16,6 +16,9 @@ bool carries(const Tags& tags, const Tags& wanted) {
   });
 }
 
+// What the blocks of an encrypted image hold that nobody put.
+constexpr std::byte garbage{0xa5};
+
 }  // namespace
 
 std::size_t MemorySite::live_instance_count() const {
@@ -87,9 +90,8 @@ Result<ImageId> MemorySite::start_image(const ImageSpec& spec) {
   stored.image.tags = spec.tags;
   stored.image.zeros_must_be_put =
       spec.parent ? images_.at(spec.parent->str()).image.zeros_must_be_put : spec.encryption.encrypted;
-  if (spec.parent) stored.content = images_.at(spec.parent->str()).content;
   const std::uint64_t blocks = (spec.size_bytes + image_block_bytes - 1) / image_block_bytes;
-  stored.content.resize(blocks * image_block_bytes);
+  stored.content.resize(blocks * image_block_bytes, stored.image.zeros_must_be_put ? garbage : std::byte());
   const ImageId id = stored.image.id;
   images_.emplace(id.str(), std::move(stored));
   TRY(after("start_image"));
@@ -281,6 +283,7 @@ Result<InstanceId> MemorySite::launch(const LaunchSpec& spec) {
   stored.instance.private_ip = spec.private_ip.empty() ? "10.0.0.9" : spec.private_ip;
   stored.instance.state = InstanceState::running;
   for (const ImageDisk& disk : found->second.disks) {
+    stored.instance.volume_ids.push_back("disk-" + std::to_string(stored.disks.size()));
     stored.disks.push_back(images_.at(disk.image.str()).content);
     stored.from.push_back(disk.image);
   }
