@@ -22,7 +22,11 @@ class AdoptTest : public FailbackTest {
     live_in_the_account();
     const Failover made = failover();
     EXPECT_TRUE(catalog->remove<Failover>(made.id).ok());
-    EXPECT_TRUE(catalog->release_uses("failover:" + made.id).ok());
+    const auto ledger = catalog->ledger().value();
+    for (const LedgerEntry& entry : ledger) {
+      if (entry.kind != ResourceKind::instance) continue;
+      EXPECT_TRUE(catalog->mark_released(entry.token).ok());
+    }
     install_drivers(made.instance_id);
     return made.instance_id;
   }

@@ -99,7 +99,7 @@ Result<> Failback::check(StepContext& context) {
   job.data["original_is_there"] = destination.original_is_there;
   if (!destination.machine_id.empty()) {
     job.data["machine_id"] = destination.machine_id;
-    return target->check_writable(destination.machine_id);
+    return {};
   }
   const RecoveryPoint left = TRY(base(context));
   const NewMachine wanted = TRY(

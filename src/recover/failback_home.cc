@@ -162,6 +162,7 @@ Result<> Failback::free_original(StepContext& context) {
   const RecoveryPoint left = TRY(base(context));
   const Machine original = TRY(site->machine(home_of(job)));
   TRY(check_disks_at_home(original.disks, left));
+  if (snapshots.empty()) TRY(target->check_writable(home_of(job)));
   TRY(target->power_off(home_of(job)));
   std::vector<DiskAtHome> disks;
   nlohmann::json looked;

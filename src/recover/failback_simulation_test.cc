@@ -88,7 +88,7 @@ class World final : public FailbackTest {
 
   // What every call of a job meets. Called with the site's lock held.
   Result<> meet(std::string_view method, bool done) {
-    if (looking_) return {};
+    if (!acting_) return {};
     if (done) expect_one_site(method);
     if (dead_) return error(ErrorCode::unavailable, "the process is dead");
     if (weather_.dark && (method == "datacenter" || method == "restore_target"))
@@ -105,10 +105,10 @@ class World final : public FailbackTest {
   // Only what a job does is looked at: people may do worse.
   void expect_one_site(std::string_view method) {
     if (method != "power_on" && method != "start") return;
-    looking_ = true;
+    acting_ = false;
     EXPECT_FALSE(runs_at_home() && instance_state() == InstanceState::running)
         << method << ": the machine runs at both sites";
-    looking_ = false;
+    acting_ = true;
   }
   bool runs_at_home() {
     for (const Machine& machine : site.machines().value())
@@ -148,7 +148,9 @@ class World final : public FailbackTest {
     http.answer = [answers = !dice_.one_in(6) || weather.one_call_in == 0](const HttpRequest&) {
       return HttpResponse::text(answers ? 200 : 500, "text/plain", "");
     };
+    acting_ = true;
     const auto job = try_to_come_home();
+    acting_ = false;
     weather_ = {};
     const bool died = dead_;
     be_born_again();
@@ -252,7 +254,7 @@ class World final : public FailbackTest {
   std::unique_ptr<FaultyStore> mortal_;
   Weather weather_;
   std::atomic<bool> dead_ = false;
-  bool looking_ = false;
+  bool acting_ = false;  // a job, not the world
   MachineId home_ = id;
 };
 
@@ -264,7 +266,7 @@ std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
 // REKINDLE_SIMULATION_SEEDS says how many, REKINDLE_SIMULATION_FIRST_SEED where to begin.
 TEST(FailbackSimulation, ItRunsAtOneSiteWithAllThatWasWrittenWhateverHappens) {
   const std::uint64_t first = number_from("REKINDLE_SIMULATION_FIRST_SEED", 1);
-  const std::uint64_t count = number_from("REKINDLE_SIMULATION_SEEDS", 25);
+  const std::uint64_t count = number_from("REKINDLE_SIMULATION_SEEDS", 8);
   for (std::uint64_t seed = first; seed < first + count && !HasFailure(); ++seed) {
     SCOPED_TRACE(fmt::format("REKINDLE_SIMULATION_FIRST_SEED={} REKINDLE_SIMULATION_SEEDS=1", seed));
     World(seed).perform();

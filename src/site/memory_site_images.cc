@@ -90,6 +90,7 @@ Result<ImageId> MemorySite::start_image(const ImageSpec& spec) {
   stored.image.tags = spec.tags;
   stored.image.zeros_must_be_put =
       spec.parent ? images_.at(spec.parent->str()).image.zeros_must_be_put : spec.encryption.encrypted;
+  if (spec.parent) stored.content = images_.at(spec.parent->str()).content;
   const std::uint64_t blocks = (spec.size_bytes + image_block_bytes - 1) / image_block_bytes;
   stored.content.resize(blocks * image_block_bytes, stored.image.zeros_must_be_put ? garbage : std::byte());
   const ImageId id = stored.image.id;
@@ -279,6 +280,7 @@ Result<InstanceId> MemorySite::launch(const LaunchSpec& spec) {
   StoredInstance stored;
   stored.spec = spec;
   stored.instance.id = InstanceId(next_id("instance"));
+  stored.instance.instance_type = spec.instance_type;
   stored.instance.tags = spec.tags;
   stored.instance.private_ip = spec.private_ip.empty() ? "10.0.0.9" : spec.private_ip;
   stored.instance.state = InstanceState::running;
