@@ -125,11 +125,12 @@ std::chrono::milliseconds Faults::not_found_window() const {
   return not_found_window_;
 }
 
-Faults::Verdict Faults::judge(const std::string& action) {
+Faults::Verdict Faults::judge(const std::string& action, bool dry_run) {
   const std::lock_guard lock(mutex_);
   Verdict verdict;
   for (FaultRule& rule : rules_) {
     if ((rule.action != "*" && rule.action != action) || rule.times == 0) continue;
+    if (dry_run && rule.kind == FaultRule::Kind::instance_dies) continue;
     if (rule.skip > 0) {
       --rule.skip;
       continue;

@@ -57,7 +57,8 @@ class Faults {
     std::int64_t delay_ms = 0;
     std::string instances_die_of;
   };
-  Verdict judge(const std::string& action);
+  // A dry run makes no instance that could die.
+  Verdict judge(const std::string& action, bool dry_run = false);
 
  private:
   mutable std::mutex mutex_;

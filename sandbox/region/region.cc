@@ -103,12 +103,16 @@ class LocalRegion final : public Region {
                          std::move(verified).error());
     if (auto allowed = check_role(request, *roles_, service, action, now); !allowed.ok())
       return refusal_for(service, std::move(allowed).error());
-    const Faults::Verdict verdict = cloud_->faults().judge(action);
+    const Faults::Verdict verdict = cloud_->faults().judge(action, is_dry_run(service, request));
     SystemClock().sleep(std::chrono::milliseconds(verdict.delay_ms));
     if (verdict.lose_request) return closed();
     if (verdict.refusal) return refusal_for(service, *verdict.refusal);
     HttpResponse response = perform(service, request, verdict);
     return verdict.lose_response ? closed() : response;
+  }
+
+  static bool is_dry_run(const std::string& service, const HttpRequest& request) {
+    return service == "ec2" && as_text(request.body).find("DryRun=true") != std::string_view::npos;
   }
 
   static HttpResponse closed() {
