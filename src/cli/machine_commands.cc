@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "cli/commands.h"
+#include "protect/instance_backup.h"
 
 namespace rekindle {
 
@@ -73,7 +74,10 @@ Result<> check_machines(Workplace& workplace, const BackupPolicy& policy) {
     const bool found = std::any_of(there.begin(), there.end(), [&](const Machine& machine) {
       return machine.name == name || machine.id.str() == name;
     });
-    if (!found) return no_such_machine(policy.datacenter, name, there);
+    if (found) continue;
+    Catalog* catalog = TRY(workplace.catalog());
+    const bool is_away = TRY(runs_in_account(*catalog, name));  // one that was adopted has no VM yet
+    if (!is_away) return no_such_machine(policy.datacenter, name, there);
   }
   return {};
 }

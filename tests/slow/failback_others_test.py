@@ -32,6 +32,8 @@ class ComesHomeThoughBornThere(unittest.TestCase):
             there = self.be_born(scene)
             scene.run("failback", "adopt", "dr", there["id"], "--machine", "born", "--datacenter", "home", "--vault",
                       "main")
+            scene.run("policy", "create", "others", "--datacenter", "home", "--vault", "main", "--machine", "born")
+            scene.run("backup", "run", "born")
             before = ledger_lines(http_get(f"http://{there['public_ip']}/ledger"))
             # Nobody knows where its service will be: powered on is enough for the job.
             job = scene.json("failback", "start", "dr", "--machine", "born")
@@ -50,7 +52,6 @@ class ComesHomeThoughBornThere(unittest.TestCase):
         """From an AMI, by hand."""
         scene.set_up()
         scene.apply_plan(lambda plan: plan.update(workflow="ami"))
-        scene.run("policy", "create", "others", "--datacenter", "home", "--vault", "main", "--machine", "born")
         scene.back_up()
         scene.replicate()
         image, = scene.inventory()["images"]
