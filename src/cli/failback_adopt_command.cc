@@ -1,6 +1,5 @@
 // failback adopt: a machine that was born in the account can come home, too.
 #include "cli/commands.h"
-#include "cli/record_verbs.h"
 #include "protect/adopted_machine.h"
 
 namespace rekindle {

@@ -22,12 +22,11 @@ Result<> check_is_free(Catalog& catalog, const AdoptRequest& request) {
 }
 
 // As it will be at home: under new ids, with one network card.
-Result<Machine> machine_at_home(Sites& sites, const DrPlan& plan, Random& random,
+Result<Machine> machine_at_home(Sites& sites, const DrPlan& plan, const Instance& instance, Random& random,
                                 const AdoptRequest& request) {
   RecoveryTarget* account = TRY(sites.account(plan.account));
   SnapshotSource* instances = TRY(sites.instances_of(plan.account));
   const Machine there = TRY(instances->machine(MachineId(request.instance_id.str())));
-  const Instance instance = TRY(account->instance(request.instance_id));
   const InstanceSize size = TRY(account->size_of_type(instance.instance_type));
   if (there.disks.empty())
     return error(ErrorCode::failed_precondition,
@@ -97,7 +96,7 @@ Result<Failover> adopt_machine(Catalog& catalog, Sites& sites, Vaults& vaults, C
   Vault* vault = TRY(vaults.vault(request.vault));
   RecoveryTarget* account = TRY(sites.account(plan.account));
   const Instance instance = TRY(account->instance(request.instance_id));
-  const Machine machine = TRY(machine_at_home(sites, plan, random, request));
+  const Machine machine = TRY(machine_at_home(sites, plan, instance, random, request));
   const RecoveryPoint point = TRY(store_zeros(*vault, request, machine, clock.now(), random));
   const Failover failover = record_of(plan, request, point, instance);
   plan.machines.push_back({request.machine, {}, {}});

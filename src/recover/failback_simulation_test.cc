@@ -4,9 +4,9 @@
 //
 // Everything follows from the seed. A process dies by that nothing it does takes effect any more: neither at
 // the sites, nor in the vault, nor in the catalog, which is put back to what was on the disk at that instant.
-#include <cstdlib>
 #include <mutex>
 
+#include "base/simulation_seeds_for_tests.h"
 #include "catalog/sqlite.h"
 #include "jobs/sweep.h"
 #include "recover/failback_fixture.h"
@@ -258,19 +258,8 @@ class World final : public FailbackTest {
   MachineId home_ = id;
 };
 
-std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
-  const char* text = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe): nobody sets it
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
-// REKINDLE_SIMULATION_SEEDS says how many, REKINDLE_SIMULATION_FIRST_SEED where to begin.
 TEST(FailbackSimulation, ItRunsAtOneSiteWithAllThatWasWrittenWhateverHappens) {
-  const std::uint64_t first = number_from("REKINDLE_SIMULATION_FIRST_SEED", 1);
-  const std::uint64_t count = number_from("REKINDLE_SIMULATION_SEEDS", 8);
-  for (std::uint64_t seed = first; seed < first + count && !HasFailure(); ++seed) {
-    SCOPED_TRACE(fmt::format("REKINDLE_SIMULATION_FIRST_SEED={} REKINDLE_SIMULATION_SEEDS=1", seed));
-    World(seed).perform();
-  }
+  for_simulation_seeds(8, [](std::uint64_t seed) { World(seed).perform(); });
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Writers, readers, removals and collectors on one vault, in every order that a seed can think of.
 #include "vault/vault_simulation.h"
 
-#include <cstdlib>
+#include "base/simulation_seeds_for_tests.h"
 
 namespace rekindle {
 namespace {
@@ -285,20 +285,8 @@ void Simulation::expect_no_leak() {
   }
 }
 
-std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
-  const char* text = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe): nobody sets it
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
-// REKINDLE_SIMULATION_SEEDS says how many (a night is worth a million), REKINDLE_SIMULATION_FIRST_SEED where
-// to begin.
 TEST(VaultSimulation, EveryListedPointIsWholeAndNothingLeaksWhateverHappensInWhateverOrder) {
-  const std::uint64_t first = number_from("REKINDLE_SIMULATION_FIRST_SEED", 1);
-  const std::uint64_t count = number_from("REKINDLE_SIMULATION_SEEDS", 100);
-  for (std::uint64_t seed = first; seed < first + count && !HasFailure(); ++seed) {
-    SCOPED_TRACE(fmt::format("REKINDLE_SIMULATION_FIRST_SEED={} REKINDLE_SIMULATION_SEEDS=1", seed));
-    Simulation(seed).perform();
-  }
+  for_simulation_seeds(100, [](std::uint64_t seed) { Simulation(seed).perform(); });
 }
 
 }  // namespace
