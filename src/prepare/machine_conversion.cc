@@ -1,5 +1,8 @@
 #include "prepare/machine_conversion.h"
 
+#include <mutex>
+#include <optional>
+
 #include "crypto/hash.h"
 #include "disk/overlay_disk.h"
 #include "guest/undo_conversion.h"
@@ -23,6 +26,60 @@ nlohmann::json describe(const ConversionReport& report) {
           {"changes", report.changes},
           {"warnings", report.warnings},
           {"journal_blocks_replayed", report.journal_blocks_replayed}};
+}
+
+// The first read that failed, of all disks of a machine. Who reads a guest's files may call that a damaged
+// file system, or do without the file: neither is true of the guest.
+class FirstFailure {
+ public:
+  void note(const Error& why) {
+    const std::lock_guard lock(mutex_);
+    if (!why_) why_ = why;
+  }
+
+  // What was made of the disks, unless they could not be read; then that, never as failed_precondition, which
+  // is what a guest is told that cannot be converted.
+  template <typename T>
+  Result<T> judge(Result<T> made) const {
+    const std::lock_guard lock(mutex_);
+    if (why_ && why_->code() == ErrorCode::failed_precondition) {
+      return error(ErrorCode::internal, "{}", why_->message());
+    }
+    if (why_) return *why_;
+    const bool about_guest = !made.ok() && (made.error().code() == ErrorCode::corrupt ||
+                                            made.error().code() == ErrorCode::exhausted);
+    if (about_guest) return error(ErrorCode::failed_precondition, "{}", made.error().message());
+    return made;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::optional<Error> why_;
+};
+
+// Past its end only a guest reads whose own structures are wrong.
+class WatchedDisk final : public BlockSource {
+ public:
+  WatchedDisk(BlockSource& disk, FirstFailure& failure) : disk_(disk), failure_(failure) {}
+  std::uint64_t size() const override { return disk_.size(); }
+  Result<> read_at(std::uint64_t offset, ByteSpan bytes) override {
+    Result<> read = disk_.read_at(offset, bytes);
+    const bool inside = offset <= size() && bytes.size() <= size() - offset;
+    if (!read.ok() && inside) failure_.note(read.error());
+    return read;
+  }
+  Result<Extents> data_extents(Extent range) override { return disk_.data_extents(range); }
+  void will_read(Extent range) override { disk_.will_read(range); }
+
+ private:
+  BlockSource& disk_;
+  FirstFailure& failure_;
+};
+
+MachineDisks watched(const MachineDisks& disks, FirstFailure& failure) {
+  MachineDisks all;
+  for (const auto& disk : disks) all.push_back(std::make_unique<WatchedDisk>(*disk, failure));
+  return all;
 }
 
 ConversionOptions options_of(const MachineDisks& disks) {
@@ -51,10 +108,7 @@ class DiskOfMachine final : public BlockSource {
   std::uint64_t size_bytes_;
 };
 
-}  // namespace
-
-Result<MachineConversion> convert_machine(const MachineDisks& disks, Firmware firmware) {
-  CHECK(!disks.empty());
+Result<MachineConversion> convert(const MachineDisks& disks, Firmware firmware) {
   const ConversionOptions options = options_of(disks);
   MachineConversion conversion;
   {
@@ -70,8 +124,7 @@ Result<MachineConversion> convert_machine(const MachineDisks& disks, Firmware fi
   return conversion;
 }
 
-Result<MachineReturn> return_machine(BlockSource& now, const MachineDisks& before) {
-  CHECK(!before.empty());
+Result<MachineReturn> undo(BlockSource& now, const MachineDisks& before) {
   OverlayDisk overlay(now, image_block_bytes);
   const UndoReport report = TRY(undo_conversion(overlay, *before[0], options_of(before)));
   MachineReturn returned;
@@ -83,12 +136,11 @@ Result<MachineReturn> return_machine(BlockSource& now, const MachineDisks& befor
   return returned;
 }
 
-Result<MachineReturn> adapt_machine(BlockSource& now, const std::vector<BlockSource*>& data_disks) {
-  ConversionOptions options;
-  options.data_disks = data_disks;
+Result<MachineReturn> adapt(const MachineDisks& disks) {
+  ConversionOptions options = options_of(disks);
   options.platform = Platform::vmware;
   options.keep_static_addresses = true;
-  OverlayDisk overlay(now, image_block_bytes);
+  OverlayDisk overlay(*disks[0], image_block_bytes);
   const ConversionReport report = TRY(convert_guest(overlay, options));
   MachineReturn adapted;
   adapted.report = describe(report);
@@ -96,9 +148,31 @@ Result<MachineReturn> adapt_machine(BlockSource& now, const std::vector<BlockSou
   return adapted;
 }
 
+}  // namespace
+
+Result<MachineConversion> convert_machine(const MachineDisks& disks, Firmware firmware) {
+  CHECK(!disks.empty());
+  FirstFailure failure;
+  return failure.judge(convert(watched(disks, failure), firmware));
+}
+
+Result<MachineReturn> return_machine(BlockSource& now, const MachineDisks& before) {
+  CHECK(!before.empty());
+  FirstFailure failure;
+  WatchedDisk watched_now(now, failure);
+  return failure.judge(undo(watched_now, watched(before, failure)));
+}
+
+Result<MachineReturn> adapt_machine(BlockSource& now, const std::vector<BlockSource*>& data_disks) {
+  FirstFailure failure;
+  MachineDisks disks;
+  disks.push_back(std::make_unique<WatchedDisk>(now, failure));
+  for (BlockSource* disk : data_disks) disks.push_back(std::make_unique<WatchedDisk>(*disk, failure));
+  return failure.judge(adapt(disks));
+}
+
 bool cannot_be_converted(const Error& error) {
-  return error.code() == ErrorCode::failed_precondition || error.code() == ErrorCode::exhausted ||
-         error.code() == ErrorCode::corrupt;
+  return error.code() == ErrorCode::failed_precondition;
 }
 
 std::vector<ConvertedBlock> overlay_of(const PatchedDisk::Blocks& blocks) {

@@ -28,8 +28,8 @@ struct MachineConversion {
 };
 
 // Repeatable: the same disks give the same blocks. `failed_precondition` with the reason when the guest
-// cannot be converted, also `corrupt` and `exhausted`: see convert_guest(). Other errors: the disks cannot be
-// read.
+// cannot be converted: it is damaged, full, or lacks what it needs. Other errors: the disks cannot be read,
+// which says nothing about the guest (`corrupt`: the vault that holds them is damaged).
 Result<MachineConversion> convert_machine(const MachineDisks& disks, Firmware firmware);
 
 struct MachineReturn {
