@@ -57,6 +57,18 @@ Outcome<json> describe_key(const RegionOptions& options, const AccountSettings& 
                 {"MultiRegion", false}}}};
 }
 
+// Only tried: what EBS asks KMS for.
+Outcome<json> generate_data_key(const AccountSettings& account, const json& body) {
+  const std::string wanted = TRY(required(body, "KeyId"));
+  const auto key = account.find_key(wanted);
+  if (!key) return refuse("NotFoundException", "Key or alias {} is not found.", wanted);
+  if (key->state != "Enabled") return refuse("DisabledException", "{} is {}.", wanted, key->state);
+  if (body.value("DryRun", false))
+    return refuse("DryRunOperationException",
+                  "The request would have succeeded, but the DryRun option is set.");
+  return refuse("UnsupportedOperationException", "The local region only tries this (DryRun)");
+}
+
 Outcome<json> perform(const RegionOptions& options, const AccountSettings& account,
                       const std::string& service, const HttpRequest& request) {
   const json body = json::parse(request.body_text(), nullptr, false);
@@ -67,6 +79,8 @@ Outcome<json> perform(const RegionOptions& options, const AccountSettings& accou
   if (service == "servicequotas" && target == "ServiceQuotasV20190624.GetAWSDefaultServiceQuota")
     return vcpu_quota(options, body, default_vcpu_quota);
   if (service == "kms" && target == "TrentService.DescribeKey") return describe_key(options, account, body);
+  if (service == "kms" && target == "TrentService.GenerateDataKeyWithoutPlaintext")
+    return generate_data_key(account, body);
   return refuse("UnknownOperationException", "The local region does not implement '{}'", target);
 }
 

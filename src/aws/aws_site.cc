@@ -170,7 +170,7 @@ Result<ImageId> AwsSite::start_image(const ImageSpec& spec) {
       return lost_one ? after_making(std::move(started)) : started;
     lost_one = lost_one || started.error().code() != ErrorCode::exhausted;
     log::info("{}; waiting until others are complete", started.error().message());
-    clock_.sleep(pending_poll);
+    if (!clock_.sleep(pending_poll, spec.stop)) return error(ErrorCode::cancelled, "cancelled by the user");
   }
 }
 

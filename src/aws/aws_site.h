@@ -2,6 +2,7 @@
 // EC2's.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -82,6 +83,7 @@ class AwsSite final : public RecoveryTarget {
   Result<Unproven> check_launch(const LaunchSpec& spec) override;
   Result<> check_template(const TemplateSpec& spec) override;
   Result<Unproven> check_quotas(const std::vector<LaunchSpec>& specs) override;
+  Result<TriedCalls> try_calls(const DrCopy& copy) override;
   Result<std::string> propose_instance_type(int vcpus, std::uint64_t memory_mib,
                                             const std::string& subnet_id) override;
   Result<InstanceSize> size_of_type(const std::string& instance_type) override;
@@ -110,6 +112,8 @@ class AwsSite final : public RecoveryTarget {
   Result<> remove_volume(const VolumeId& id);
   Result<Ec2Subnet> describe_subnet(const std::string& subnet_id);
   Result<TemplateId> stand_in_image();
+  Result<> try_on_instance(const Tags& tags, const std::function<Result<>(const QueryForm&)>& attempt,
+                           TriedCalls& tried);
   Error explain_launch(const AwsFault& fault, const LaunchSpec& spec);
 
   const AwsSiteOptions options_;

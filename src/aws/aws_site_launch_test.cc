@@ -31,6 +31,28 @@ TEST_F(AwsSiteTest, RegistersForEnaAnd64BitsAndWaitsUntilItIsAvailable) {
   EXPECT_EQ(transport.form(0, "TagSpecification.1.ResourceType"), "image");
 }
 
+TEST_F(AwsSiteTest, TriesTheCallsThatCleanUpWithoutMakingThem) {
+  DrCopy copy;
+  copy.disks.resize(1);
+  copy.disks[0].image_id = ImageId("snap-1");
+  copy.template_id = TemplateId("ami-1");
+  transport.answer(412, fault_xml("DryRunOperation"));
+  transport.answer(403, fault_xml("UnauthorizedOperation"));
+  const auto tried = site->try_calls(copy);
+  ASSERT_TRUE(tried.ok()) << tried.error().message();
+  EXPECT_THAT(tried->allowed, testing::ElementsAre("ec2:DeleteSnapshot"));
+  EXPECT_THAT(tried->refused, testing::ElementsAre("ec2:DeregisterImage"));
+  EXPECT_THAT(tried->untried, testing::Contains("ec2:TerminateInstances"));
+  EXPECT_EQ(transport.form(0, "DryRun"), "true");
+  EXPECT_EQ(transport.form(0, "SnapshotId"), "snap-1");
+  EXPECT_EQ(transport.form(1, "DryRun"), "true");
+  EXPECT_EQ(transport.form(1, "ImageId"), "ami-1");
+
+  copy.template_id = {};
+  transport.answer(400, fault_xml("InvalidSnapshot.NotFound"));
+  EXPECT_THAT(site->try_calls(copy)->untried, testing::Contains("ec2:DeleteSnapshot"));
+}
+
 TEST_F(AwsSiteTest, FindsTheTemplateThatAnEarlierCallRegistered) {
   TemplateSpec spec = template_spec();
   spec.disks.resize(1);

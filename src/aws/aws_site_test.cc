@@ -65,6 +65,16 @@ TEST_F(AwsSiteTest, WaitsWhileTooManyImagesArePending) {
   EXPECT_EQ(transport.requests().size(), 3U);
 }
 
+TEST_F(AwsSiteTest, WaitsForOthersNoLongerWhenTheUserSaysStop) {
+  std::stop_source stop;
+  stop.request_stop();
+  transport.answer(400, R"({"Message":"too many"})",
+                   {{"x-amzn-ErrorType", "ConcurrentLimitExceededException"}});
+  ImageSpec spec{gib, {}, "", "token", {}};
+  spec.stop = stop.get_token();
+  EXPECT_EQ(site->start_image(spec).error().code(), ErrorCode::cancelled);
+}
+
 TEST_F(AwsSiteTest, WaitsForAnImageThatEc2DoesNotKnowYet) {
   const ImageId id = start();
   for (int i = 0; i < 3; ++i) transport.answer(400, fault_xml("InvalidSnapshot.NotFound"));

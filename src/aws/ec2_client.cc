@@ -449,4 +449,12 @@ Result<std::string> Ec2Client::holder_of_address(const std::string& subnet_id,
   return holder;
 }
 
+Result<std::optional<bool>> Ec2Client::may_call(QueryForm form) {
+  form.flag("DryRun", true);
+  const auto reply = TRY(query_->send(form));
+  const auto* fault = std::get_if<AwsFault>(&reply);
+  if (fault == nullptr || fault->code == "DryRunOperation") return std::optional(true);
+  return fault->code == "UnauthorizedOperation" ? std::optional(false) : std::nullopt;
+}
+
 }  // namespace rekindle

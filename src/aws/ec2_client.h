@@ -136,6 +136,9 @@ class Ec2Client {
   // Who holds the address in the subnet: the id of the network interface, "" when it is free.
   Result<std::string> holder_of_address(const std::string& subnet_id, const std::string& private_ip);
 
+  // Whether we may make this call, which is not made (DryRun). absent: AWS did not get so far as to ask that.
+  Result<std::optional<bool>> may_call(QueryForm form);
+
   const ServiceClient& service() const { return query_->service(); }
 
  private:

@@ -70,14 +70,30 @@ bool is_key_arn(const std::string& key) {
   return key.starts_with("arn:") && key.find(":key/") != std::string::npos;
 }
 
+// What EBS does with a key when it makes a volume, in our name. A refusal proves nothing: a key's policy may
+// allow it only through EC2 (kms:ViaService), as that of AWS's own key for volumes does.
+Unproven try_key(JsonClient& kms, const std::string& key) {
+  const auto tried =
+      kms.send("GenerateDataKeyWithoutPlaintext", {{"KeyId", key}, {"KeySpec", "AES_256"}, {"DryRun", true}});
+  const auto* fault = tried.ok() ? std::get_if<AwsFault>(&*tried) : nullptr;
+  if (tried.ok() && (fault == nullptr || fault->code == "DryRunOperationException")) return {};
+  return {fmt::format(
+      "whether volumes can be encrypted with the KMS key {} is not proven ({}): a key that may be used only "
+      "through EC2 says so, too; a test failover proves it",
+      key,
+      fault != nullptr ? kms.service().error_of(*fault, "GenerateDataKeyWithoutPlaintext").message()
+                       : tried.error().message())};
+}
+
 }  // namespace
 
 Result<Unproven> check_kms_key(JsonClient& kms, const std::string& key) {
   const auto described = TRY(describe_key(kms, key));
   if (const auto* why = std::get_if<std::string>(&described))
     return Unproven{fmt::format("whether the KMS key {} may be used was not asked: {}", key, *why)};
-  TRY(check_metadata(std::get<json>(described), key));
-  return Unproven{};
+  const json& metadata = std::get<json>(described);
+  TRY(check_metadata(metadata, key));
+  return text_of(metadata, "KeyManager") == "AWS" ? Unproven{} : try_key(kms, key);
 }
 
 Result<std::string> kms_key_arn(JsonClient& kms, const std::string& key) {

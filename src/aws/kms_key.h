@@ -12,7 +12,7 @@ namespace rekindle {
 inline constexpr const char* kms_target = "TrentService";
 
 // `key`: id, alias or ARN. `invalid_argument`: there is no such key, or EBS cannot use it: says why and what
-// to do. Where nobody may ask, or KMS does not answer, nothing is refused.
+// to do. Where we may not ask or use it, or KMS does not answer, nothing is refused.
 Result<Unproven> check_kms_key(JsonClient& kms, const std::string& key);
 
 // As the EBS direct APIs want it. `invalid_argument`: there is no such key; `failed_precondition`: nobody

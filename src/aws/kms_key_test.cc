@@ -21,7 +21,9 @@ class KmsKeyTest : public testing::Test {
     return check();
   }
   Result<Unproven> check_key(const json& metadata) {
-    return check_answered(200, {{"KeyMetadata", metadata}});
+    aws.transport.answer(200, json{{"KeyMetadata", metadata}}.dump());
+    aws.transport.answer(400, json{{"__type", "DryRunOperationException"}}.dump());
+    return check();
   }
   std::string refusal_of(const json& metadata) {
     const auto checked = check_key(metadata);
@@ -42,6 +44,31 @@ TEST_F(KmsKeyTest, IsAskedForInTheWordsOfKms) {
   EXPECT_EQ(json::parse(request.body_text()), json({{"KeyId", "alias/dr"}}));
   EXPECT_THAT(std::string(request.headers.get("Authorization")),
               AllOf(HasSubstr("/eu-central-1/kms/aws4_request"), HasSubstr("x-amz-target")));
+}
+
+TEST_F(KmsKeyTest, IsTriedAsEbsUsesIt) {
+  ASSERT_TRUE(check_key({{"KeyState", "Enabled"}, {"KeyUsage", "ENCRYPT_DECRYPT"}}).ok());
+  EXPECT_EQ(aws.request(1).headers.get("X-Amz-Target"), "TrentService.GenerateDataKeyWithoutPlaintext");
+  EXPECT_EQ(json::parse(aws.request(1).body_text()),
+            json({{"KeyId", "alias/dr"}, {"KeySpec", "AES_256"}, {"DryRun", true}}));
+}
+
+TEST_F(KmsKeyTest, ThatRefusesUsIsNotProvenAndNotRefused) {
+  const json metadata = {{"KeyState", "Enabled"}, {"KeyUsage", "ENCRYPT_DECRYPT"}};
+  aws.transport.answer(200, json{{"KeyMetadata", metadata}}.dump());
+  aws.transport.answer(400, json{{"__type", "AccessDeniedException"}, {"message", "no"}}.dump());
+  const auto checked = check();
+  ASSERT_TRUE(checked.ok());
+  EXPECT_THAT(*checked,
+              ElementsAre(AllOf(HasSubstr("key alias/dr is not proven"), HasSubstr("through EC2"))));
+}
+
+// Everybody of the account may use it, through EC2 alone.
+TEST_F(KmsKeyTest, OfAwsItselfIsNotTried) {
+  const json metadata = {{"KeyState", "Enabled"}, {"KeyUsage", "ENCRYPT_DECRYPT"}, {"KeyManager", "AWS"}};
+  const auto checked = check_answered(200, {{"KeyMetadata", metadata}});
+  ASSERT_TRUE(checked.ok());
+  EXPECT_TRUE(checked->empty());
 }
 
 TEST_F(KmsKeyTest, ThatDoesNotExistIsNamed) {

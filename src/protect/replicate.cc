@@ -224,7 +224,8 @@ Result<> Replication::start_image(StepContext& context, std::size_t position) {
   Job& job = context.job;
   DrCopy copy = copy_of(job);
   RecoveryTarget* site = TRY(target(job));
-  const auto start = [&](const ImageSpec& spec) {
+  const auto start = [&](ImageSpec spec) {
+    spec.stop = context.stop;
     return make_resource(context, entry_of(copy, ResourceKind::image, spec.token),
                          [&] { return site->start_image(spec); });
   };

@@ -43,6 +43,7 @@ class Check {
   void add_unproven(const std::string& topic, const Unproven& unproven);
   void check_quotas();
   void check_room();
+  void check_calls();
   Result<> check_second_home(const DrCopy& copy);
   Result<> check_unfinished();
   Result<std::optional<milliseconds>> duration_of(const std::string& machine);
@@ -56,6 +57,7 @@ class Check {
   std::map<std::string, std::string> addresses_;  // subnet and address, or public address -> machine
   std::vector<LaunchSpec> launches_;              // of all machines, as far as their settings make sense
   std::map<std::string, std::uint64_t> starts_;   // subnet -> machines that start there
+  std::optional<DrCopy> copy_;                    // any one: what is allowed with it is with all
   Preflight result_;
 };
 
@@ -306,6 +308,29 @@ void Check::check_room() {
   }
 }
 
+// Those that start the machines have been tried above; without these others a failover works, and something
+// of it stays.
+void Check::check_calls() {
+  machine_.clear();
+  if (!copy_) return;
+  const auto tried = site_->try_calls(*copy_);
+  if (!tried.ok()) {
+    add(Light::yellow, "permissions", "were not tried: " + tried.error().message());
+  } else if (!tried->refused.empty()) {
+    add(Light::yellow, "permissions",
+        fmt::format("{} may not be called: what a failover leaves would stay, or not come home; compare the "
+                    "role's policy with 'rekindle account policy'",
+                    fmt::join(tried->refused, ", ")));
+  } else {
+    add(Light::green, "permissions",
+        fmt::format("{} may be called{}", fmt::join(tried->allowed, ", "),
+                    tried->untried.empty()
+                        ? std::string()
+                        : fmt::format("; not tried, for there is nothing to try them on: {}",
+                                      fmt::join(tried->untried, ", "))));
+  }
+}
+
 Result<> Check::check_second_home(const DrCopy& copy) {
   const Result<> refused = refuse_second_instance(parts_.catalog, machine_, kind_);
   if (!refused.ok()) add(Light::red, "failover", refused.error().message());
@@ -350,7 +375,10 @@ Result<> Check::check_machine(const PlanMachine& machine) {
         fmt::format("it has none; make one with 'rekindle replicate run {}'", plan_.name));
     return {};
   }
-  if (check_images(*copy)) check_template(*copy);
+  if (check_images(*copy)) {
+    check_template(*copy);
+    copy_ = copy;
+  }
   TRY(check_age(*copy));
   check_certificate(*copy);
   check_launch(machine, *copy);
@@ -409,6 +437,7 @@ Result<Preflight> Check::run() {
   TRY(check_unfinished());
   for (const PlanMachine& machine : plan_.machines) TRY(check_machine(machine));
   check_room();
+  check_calls();
   check_quotas();
   TRY(forecast());
   return result_;

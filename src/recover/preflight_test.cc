@@ -160,6 +160,17 @@ TEST_F(PreflightTest, ASubnetMustHaveAnAddressForEach) {
   EXPECT_THAT(said("addresses"), HasSubstr("red: 2 machines start in subnet-1, which has 1 free addresses"));
 }
 
+TEST_F(PreflightTest, CallsThatMayNotBeMadeAreYellowWithTheirNames) {
+  EXPECT_EQ(said("permissions"),
+            "green: remove_image may be called; not tried, for there is nothing to try them on: terminate\n");
+  site.set_refused({"terminate", "stop"});
+  EXPECT_THAT(said("permissions"), HasSubstr("yellow: terminate, stop may not be called"));
+  site.set_fault([](std::string_view method, bool) -> Result<> {
+    return method == "try_calls" ? Result<>(error(ErrorCode::unavailable, "throttled")) : Result<>();
+  });
+  EXPECT_EQ(said("permissions"), "yellow: were not tried: throttled\n");
+}
+
 TEST_F(PreflightTest, WhereOnlyAnotherSubnetHasRoomItIsYellow) {
   plan_says([](DrPlan& plan) { plan.production.other_subnets = {"subnet-test"}; });
   EXPECT_EQ(said("launch"),

@@ -59,6 +59,8 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   // As a site whose lists lag: the objects of which it says true are not listed, nor found by their ids, and
   // what is to be done to them is not.
   void set_denied(std::function<bool(const std::string& id)> denied) { denied_ = std::move(denied); }
+  // What try_calls() finds refused.
+  void set_refused(std::vector<std::string> calls) { refused_ = std::move(calls); }
   void set_free_addresses(std::uint64_t count) { free_addresses_ = count; }  // of every subnet
 
   // Sites
@@ -117,6 +119,7 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   Result<Unproven> check_launch(const LaunchSpec& spec) override;
   Result<> check_template(const TemplateSpec& spec) override;
   Result<Unproven> check_quotas(const std::vector<LaunchSpec>& specs) override;
+  Result<TriedCalls> try_calls(const DrCopy& copy) override;  // "remove_image" may be made, or set_refused()
   // "small" has 2 vCPUs and 2 GiB, "large" 8 and 32.
   Result<std::string> propose_instance_type(int vcpus, std::uint64_t memory_mib,
                                             const std::string& subnet_id) override;
@@ -178,6 +181,7 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   Fault fault_;
   std::function<bool(const std::string& id)> denied_;
   std::uint64_t free_addresses_ = 200;
+  std::vector<std::string> refused_;
   mutable std::recursive_mutex mutex_;
   std::uint64_t counter_ = 0;
   std::uint64_t bytes_read_ = 0;

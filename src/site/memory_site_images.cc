@@ -378,6 +378,14 @@ Result<Unproven> MemorySite::check_quotas(const std::vector<LaunchSpec>& specs) 
   return error(ErrorCode::exhausted, "{} of type large are wanted, the quota allows 1", large);
 }
 
+Result<TriedCalls> MemorySite::try_calls(const DrCopy& copy) {
+  TRY(before("try_calls"));
+  if (!refused_.empty()) return TriedCalls{{}, refused_, {}};
+  const std::string end = "terminate";
+  return instances_.empty() || copy.disks.empty() ? TriedCalls{{"remove_image"}, {}, {end}}
+                                                  : TriedCalls{{"remove_image", end}, {}, {}};
+}
+
 Result<Unproven> MemorySite::check_launch(const LaunchSpec& spec) {
   TRY(before("check_launch"));
   if (spec.instance_type == "none")

@@ -44,6 +44,7 @@ struct ImageSpec {
   Tags tags;
   bool may_exist = false;  // an earlier call of this token may have taken effect
   ImageEncryption encryption{};
+  std::stop_token stop{};  // ends a wait for the account's limit of pending images: `cancelled`
 };
 
 enum class ImageState { pending, complete, failed };
@@ -158,6 +159,13 @@ struct Subnet {
 // nothing speaks against it, and nobody promises it.
 using Unproven = std::vector<std::string>;
 
+// Calls by the site's own names ("ec2:DeleteSnapshot").
+struct TriedCalls {
+  std::vector<std::string> allowed;
+  std::vector<std::string> refused;
+  std::vector<std::string> untried;  // nothing is there that they could be tried on
+};
+
 // Something at the site that carries our tags, whoever knows of it still.
 struct OwnedObject {
   ResourceKind kind = ResourceKind::image;
@@ -221,6 +229,9 @@ class RecoveryTarget {
   // Whether the account's quotas allow that all of these run beside what runs now. `exhausted`: says which
   // quota, what it allows, what is used and what is wanted.
   virtual Result<Unproven> check_quotas(const std::vector<LaunchSpec>& specs) = 0;
+  // Which calls the account may make of those that replace this copy, end its failover and bring it home, as
+  // far as that can be tried on what is there, without changing anything.
+  virtual Result<TriedCalls> try_calls(const DrCopy& copy) = 0;
   // The smallest current type that has at least this, and that the subnet's zone offers. `exhausted`: none.
   virtual Result<std::string> propose_instance_type(int vcpus, std::uint64_t memory_mib,
                                                     const std::string& subnet_id) = 0;
