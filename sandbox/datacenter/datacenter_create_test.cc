@@ -66,6 +66,41 @@ TEST_F(CreateTest, MakesAMachineThatRuns) {
   EXPECT_EQ(datacenter_->machines()[1].host_port, port) << "its card is known";
 }
 
+TEST_F(CreateTest, StartsWithTheNvramThatWasUploaded) {
+  const std::string uefi = replaced(config(), "<firmware>bios", "<firmware>efi");
+  ASSERT_EQ(element(create(uefi), "state"), "success");
+  const Reference vm{"VirtualMachine", "2"};
+  const std::string url = "/folder/new/new.nvram?dcPath=ha-datacenter&dsName=datastore1";
+  std::string variables = std::string(send("GET", url)->body_text());
+  ASSERT_GT(variables.size(), 8U);
+  variables.replace(variables.size() - 8, 8, "uploaded");
+  EXPECT_EQ(send("PUT", url, {}, variables)->status, 200);
+  EXPECT_TRUE(send("GET", url)->body_text() == variables);
+  EXPECT_EQ(element(finish(call("PowerOnVM_Task", vm)), "state"), "success");
+  const auto flash = datacenter_->monitor("new", "info block");
+  ASSERT_TRUE(flash.ok()) << flash.error().message();
+  EXPECT_NE(flash->find("new.nvram"), std::string::npos) << *flash;
+  EXPECT_EQ(send("PUT", url, {}, variables)->status, 500) << "it is in use";
+  EXPECT_EQ(send("DELETE", url)->status, 500);
+  EXPECT_EQ(element(finish(call("PowerOffVM_Task", vm)), "state"), "success");
+  EXPECT_EQ(send("DELETE", url)->status, 200);
+  EXPECT_EQ(send("DELETE", url)->status, 404);
+  EXPECT_EQ(element(finish(call("PowerOnVM_Task", vm)), "state"), "success");
+  EXPECT_EQ(send("GET", url)->body.size(), variables.size()) << "made anew";
+}
+
+TEST_F(CreateTest, TakesUploadsOfNothingButNvram) {
+  const std::string where = "?dcPath=ha-datacenter&dsName=datastore1";
+  finish(call_machine("PowerOffVM_Task"));
+  EXPECT_EQ(send("PUT", "/folder/web/web-flat.vmdk" + where, {}, "x")->status, 403);
+  EXPECT_EQ(send("PUT", "/folder/nobody/nobody.nvram" + where, {}, "x")->status, 403);
+  EXPECT_EQ(send("PUT", "/folder/web/..%2f..%2fweb.nvram" + where, {}, "x")->status, 404);
+  EXPECT_EQ(send("DELETE", "/folder/web/web.vmx" + where)->status, 403);
+  EXPECT_EQ(send("POST", "/folder/web/web.nvram" + where, {}, "x")->status, 405);
+  cookie_.clear();
+  EXPECT_EQ(send("PUT", "/folder/web/web.nvram" + where, {}, "x")->status, 401);
+}
+
 TEST_F(CreateTest, RefusesWhatEsxiRefuses) {
   EXPECT_NE(create(config("web")).find("DuplicateName"), std::string::npos);
   EXPECT_NE(create(config("a/b")).find("InvalidName"), std::string::npos);

@@ -110,7 +110,9 @@ bool DatastoreServer::is_locked(const fs::path& relative) const {
 }
 
 HttpResponse DatastoreServer::handle(const HttpRequest& request) {
-  if (request.method != "GET" && request.method != "HEAD") return refusal(405, "Method Not Allowed\n");
+  const bool reads = request.method == "GET" || request.method == "HEAD";
+  if (!reads && request.method != "PUT" && request.method != "DELETE")
+    return refusal(405, "Method Not Allowed\n");
   if (trouble_.fails(request.method + " /folder")) return refusal(503, "Service Unavailable\n");
   if (!is_authenticated(request)) {
     HttpResponse response = refusal(401, "Unauthorized\n");
@@ -119,17 +121,36 @@ HttpResponse DatastoreServer::handle(const HttpRequest& request) {
   }
   const auto relative = inside(request.path);
   if (!relative || !names_this_datastore(request.query)) return refusal(404, "Not Found\n");
-  if (is_locked(*relative)) return refusal(500, "Failed to open: Device or resource busy\n");
+  HttpResponse response = reads ? read(request, *relative) : change(request, *relative);
+  if (trouble_.loses_response(request.method + " /folder")) response.status = 0;
+  return response;
+}
+
+HttpResponse DatastoreServer::read(const HttpRequest& request, const fs::path& relative) {
+  if (is_locked(relative)) return refusal(500, "Failed to open: Device or resource busy\n");
   std::error_code absent;
-  const fs::path path = host_.datastore() / *relative;
+  const fs::path path = host_.datastore() / relative;
   if (!fs::is_regular_file(path, absent)) return refusal(404, "Not Found\n");
   const auto file = File::open(path, File::Mode::read);
   if (!file.ok()) return refusal(500, file.error().message() + "\n");
   const auto size = file->size();
   if (!size.ok()) return refusal(500, size.error().message() + "\n");
-  HttpResponse response = content(*file, *size, request);
-  if (trouble_.loses_response(request.method + " /folder")) response.status = 0;
-  return response;
+  return content(*file, *size, request);
+}
+
+HttpResponse DatastoreServer::change(const HttpRequest& request, const fs::path& relative) {
+  const auto machine = host_.find_by_name(relative.begin()->string());
+  const fs::path path = host_.datastore() / relative;
+  if (!machine || path != machine->places().nvram(machine->record())) return refusal(403, "Forbidden\n");
+  if (machine->record().power != PowerState::off)
+    return refusal(500, "Failed to open: Device or resource busy\n");
+  std::error_code absent;
+  const bool was_there = fs::exists(path, absent);
+  const bool removes = request.method == "DELETE";
+  if (removes && !was_there) return refusal(404, "Not Found\n");
+  const Result<> done = removes ? remove_file(path) : write_file_atomically(path, request.body);
+  if (!done.ok()) return refusal(500, done.error().message() + "\n");
+  return HttpResponse::text(was_there ? 200 : 201, "text/plain", "");
 }
 
 }  // namespace rekindle::sandbox

@@ -1,5 +1,7 @@
-// GET and HEAD of /folder/...: the files of the datastore, with ranges, as vSphere serves them
-// (vSphere Web Services SDK Programming Guide, "HTTP Access to vSphere Server Files").
+// GET and HEAD of /folder/...: the files of the datastore, with ranges, as vSphere serves them; PUT and
+// DELETE of one kind of them, the NVRAM of a VM that is off. Disks are written elsewhere (disk_server.h), so
+// that what is written is known (vSphere Web Services SDK Programming Guide, "HTTP Access to vSphere Server
+// Files").
 #pragma once
 
 #include "net/http.h"
@@ -20,6 +22,8 @@ class DatastoreServer {
 
  private:
   bool is_authenticated(const HttpRequest& request);
+  HttpResponse read(const HttpRequest& request, const std::filesystem::path& relative);
+  HttpResponse change(const HttpRequest& request, const std::filesystem::path& relative);
   bool is_locked(const std::filesystem::path& relative) const;
 
   const Host& host_;

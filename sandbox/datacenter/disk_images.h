@@ -22,6 +22,8 @@ Result<Areas> allocated_areas(const std::filesystem::path& flat);
 // What is set in a bitmap that QEMU exports over NBD.
 Result<Areas> dirty_areas(const std::filesystem::path& socket, const std::string& export_name,
                           const std::string& bitmap);
+// The variables of a UEFI firmware that has started nothing yet.
+constexpr auto ovmf_variables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 // A copy that keeps holes.
 Result<> copy_sparse(const std::filesystem::path& from, const std::filesystem::path& to);
 

@@ -76,7 +76,7 @@ Result<> make_state(const fs::path& guest_directory, MachineRecord record, const
   const MachinePlaces places{work, work};
   TRY(make_directories(places.home(record)));
   TRY(copy_sparse(guest_directory / "disk.raw", places.flat(record, 0)));
-  if (record.firmware == "uefi") TRY(copy_sparse("/usr/share/OVMF/OVMF_VARS_4M.fd", places.nvram(record)));
+  if (record.firmware == "uefi") TRY(copy_sparse(ovmf_variables, places.nvram(record)));
   auto machine = TRY(Machine::create(record, places, {}));
   const Result<> ready = boot_and_suspend(*machine);
   machine->kill();

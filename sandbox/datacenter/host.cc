@@ -15,7 +15,6 @@ using nlohmann::json;
 namespace {
 
 constexpr auto watch_interval = std::chrono::milliseconds(200);
-constexpr auto ovmf_variables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 
 fs::path lost_mark(const fs::path& directory) {
   return directory / "lost";

@@ -10,6 +10,17 @@ namespace rekindle::sandbox {
 
 using nlohmann::json;
 
+namespace {
+
+// As ESXi: who removed the file gets a new one.
+Result<> make_missing_variables(const MachineRecord& record, const MachinePlaces& places) {
+  std::error_code absent;
+  if (record.firmware != "uefi" || std::filesystem::exists(places.nvram(record), absent)) return {};
+  return copy_sparse(ovmf_variables, places.nvram(record));
+}
+
+}  // namespace
+
 Machine::Machine(MachineRecord record, MachinePlaces places, Changed changed)
     : places_(std::move(places)), changed_(std::move(changed)), record_(std::move(record)) {}
 
@@ -75,6 +86,7 @@ Result<> Machine::let_run() {
 Result<> Machine::start_qemu() {
   MachineRecord wanted = record();
   const bool resume = wanted.power == PowerState::suspended;
+  TRY(make_missing_variables(wanted, places_));
   auto started = QemuMachine::start(wanted, places_, resume);
   if (!started.ok() && wanted.host_port != 0 &&
       started.error().message().find("forwarding") != std::string::npos) {

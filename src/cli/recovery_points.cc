@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/json.h"
+#include "protect/firmware_variables.h"
 
 namespace rekindle {
 
@@ -24,9 +25,10 @@ RecoveryPoint described(const VaultPoint& stored, const std::string& vault) {
   point.time = stored.time;
   point.machine.id = stored.machine;
   if (point.machine.name.empty()) point.machine.name = stored.machine.str();
-  if (point.disks.size() == stored.disks.size()) return point;
+  const auto disks = disks_of_machine(stored);
+  if (point.disks.size() == disks.size()) return point;
   point.disks.clear();
-  for (const PointDisk& disk : stored.disks) point.disks.push_back({disk.id, disk.size_bytes, {}});
+  for (const PointDisk& disk : disks) point.disks.push_back({disk.id, disk.size_bytes, {}});
   return point;
 }
 

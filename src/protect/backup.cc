@@ -7,6 +7,7 @@
 #include "jobs/make_resource.h"
 #include "jobs/sweep.h"
 #include "model/json.h"
+#include "protect/firmware_variables.h"
 #include "protect/read_disk.h"
 #include "protect/unrecorded_point.h"
 
@@ -185,13 +186,14 @@ Result<> Backup::read_disks(StepContext& context, const MachineSnapshot& frozen,
 // Starts the point in the vault. A parent that the vault cannot use (a disk shrank) is dropped, with a full
 // read.
 Result<std::unique_ptr<PointWriter>> begin(Vault& vault, const RecoveryPoint& point,
-                                           const MachineSnapshot& frozen,
+                                           const MachineSnapshot& frozen, bool has_variables,
                                            std::optional<RecoveryPoint>& parent) {
   NewPoint start;
   start.id = point.id;
   start.machine = point.machine.id;
   if (parent) start.parent = parent->id;
   for (const DiskSnapshot& disk : frozen.disks) start.disks.push_back({disk.disk, disk.size_bytes});
+  if (has_variables) start.disks.push_back(firmware_variables_disk());
   auto writer = vault.begin_point(start);
   if (writer.ok() || !parent || writer.error().code() != ErrorCode::failed_precondition) return writer;
   log::warn("{}: reading it whole: {}", point.machine.name, writer.error().message());
@@ -217,8 +219,10 @@ Result<> Backup::read(StepContext& context) {
   // Under the name it is protected by, also when the datacenter calls it otherwise now.
   point.machine.name = text(job.parameters, "machine");
   job.data.at("time").get_to(point.time);
-  auto writer = TRY(begin(*vault, point, frozen, parent));
+  const Bytes variables = TRY(firmware_variables_to_store(*source, point.machine));
+  auto writer = TRY(begin(*vault, point, frozen, !variables.empty(), parent));
   TRY(read_disks(context, frozen, point, *writer, parent));
+  if (!variables.empty()) TRY(write_firmware_variables(*writer, variables), "the firmware's variables");
   crash_point("backup/read/written");
   const VaultPoint stored = TRY(writer->commit(point.time, nlohmann::json(point).dump()));
   crash_point("backup/read/committed");

@@ -10,6 +10,7 @@
 #include "jobs/sweep.h"
 #include "model/json.h"
 #include "prepare/machine_conversion.h"
+#include "protect/firmware_variables.h"
 #include "protect/unrecorded_point.h"
 
 namespace rekindle {
@@ -318,6 +319,9 @@ Result<> InstanceBackup::read(StepContext& context) {
   job.data.at("time").get_to(point.time);
   NewPoint start{point.id, parent.machine.id, parent.id, {}};
   for (const DiskToStore& disk : disks) start.disks.push_back({disk.disk, disk.source->size()});
+  const VaultPoint before = TRY(vault->get(parent.id), "opening {}", parent.id);
+  // Not written: as in the parent. Those of the instance are of no use at home.
+  if (has_firmware_variables(before)) start.disks.push_back(firmware_variables_disk());
   const auto writer = TRY(vault->begin_point(start));
   for (const DiskToStore& disk : disks) {
     const bool is_boot_disk = &disk == &disks.front();

@@ -11,6 +11,7 @@
 #include "prepare/copy_template.h"
 #include "protect/copy_content.h"
 #include "protect/copy_records.h"
+#include "protect/firmware_variables.h"
 #include "protect/image_copy.h"
 #include "protect/retired_copies.h"
 
@@ -198,7 +199,8 @@ Result<> Replication::convert(StepContext& context) {
   }
   const VaultPoint point = TRY(vault->get(copy.recovery_point_id));
   certificate.recovery_point_id = point.id;
-  for (const PointDisk& disk : point.disks) certificate.content_ids.push_back(to_hex(disk.content_id()));
+  for (const PointDisk& disk : disks_of_machine(point))
+    certificate.content_ids.push_back(to_hex(disk.content_id()));
   certificate.signature = vault->sign(signed_text(certificate));
   copy.certificate = std::move(certificate);
   job.data["copy"] = copy;

@@ -5,6 +5,7 @@
 #include "jobs/make_resource.h"
 #include "jobs/sweep.h"
 #include "model/json.h"
+#include "protect/firmware_variables.h"
 #include "recover/failback_destination.h"
 #include "recover/failback_steps.h"
 
@@ -44,6 +45,20 @@ bool takes_long(const std::vector<DiskAtHome>& disks) {
   return std::any_of(disks.begin(), disks.end(), [](const DiskAtHome& disk) {
     return !disk.known || total_length(disk.areas) > few_bytes;
   });
+}
+
+// What the firmware of a machine made anew is to know. Without it the machine starts all the same, from where
+// any firmware looks.
+Result<Bytes> saved_variables(Vault& vault, const RecoveryPoint& left) {
+  if (left.machine.firmware != Firmware::uefi) return Bytes();
+  auto variables = stored_firmware_variables(vault, left.id);
+  if (!variables.ok() && variables.error().transient()) return variables;
+  if (variables.ok() && !variables->empty()) return variables;
+  log::warn(
+      "{}: its new VM starts from EFI/BOOT/BOOTX64.EFI: the variables of its firmware are not known ({})",
+      left.machine.name,
+      variables.ok() ? fmt::format("they are not in {}", left.id) : variables.error().message());
+  return Bytes();
 }
 
 }  // namespace
@@ -184,8 +199,10 @@ Result<> Failback::make_new(StepContext& context) {
   const RecoveryPoint left = TRY(base(context));
   const DrPlan of_plan = TRY(plan(context));
   const std::string token = failback_token(job, "machine");
-  const NewMachine wanted = TRY(new_machine_of(of_plan, left, failback_request_of(job),
-                                               job.data.value("original_is_there", false), token));
+  NewMachine wanted = TRY(new_machine_of(of_plan, left, failback_request_of(job),
+                                         job.data.value("original_is_there", false), token));
+  Vault* vault = TRY(parts_.vaults.vault(left.vault));
+  wanted.firmware_variables = TRY(saved_variables(*vault, left), "the firmware's variables");
   LedgerEntry entry;
   entry.token = token;
   entry.kind = ResourceKind::restored_machine;

@@ -55,6 +55,17 @@ void MemorySite::lose_machine(const MachineId& id) {
   guests_.erase(id.str());
 }
 
+void MemorySite::set_firmware_variables(const MachineId& id, Bytes variables) {
+  const Lock lock(mutex_);
+  guests_.at(id.str()).firmware_variables = std::move(variables);
+}
+
+Result<Bytes> MemorySite::firmware_variables(const MachineId& id) {
+  const Lock lock(mutex_);
+  TRY(before("firmware_variables"));
+  return TRY(find_guest(id))->firmware_variables;
+}
+
 void MemorySite::guest_writes(const MachineId& id, std::size_t disk, std::uint64_t offset, ByteView bytes) {
   const Lock lock(mutex_);
   Guest& guest = guests_.at(id.str());

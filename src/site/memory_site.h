@@ -28,6 +28,7 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   // The machine's disks are those of `machine.disks`, all zeros.
   void add_machine(Machine machine);
   void lose_machine(const MachineId& id);
+  void set_firmware_variables(const MachineId& id, Bytes variables);
   // What the running guest writes.
   void guest_writes(const MachineId& id, std::size_t disk, std::uint64_t offset, ByteView bytes);
   Bytes disk_content(const MachineId& id, std::size_t disk);
@@ -81,6 +82,7 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
                                 const std::string& since_change_id) override;
   Result<std::unique_ptr<BlockSource>> open_disk(const MachineSnapshot& snapshot,
                                                  const DiskId& disk) override;
+  Result<Bytes> firmware_variables(const MachineId& id) override;
 
   // RestoreTarget
   Result<> check_new_machine(const NewMachine& wanted) override;
@@ -154,6 +156,7 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
     std::uint64_t tracked_since = 1;
     std::map<std::string, Snapshot> snapshots;
     std::string token;  // of a machine that failback made
+    Bytes firmware_variables;
   };
   struct StoredImage {
     Image image;

@@ -82,6 +82,7 @@ Result<MachineId> MemorySite::create_machine(const NewMachine& wanted) {
   const MachineId id = machine.id;
   add_machine(std::move(machine));
   guests_.at(id.str()).token = wanted.token;
+  guests_.at(id.str()).firmware_variables = wanted.firmware_variables;
   TRY(after("create_machine"));
   return id;
 }

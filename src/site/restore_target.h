@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "disk/block_device.h"
 #include "model/ids.h"
@@ -26,6 +27,9 @@ struct NewMachine {
   // The original is gone: the new machine takes over its id, and its disks those of the old disks, where the
   // site can; so that backups go on where they were.
   bool keep_ids = false;
+  // As SnapshotSource::firmware_variables() of the same kind of site gave them; empty: the firmware begins
+  // with new ones, and looks for a boot loader where the disk has its fallback.
+  Bytes firmware_variables{};
 };
 
 // Any number of threads. Errors common to all: as those of SnapshotSource.
@@ -41,7 +45,8 @@ class RestoreTarget {
   // before anything is stopped or read for it. `failed_precondition`: says what is in the way; `not_found`.
   virtual Result<> check_writable(const MachineId& id) = 0;
   // Makes a machine that is off, its disks all zeros and thin, changed block tracking on. Repeatable: the
-  // same token, the same machine, also after a crash or a lost answer.
+  // same token, the same machine, also after a crash or a lost answer. That the firmware's variables cannot
+  // be given to it is logged and no error.
   virtual Result<MachineId> create_machine(const NewMachine& wanted) = 0;
   virtual Result<std::optional<MachineId>> find_machine(const std::string& token) = 0;
   // With its disks; powers it off before. Absent is fine.

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "disk/block_device.h"
 #include "disk/extent.h"
@@ -15,6 +16,8 @@
 #include "model/machine.h"
 
 namespace rekindle {
+
+constexpr std::uint64_t most_firmware_variables_bytes = 4 * mib;
 
 struct DiskSnapshot {
   DiskId disk;
@@ -67,6 +70,12 @@ class SnapshotSource {
   // Reads the frozen disk. The source must not outlive this site.
   virtual Result<std::unique_ptr<BlockSource>> open_disk(const MachineSnapshot& snapshot,
                                                          const DiskId& disk) = 0;
+
+  // The variables that the machine's firmware keeps (UEFI: boot entries, keys), as they are now, in a form
+  // that only a RestoreTarget of the same kind takes (NewMachine::firmware_variables); at most
+  // most_firmware_variables_bytes. Empty: the machine, or the site, has none. An error: it has, and they
+  // cannot be read.
+  virtual Result<Bytes> firmware_variables(const MachineId&) { return Bytes(); }
 };
 
 }  // namespace rekindle

@@ -179,30 +179,50 @@ Result<VimReply> VimSession::call(const VimCall& call) {
 
 Result<HttpResponse> VimSession::get(const std::string& url, const HttpHeaders& headers,
                                      std::size_t max_response_bytes) {
-  return with_retries(login_.retry, clock_, random_, login_.stop,
-                      [&] { return get_once(url, headers, max_response_bytes); });
+  HttpRequest request;
+  request.url = url;
+  request.headers = headers;
+  request.max_response_bytes = max_response_bytes;
+  return exchange(request);
 }
 
-Result<HttpResponse> VimSession::get_once(const std::string& url, const HttpHeaders& headers,
-                                          std::size_t max_response_bytes) {
+Result<HttpResponse> VimSession::put(const std::string& url, ByteView content) {
+  HttpRequest request;
+  request.method = "PUT";
+  request.url = url;
+  request.headers.add("Content-Type", "application/octet-stream");
+  request.body = to_bytes(content);
+  request.max_response_bytes = mib;
+  return exchange(request);
+}
+
+Result<HttpResponse> VimSession::remove(const std::string& url) {
+  HttpRequest request;
+  request.method = "DELETE";
+  request.url = url;
+  request.max_response_bytes = mib;
+  return exchange(request);
+}
+
+Result<HttpResponse> VimSession::exchange(const HttpRequest& request) {
+  return with_retries(login_.retry, clock_, random_, login_.stop, [&] { return exchange_once(request); });
+}
+
+Result<HttpResponse> VimSession::exchange_once(HttpRequest request) {
+  request.timeout = login_.call_timeout;
+  request.stop = login_.stop;
   int stale = 0;
   for (int attempt = 1;; ++attempt) {
     const Ticket ticket = TRY(session_after(stale));
-    HttpRequest request;
-    request.url = url;
-    request.headers = headers;
-    request.headers.add("Cookie", ticket.cookie);
-    request.timeout = login_.call_timeout;
-    request.max_response_bytes = max_response_bytes;
-    request.stop = login_.stop;
+    request.headers.set("Cookie", ticket.cookie);
     HttpResponse answer = TRY(transport_.send(request));
     if (answer.status >= 502 && answer.status <= 504) {
       return error(ErrorCode::unavailable, "{} is overloaded (HTTP {})", origin_, answer.status);
     }
     if (answer.status != 401) return answer;
     if (attempt == 2) {
-      return error(ErrorCode::unauthenticated, "{} refused a download in a session it had just opened",
-                   origin_);
+      return error(ErrorCode::unauthenticated,
+                   "{} refused the transfer of a file in a session it had just opened", origin_);
     }
     stale = ticket.generation;
   }

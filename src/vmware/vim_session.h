@@ -104,6 +104,9 @@ class VimSession {
   // and is `unauthenticated` if it comes again; any other status is the caller's to judge.
   Result<HttpResponse> get(const std::string& url, const HttpHeaders& headers,
                            std::size_t max_response_bytes);
+  // Likewise, a PUT of a whole file, and a DELETE.
+  Result<HttpResponse> put(const std::string& url, ByteView content);
+  Result<HttpResponse> remove(const std::string& url);
 
   // For several calls that belong together, because they use objects that die with the session (views,
   // collectors, tokens): runs them again after a transient error, and once when the session was renewed
@@ -131,8 +134,8 @@ class VimSession {
   Result<Ticket> session_after(int stale);
   Result<std::string> log_in();
   void log_out();
-  Result<HttpResponse> get_once(const std::string& url, const HttpHeaders& headers,
-                                std::size_t max_response_bytes);
+  Result<HttpResponse> exchange(const HttpRequest& request);
+  Result<HttpResponse> exchange_once(HttpRequest request);
 
   const VimLogin login_;
   const std::string origin_;

@@ -96,17 +96,12 @@ std::string nic_of(const NewMachine& wanted, const NicSpec& nic, int position, c
   return added("", "VirtualVmxnet3", device);
 }
 
-std::string extra(std::string_view key, std::string_view value) {
-  return fmt::format("<extraConfig>{}<value xsi:type=\"xsd:string\">{}</value></extraConfig>",
-                     xml_element("key", key), xml_escape(value));
-}
-
 std::string extra_config(const NewMachine& wanted) {
-  std::string options = extra(token_key, wanted.token);
+  std::string options = extra_config_option(token_key, wanted.token);
   for (std::size_t i = 0; i < wanted.machine.nics.size(); ++i) {
     const NicSpec& nic = wanted.machine.nics[i];
     if (keeps_address(wanted, nic) && !passes_address_check(nic.mac_address))
-      options += extra(fmt::format("ethernet{}.checkMACAddress", i), "FALSE");
+      options += extra_config_option(fmt::format("ethernet{}.checkMACAddress", i), "FALSE");
   }
   return options;
 }
@@ -174,11 +169,20 @@ std::string vm_config_spec(const NewMachine& wanted, const Placement& placement)
          xml_element("firmware", machine.firmware == Firmware::uefi ? "efi" : "bios") + "</config>";
 }
 
-std::string token_of(const ObjectProperties& properties) {
+std::string extra_config_option(std::string_view key, std::string_view value) {
+  return fmt::format("<extraConfig>{}<value xsi:type=\"xsd:string\">{}</value></extraConfig>",
+                     xml_element("key", key), xml_escape(value));
+}
+
+std::string extra_config_value(const ObjectProperties& properties, std::string_view key) {
   for (const XmlElement& option : properties.get("config.extraConfig").children("OptionValue")) {
-    if (option.child("key").text() == token_key) return option.child("value").text();
+    if (option.child("key").text() == key) return option.child("value").text();
   }
   return {};
+}
+
+std::string token_of(const ObjectProperties& properties) {
+  return extra_config_value(properties, token_key);
 }
 
 }  // namespace rekindle

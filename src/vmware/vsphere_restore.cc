@@ -149,6 +149,12 @@ Result<std::optional<MachineId>> VsphereSite::find_machine(const std::string& to
 
 Result<MachineId> VsphereSite::create_machine(const NewMachine& wanted) {
   CHECK(!wanted.token.empty());
+  const MachineId id = TRY(find_or_make(wanted));
+  TRY(after_making(give_firmware_variables(id, wanted)));
+  return id;
+}
+
+Result<MachineId> VsphereSite::find_or_make(const NewMachine& wanted) {
   const auto earlier = TRY(find_machine(wanted.token));
   if (earlier) return *earlier;
   TRY(check_hardware(wanted.machine));

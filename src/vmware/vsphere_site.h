@@ -80,6 +80,9 @@ class VsphereSite final : public SnapshotSource, public RestoreTarget {
   // data_extents() of the disk are the areas in use, where the server tells them.
   Result<std::unique_ptr<BlockSource>> open_disk(const MachineSnapshot& snapshot,
                                                  const DiskId& disk) override;
+  // The content of the machine's .nvram file, if its firmware is UEFI. `not_found`: there is no such file, as
+  // of a machine that was never started.
+  Result<Bytes> firmware_variables(const MachineId& id) override;
 
   // The token is "rekindle.token" in the machine's extraConfig. Where nothing else is said it goes to the
   // datastore with the most room, of all that a host sees that has its networks.
@@ -119,6 +122,9 @@ class VsphereSite final : public SnapshotSource, public RestoreTarget {
   Result<FrozenDisk> find_disk(const MachineSnapshot& snapshot, const DiskId& disk);
   Result<> wait_for_new_machines(const ManagedObject& folder);
   Result<MachineId> make_machine(const NewMachine& wanted, const Placement& placement);
+  Result<MachineId> find_or_make(const NewMachine& wanted);
+  Result<> give_firmware_variables(const MachineId& id, const NewMachine& wanted);
+  Result<> write_nvram(const MachineId& id, ByteView content);
   Result<> change_power(const MachineId& id, const std::string& method, PowerState wanted);
   Result<> switch_once(const ManagedObject& vm, const std::string& method, PowerState wanted, Time deadline);
   Result<bool> settles_at(const ManagedObject& vm, PowerState wanted, Time deadline);

@@ -114,6 +114,12 @@ TEST_P(VsphereSiteOnVcsim, ListsMachinesWithTheirDisksAndNetworkCards) {
   EXPECT_EQ(again->name, machine.name);
 }
 
+TEST_P(VsphereSiteOnVcsim, MachinesWithABiosHaveNoVariables) {
+  const auto variables = site->firmware_variables(first_machine().id);
+  ASSERT_TRUE(variables.ok()) << variables.error().message();
+  EXPECT_TRUE(variables->empty());
+}
+
 TEST_P(VsphereSiteOnVcsim, SaysThatAMachineDoesNotExist) {
   const auto machine = site->machine(MachineId("b2fd5e0a-0000-4000-8000-000000000000"));
   ASSERT_FALSE(machine.ok());

@@ -73,6 +73,18 @@ struct LocalDatacenter {
     machine.token = "token-1";
     return machine;
   }
+  NewMachine wanted_uefi(const std::string& name, Bytes variables) {
+    NewMachine machine = wanted();
+    machine.machine.name = name;
+    machine.machine.firmware = Firmware::uefi;
+    machine.machine.nics[0].mac_address.clear();
+    machine.token = "token-of-" + name;
+    machine.firmware_variables = std::move(variables);
+    return machine;
+  }
+  std::filesystem::path nvram(const std::string& name) {
+    return directory.path() / "datastore1" / name / (name + ".nvram");
+  }
   Machine machine(const std::string& name) {
     for (Machine& one : site->machines().value()) {
       if (one.name == name) return std::move(one);
@@ -163,6 +175,59 @@ TEST_F(VsphereRestore, PlugsDisksOfUefiMachinesInWhereTheyWere) {
   EXPECT_EQ(made.disks.at(1).unit, 3);
   EXPECT_EQ(made.bios_uuid, machine.machine.bios_uuid);
   EXPECT_EQ(made.hardware_version, "vmx-14");
+}
+
+TEST_F(VsphereRestore, TheVariablesOfAUefiMachineAreInTheNewOneByteForByte) {
+  const MachineId left = site->create_machine(wanted_uefi("home", {})).value();
+  Bytes variables = read_file(nvram("home")).value();
+  std::ranges::copy(as_bytes("boot entry"), variables.end() - 10);
+  ASSERT_TRUE(write_file_atomically(nvram("home"), variables).ok());
+  const auto read = site->firmware_variables(left);
+  ASSERT_TRUE(read.ok()) << read.error().message();
+  EXPECT_TRUE(*read == variables);
+  const auto made = site->create_machine(wanted_uefi("new", *read));
+  ASSERT_TRUE(made.ok()) << made.error().message();
+  EXPECT_TRUE(read_file(nvram("new")).value() == variables);
+  EXPECT_TRUE(site->firmware_variables(*made).value() == variables);
+  const Result<> on = site->power_on(*made);
+  EXPECT_TRUE(on.ok()) << on.error().message();
+}
+
+TEST_F(VsphereRestore, AKillBeforeTheVariablesAreGivenIsMadeGood) {
+  const MachineId id = site->create_machine(wanted_uefi("new", {})).value();
+  Bytes variables = read_file(nvram("new")).value();
+  variables.back() = std::byte{7};
+  EXPECT_EQ(site->create_machine(wanted_uefi("new", variables)).value(), id);
+  EXPECT_TRUE(read_file(nvram("new")).value() == variables);
+  ASSERT_TRUE(site->power_on(id).ok());
+  EXPECT_EQ(site->create_machine(wanted_uefi("new", Bytes(100))).value(), id);
+  EXPECT_EQ(read_file(nvram("new"))->size(), variables.size()) << "not of a machine that runs";
+}
+
+TEST_F(VsphereRestore, ABiosMachineHasNoVariables) {
+  EXPECT_TRUE(site->firmware_variables(machine("old").id)->empty());
+  NewMachine bios = wanted();
+  bios.firmware_variables = Bytes(100);
+  ASSERT_TRUE(site->create_machine(bios).ok());
+  EXPECT_FALSE(std::filesystem::exists(nvram("new")));
+}
+
+TEST_F(VsphereRestore, SaysThatVariablesCannotBeRead) {
+  const MachineId id = site->create_machine(wanted_uefi("home", {})).value();
+  ASSERT_TRUE(remove_file(nvram("home")).ok());
+  const auto read = site->firmware_variables(id);
+  ASSERT_FALSE(read.ok());
+  EXPECT_EQ(read.error().code(), ErrorCode::not_found);
+  EXPECT_THAT(read.error().message(), HasSubstr("[datastore1] home/home.nvram"));
+}
+
+TEST_F(VsphereRestore, AMachineWhoseVariablesCannotBeGivenStartsAllTheSame) {
+  ASSERT_TRUE(datacenter->set_faults({{"fail_calls", {{"PUT /folder", 100}}}}).ok());
+  const auto made = site->create_machine(wanted_uefi("new", Bytes(100)));
+  ASSERT_TRUE(made.ok()) << made.error().message();
+  EXPECT_FALSE(std::filesystem::exists(nvram("new"))) << "a part of it might have been written";
+  const Result<> on = site->power_on(*made);
+  EXPECT_TRUE(on.ok()) << on.error().message();
 }
 
 TEST_F(VsphereRestore, AMachineOfARehearsalIsReachedByNobody) {
