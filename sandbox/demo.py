@@ -110,7 +110,8 @@ def come_home(scene, timeline):
 def main():
     parser = argparse.ArgumentParser(prog="./run demo", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave everything running, and say how to look at it")
-    parser.add_argument("--guest", default="bios", choices=["bios", "uefi", "bios-systemd"], help="which guest (bios)")
+    parser.add_argument("--guest", default="bios", choices=["bios", "uefi", "bios-systemd", "two-disks"],
+                        help="which guest (bios)")
     options = parser.parse_args()
 
     print("Building the guest (the first time takes a minute or two) ...", file=sys.stderr)

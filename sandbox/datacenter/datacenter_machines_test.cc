@@ -248,6 +248,28 @@ TEST_F(ApiTest, LeavesNothingOfAMachineThatCannotBeMade) {
   EXPECT_FALSE(std::filesystem::exists(folder_.path() / "vms/2"));
 }
 
+TEST_F(ApiTest, MakesAMachineOfEveryDiskOfItsGuest) {
+  const auto guest = folder_.path() / "guest";
+  ASSERT_TRUE(make_directories(guest).ok());
+  ASSERT_TRUE(write_file_atomically(guest / "guest.json",
+                                    R"({"firmware": "bios", "disk_controller": "pvscsi", "disks": 2,
+      "memory_mib": 32, "vcpus": 1, "guest_id": "otherLinux64Guest", "http_port": 80})")
+                  .ok());
+  ASSERT_TRUE(write_file_atomically(guest / "disk.raw", std::string(65536, 'x')).ok());
+  const auto lacking = datacenter_->add_machine({"two", guest, {}, false, false, true});
+  ASSERT_FALSE(lacking.ok());
+  EXPECT_NE(lacking.error().message().find("disk1.raw"), std::string::npos) << lacking.error().message();
+
+  ASSERT_TRUE(write_file_atomically(guest / "disk1.raw", std::string(131072, 'y')).ok());
+  const auto added = datacenter_->add_machine({"two", guest, {65536}, false, false, true});
+  ASSERT_TRUE(added.ok()) << added.error().message();
+  const auto home = folder_.path() / "datastore1/two";
+  EXPECT_EQ(read_text_file(home / "two-flat.vmdk").value(), std::string(65536, 'x'));
+  EXPECT_EQ(read_text_file(home / "two_1-flat.vmdk").value(), std::string(131072, 'y'));
+  EXPECT_EQ(read_text_file(home / "two_2-flat.vmdk").value(), std::string(65536, '\0'))
+      << "an empty one that the spec asked for comes after the guest's";
+}
+
 TEST_F(ApiTest, KeepsTheFilesOfAnUnregisteredMachine) {
   EXPECT_NE(call_machine("UnregisterVM").find("InvalidPowerState"), std::string::npos);
   finish(call_machine("PowerOffVM_Task"));

@@ -75,7 +75,10 @@ Result<> make_state(const fs::path& guest_directory, MachineRecord record, const
       fmt::format("00:50:56:{:02x}:{:02x}:{:02x}", random.below(64), random.below(256), random.below(256));
   const MachinePlaces places{work, work};
   TRY(make_directories(places.home(record)));
-  TRY(copy_sparse(guest_directory / "disk.raw", places.flat(record, 0)));
+  for (const DiskRecord& disk : record.disks) {
+    const int unit = disk.unit();
+    TRY(copy_sparse(guest_disk(guest_directory, unit), places.flat(record, unit)));
+  }
   if (record.firmware == "uefi") TRY(copy_sparse(ovmf_variables, places.nvram(record)));
   auto machine = TRY(Machine::create(record, places, {}));
   const Result<> ready = boot_and_suspend(*machine);
@@ -85,7 +88,10 @@ Result<> make_state(const fs::path& guest_directory, MachineRecord record, const
   std::error_code failure;
   const fs::path complete = work / "complete";
   fs::create_directory(complete, failure);
-  if (!failure) fs::rename(places.flat(record, 0), complete / "disk.raw", failure);
+  for (const DiskRecord& disk : record.disks) {
+    const int unit = disk.unit();
+    if (!failure) fs::rename(places.flat(record, unit), guest_disk(complete, unit), failure);
+  }
   if (!failure) fs::rename(places.memory(), complete / "memory", failure);
   if (!failure && record.firmware == "uefi") fs::rename(places.nvram(record), complete / "nvram", failure);
   if (failure) return errno_error(failure.value(), "keeping the saved state");
@@ -95,12 +101,18 @@ Result<> make_state(const fs::path& guest_directory, MachineRecord record, const
 
 }  // namespace
 
+fs::path guest_disk(const fs::path& directory, int unit) {
+  return directory / (unit == 0 ? std::string("disk.raw") : fmt::format("disk{}.raw", unit));
+}
+
 Result<MachineRecord> read_guest(const fs::path& guest_directory) {
   const fs::path path = guest_directory / "guest.json";
   const std::string text = TRY(read_text_file(path), "there is no guest in {}", guest_directory.string());
   const json guest = json::parse(text, nullptr, false);
   MachineRecord record;
+  int disks = 1;
   try {
+    disks = guest.value("disks", disks);
     record.firmware = guest.at("firmware");
     record.disk_controller = guest.at("disk_controller");
     record.memory_mib = guest.at("memory_mib");
@@ -110,8 +122,11 @@ Result<MachineRecord> read_guest(const fs::path& guest_directory) {
   } catch (const json::exception& failure) {
     return error(ErrorCode::corrupt, "{} does not describe a guest: {}", path.string(), failure.what());
   }
-  const File disk = TRY(File::open(guest_directory / "disk.raw", File::Mode::read));
-  record.disks.push_back({2000, TRY(disk.size()), "", {}});
+  for (int unit = 0; unit < disks; ++unit) {
+    const File disk = TRY(File::open(guest_disk(guest_directory, unit), File::Mode::read));
+    const std::uint64_t bytes = TRY(disk.size());
+    record.disks.push_back({2000 + unit, bytes, "", {}});
+  }
   return record;
 }
 

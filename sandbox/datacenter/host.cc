@@ -59,21 +59,30 @@ Result<> make_empty_disks(const MachineRecord& record, const MachinePlaces& plac
   return {};
 }
 
-// The disk as the guest left it when it was suspended, and its memory, in which the NIC has that address.
+// Those of the guest; what a spec adds to them comes after.
+Result<> copy_disks(const fs::path& from, const MachineRecord& guest, const MachinePlaces& places) {
+  for (const DiskRecord& disk : guest.disks) {
+    const int unit = disk.unit();
+    TRY(copy_sparse(guest_disk(from, unit), places.flat(guest, unit)));
+  }
+  return {};
+}
+
+// The disks as the guest left them when it was suspended, and its memory, in which the NIC has that address.
 Result<> take_saved_state(const fs::path& saved, MachineRecord& record, const MachinePlaces& places) {
   const std::string text = TRY(read_text_file(saved / "saved.json"));
   const json description = json::parse(text, nullptr, false);
   if (!description.is_object()) return error(ErrorCode::corrupt, "{} is damaged; delete it", saved.string());
   record.mac = description.value("mac", record.mac);
   record.power = PowerState::suspended;
-  TRY(copy_sparse(saved / "disk.raw", places.flat(record, 0)));
+  TRY(copy_disks(saved, record, places));
   TRY(copy_sparse(saved / "memory", places.memory()));
   if (record.firmware == "uefi") TRY(copy_sparse(saved / "nvram", places.nvram(record)));
   return {};
 }
 
 Result<> take_image(const fs::path& guest, const MachineRecord& record, const MachinePlaces& places) {
-  TRY(copy_sparse(guest / "disk.raw", places.flat(record, 0)));
+  TRY(copy_disks(guest, record, places));
   if (record.firmware == "uefi") TRY(copy_sparse(ovmf_variables, places.nvram(record)));
   return {};
 }
@@ -104,13 +113,12 @@ Result<> fill_disks(const MachineSpec& spec, MachineRecord& record, const Machin
   TRY(make_directories(places.state));
   TRY(make_empty_disks(record, places));
   if (spec.guest_directory.empty()) return {};
-  MachineRecord hardware = record;
-  hardware.disks.resize(1);
-  const auto saved = spec.use_saved_state && record.disks.size() == 1
-                         ? find_saved_state(spec.guest_directory, hardware)
-                         : std::nullopt;
+  const bool as_saved = spec.use_saved_state && spec.empty_disks_bytes.empty();
+  const auto saved = as_saved ? find_saved_state(spec.guest_directory, record) : std::nullopt;
   if (saved) return take_saved_state(*saved, record, places);
-  return take_image(spec.guest_directory, record, places);
+  MachineRecord guest = record;
+  guest.disks.resize(record.disks.size() - spec.empty_disks_bytes.size());
+  return take_image(spec.guest_directory, guest, places);
 }
 
 }  // namespace

@@ -21,7 +21,8 @@ namespace rekindle::sandbox {
 // What a new VM is made from.
 struct MachineSpec {
   std::string name;
-  // A folder with disk.raw and guest.json, as sandbox/guests/build makes it; if absent, disks are empty.
+  // A folder with disk.raw (and disk1.raw, ...) and guest.json, as sandbox/guests/build makes it; if absent,
+  // disks are empty.
   std::filesystem::path guest_directory;
   std::vector<std::uint64_t> empty_disks_bytes;
   bool start = true;

@@ -18,10 +18,19 @@ vm_hardware() {
       -drive if=pflash,unit=1,format=raw,snapshot=on,file=/usr/share/OVMF/OVMF_VARS_4M.fd)
   # VMware's places on the PCI bus: the guest's NIC name comes from slot 0x13.
   case $controller in
-    pvscsi) vm_arguments+=(-device pvscsi,id=disks,addr=0x10 -device scsi-hd,drive=disk0,bus=disks.0) ;;
+    pvscsi)
+      vm_arguments+=(-device pvscsi,id=disks,addr=0x10 -device scsi-hd,drive=disk0,bus=disks.0,scsi-id=0)
+      [ ! -e "$1/disk1.raw" ] || vm_arguments+=(-device scsi-hd,drive=disk1,bus=disks.0,scsi-id=1) ;;
     ahci) vm_arguments+=(-device ich9-ahci,id=disks,addr=0x10 -device ide-hd,drive=disk0,bus=disks.0) ;;
   esac
   vm_arguments+=(-device vmxnet3,netdev=net0,mac=00:50:56:00:00:01,addr=0x13,romfile=)
+}
+
+# vm_overlays FOLDER OVERLAY: makes the disks that take the writes of the guest of FOLDER:
+# OVERLAY, and OVERLAY.1 if it has a data disk.
+vm_overlays() {
+  qemu-img create -q -f qcow2 -F raw -b "$1/disk.raw" "$2"
+  [ ! -e "$1/disk1.raw" ] || qemu-img create -q -f qcow2 -F raw -b "$1/disk1.raw" "$2.1"
 }
 
 # vm_start FOLDER OVERLAY WORK: starts the guest of FOLDER with its writes in OVERLAY.
@@ -30,12 +39,14 @@ vm_start() {
   local folder=$1 overlay=$2 work=$3 accel port
   read -ra accel <<<"$("$here/probe-accel")"
   vm_hardware "$folder"
+  local options=format=qcow2,cache=unsafe,discard=unmap
+  vm_arguments+=(-drive "if=none,id=disk0,file=$overlay,$options")
+  [ ! -e "$folder/disk1.raw" ] || vm_arguments+=(-drive "if=none,id=disk1,file=$overlay.1,$options")
   # QEMU itself finds out whether a port is free; asking before would be a race.
   for _ in 1 2 3 4 5 6 7 8 9 10; do
     port=$((20000 + RANDOM % 12000))
     # The parent-death signal: no machine outlives a test that was killed.
     setpriv --pdeathsig KILL qemu-system-x86_64 "${accel[@]}" -cpu Nehalem "${vm_arguments[@]}" \
-      -drive "if=none,id=disk0,file=$overlay,format=qcow2,cache=unsafe,discard=unmap" \
       -netdev "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:$port-:80" \
       -serial "file:$work/serial" -qmp "unix:$work/qmp,server=on,wait=off" \
       >"$work/qemu.log" 2>&1 &

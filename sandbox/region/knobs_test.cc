@@ -1,5 +1,7 @@
 #include <fcntl.h>
 
+#include "sandbox/region/block_holder.h"
+#include "sandbox/region/machine.h"
 #include "sandbox/region/region_fixture.h"
 
 namespace rekindle::sandbox {
@@ -166,6 +168,28 @@ done(changed=ebs.list_changed_blocks(FirstSnapshotId=first, SecondSnapshotId=sec
 )");
   EXPECT_EQ(seen["changed"], json::array());
   EXPECT_EQ(seen["blocks"], 40);
+}
+
+TEST_F(KnobsTest, AnInstancesMachineIsTiedToTheRateOfEachOfItsVolumes) {
+  const auto seen = script(R"(
+def large(text): return make_snapshot({n: block(text) for n in range(40)})
+image, data = root_image(large('r')), [{'DeviceName': '/dev/sdf', 'Ebs': {'SnapshotId': large('d')}}]
+def running(): return instance_state(launch(image, BlockDeviceMappings=data), 'running')['InstanceId']
+turn(initialization_mib_per_second=1)
+slow = running()
+turn(initialization_mib_per_second=0)
+done(slow=slow, fast=running())
+)");
+  const auto arguments_of = [&](const std::string& instance) {
+    const pid_t pid = find_holder(machine_socket(folder.path() / "instances" / instance));
+    return read_text_file(fmt::format("/proc/{}/cmdline", pid)).value();
+  };
+  const std::string slow = arguments_of(seen["slow"]);
+  const std::string limit = fmt::format("\"limits\":{{\"bps-read\":{}}}", mib);
+  const auto first = slow.find(limit);
+  ASSERT_NE(first, std::string::npos) << slow;
+  EXPECT_NE(slow.find(limit, first + 1), std::string::npos) << "the data volume's, too";
+  EXPECT_EQ(arguments_of(seen["fast"]).find("throttle"), std::string::npos);
 }
 
 class SlowVolumeTest : public KnobsTest {

@@ -34,10 +34,10 @@ def snapshot_digests(region, snapshot, wanted=None):
     return json.loads(done.stdout)
 
 
-def point_digests(scene, point_id):
-    """Of each block of the boot disk of a recovery point."""
+def point_digests(scene, point_id, disk_number=0):
+    """Of each block of a disk of a recovery point; its first is the boot disk."""
     disk = os.path.join(scene.directory, "restored.raw")
-    scene.run("point", "restore", point_id, "--to", disk)
+    scene.run("point", "restore", point_id, "--disk", str(disk_number), "--to", disk)
     with open(disk, "rb") as file:
         digests = [hashlib.sha256(block.ljust(BLOCK, b"\0")).hexdigest()
                    for block in iter(lambda: file.read(BLOCK), b"")]
@@ -45,10 +45,10 @@ def point_digests(scene, point_id):
     return digests
 
 
-def differing_blocks(scene, copy, of_point, wanted=None):
-    """Indexes at which the boot disk's snapshot of the DR copy is not its recovery point with the overlay over it.
-    Compares the wanted ones, or all."""
-    overlay = {block["index"]: block["sha256"] for block in copy["overlay"]}
-    stored = snapshot_digests(scene.sandbox["region"], copy["disks"][0]["image_id"], wanted)
+def differing_blocks(scene, copy, of_point, wanted=None, disk_number=0):
+    """Indexes at which a disk's snapshot of the DR copy is not its recovery point, with the overlay over it where it is
+    the boot disk. Compares the wanted ones, or all."""
+    overlay = {block["index"]: block["sha256"] for block in copy["overlay"]} if disk_number == 0 else {}
+    stored = snapshot_digests(scene.sandbox["region"], copy["disks"][disk_number]["image_id"], wanted)
     return [index for index, digest in enumerate(of_point) if wanted is None or index in wanted
             if stored.get(str(index), EMPTY) != overlay.get(index, digest)]

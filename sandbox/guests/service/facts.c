@@ -53,10 +53,10 @@ static Name driver_of(const char* directory) {
   return realpath(link, target) ? last_part(target) : (Name){""};
 }
 
-// The sysfs directory of the block device that holds the root filesystem.
-static bool root_block_device(char* path) {
+// The sysfs directory of the block device that holds the filesystem of `folder`.
+static bool block_device_of(const char* folder, char* path) {
   struct stat st;
-  if (stat("/", &st) != 0) return false;
+  if (stat(folder, &st) != 0) return false;
   char link[64];
   snprintf(link, sizeof link, "/sys/dev/block/%u:%u", major(st.st_dev), minor(st.st_dev));
   return realpath(link, path) != NULL;
@@ -94,14 +94,17 @@ static Name first_nic(Name* driver) {
 void facts_print(FILE* out) {
   struct utsname kernel;
   uname(&kernel);
-  char root[PATH_MAX] = "", uptime[64] = "0";
-  root_block_device(root);
+  char root[PATH_MAX] = "", data[PATH_MAX] = "", uptime[64] = "0";
+  block_device_of("/", root);
   read_line("/proc/uptime", uptime, sizeof uptime);
   Name nic_driver = {""}, nic = first_nic(&nic_driver);
 
   fprintf(out, "{\"hostname\":\"%s\",\"kernel\":\"%s\",", kernel.nodename, kernel.release);
   fprintf(out, "\"root_device\":\"/dev/%s\",", last_part(root).text);
   fprintf(out, "\"disk_driver\":\"%s\",", disk_driver(root).text);
+  if (block_device_of(DATA_DISK_DIR, data))
+    fprintf(out, "\"data_device\":\"/dev/%s\",\"data_disk_driver\":\"%s\",", last_part(data).text,
+            disk_driver(data).text);
   fprintf(out, "\"nic\":\"%s\",\"nic_driver\":\"%s\",", nic.text, nic_driver.text);
   fprintf(out, "\"uptime_seconds\":%.2f,\"boot_id\":\"%s\",", strtod(uptime, NULL), boot_id());
   fprintf(out, "\"ledger_lines\":%" PRIu64 ",", ledger_durable_lines());

@@ -15,7 +15,9 @@
 #define APP_DIR "/var/lib/app"
 #endif
 #define LEDGER_PATH APP_DIR "/ledger"
-#define DATA_PATH APP_DIR "/data"
+#ifndef DATA_DISK_DIR  // where the data disk is mounted; guests without one have no such folder
+#define DATA_DISK_DIR "/data"
+#endif
 
 // ---- ledger.c: the durable ledger ----
 
@@ -40,14 +42,22 @@ int64_t wall_clock(void);
 // The JSON object of /status.
 void facts_print(FILE* out);
 
-// ---- data.c: a file to change on demand ----
+// ---- data.c: files to change on demand, one a disk ----
 
+// The size of a data file that was not filled.
 enum { DATA_MIB = 192 };
 
-// Overwrites `mib` MiB (1 to DATA_MIB) of the data file in 64 KiB pieces at distinct
-// positions, both drawn from `seed`, and waits until they are durable.
-bool data_scatter(unsigned mib, uint64_t seed);
+// Disks are numbered: 0 is the root disk, 1 the data disk.
+bool data_disk_exists(uint64_t disk);
 
-// Digest of the whole data file: FNV-1a with 64-bit little-endian words in the place of
-// bytes. False when there is no data file.
-bool data_digest(uint64_t* digest);
+// Overwrites `mib` MiB (1 to DATA_MIB) of the disk's data file in 64 KiB pieces at distinct
+// positions, both drawn from `seed`, and waits until they are durable.
+bool data_scatter(unsigned disk, unsigned mib, uint64_t seed);
+
+// Writes the first `mib` MiB of the disk's data file with what no one can compress, drawn
+// from `seed`, and waits until they are durable. The file grows when it is smaller.
+bool data_fill(unsigned disk, unsigned mib, uint64_t seed);
+
+// Digest of the whole data file, and its size: FNV-1a with 64-bit little-endian words in the
+// place of bytes. False when there is no data file.
+bool data_digest(unsigned disk, uint64_t* bytes, uint64_t* digest);

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { FILL_MIB = 1 << 20 };
+
 static const char text[] = "text/plain", json[] = "application/json";
 
 static void head(FILE* out, const char* status, const char* type) {
@@ -68,33 +70,58 @@ static double monotonic_seconds(void) {
   return now.tv_sec + now.tv_nsec / 1e9;
 }
 
+// The disk that is asked for, the root disk when none is. False after a refusal.
+static bool asked_disk(FILE* out, const char* query, uint64_t* disk) {
+  *disk = 0;
+  if (query_number(query, "disk", disk) >= 0 && data_disk_exists(*disk)) return true;
+  refuse(out, "404 Not Found", "there is no such disk: 0 is the root disk, 1 the data disk if this guest has one");
+  return false;
+}
+
+static void written(FILE* out, bool ok, uint64_t mib, double start) {
+  if (!ok)
+    return refuse(out, "500 Internal Server Error", "the data file could not be written: is the disk large enough?");
+  head(out, "200 OK", json);
+  fprintf(out, "{\"bytes\":%" PRIu64 ",\"seconds\":%.3f}\n", mib << 20, monotonic_seconds() - start);
+}
+
 static void scatter(FILE* out, const char* query) {
-  uint64_t mib, seed;
+  uint64_t mib, seed, disk;
+  if (!asked_disk(out, query, &disk)) return;
   if (query_number(query, "mib", &mib) != 1 || mib < 1 || mib > DATA_MIB)
     return refuse(out, "400 Bad Request", "mib must be a whole number from 1 to 192");
   if (query_number(query, "seed", &seed) != 1)
     return refuse(out, "400 Bad Request", "seed must be a whole number");
   double start = monotonic_seconds();
-  if (!data_scatter(mib, seed))
-    return refuse(out, "500 Internal Server Error", "the data file could not be written");
-  head(out, "200 OK", json);
-  fprintf(out, "{\"bytes\":%" PRIu64 ",\"seconds\":%.3f}\n", mib << 20, monotonic_seconds() - start);
+  written(out, data_scatter(disk, mib, seed), mib, start);
+}
+
+static void fill(FILE* out, const char* query) {
+  uint64_t mib, seed = 0, disk;
+  if (!asked_disk(out, query, &disk)) return;
+  if (query_number(query, "mib", &mib) != 1 || mib < 1 || mib > FILL_MIB)
+    return refuse(out, "400 Bad Request", "mib must be a whole number from 1 to 1048576");
+  if (query_number(query, "seed", &seed) < 0)
+    return refuse(out, "400 Bad Request", "seed must be a whole number");
+  double start = monotonic_seconds();
+  written(out, data_fill(disk, mib, seed), mib, start);
 }
 
 static void digest(FILE* out, const char* query) {
-  (void)query;
-  uint64_t value;
-  if (!data_digest(&value))
+  uint64_t bytes, value, disk;
+  if (!asked_disk(out, query, &disk)) return;
+  if (!data_digest(disk, &bytes, &value))
     return refuse(out, "404 Not Found", "there is no data file yet: call /scatter first");
   head(out, "200 OK", json);
-  fprintf(out, "{\"bytes\":%u,\"digest\":\"%016" PRIx64 "\"}\n", DATA_MIB << 20, value);
+  fprintf(out, "{\"bytes\":%" PRIu64 ",\"digest\":\"%016" PRIx64 "\"}\n", bytes, value);
 }
 
 static const struct {
   const char* path;
   void (*answer)(FILE* out, const char* query);
 } routes[] = {
-    {"/ready", ready}, {"/ledger", ledger}, {"/status", status}, {"/scatter", scatter}, {"/digest", digest},
+    {"/ready", ready},     {"/ledger", ledger}, {"/status", status},
+    {"/scatter", scatter}, {"/fill", fill},     {"/digest", digest},
 };
 
 static void route(FILE* out, char* target) {
