@@ -78,18 +78,22 @@ void Check::check_volumes(const Failover& failover) {
   if (!newest.ok() || !site.ok()) return;  // said already
   const auto instance = (*site)->machine(MachineId(failover.instance_id.str()));
   if (!instance.ok()) return;  // likewise
-  const auto& disks = newest->disks;
-  const auto& volumes = instance->disks;
-  if (volumes.size() < disks.size()) {
-    add(Light::red, "volumes",
-        fmt::format("the instance has {} volumes, the machine {} disks", volumes.size(), disks.size()));
+  std::vector<DiskSnapshot> attached;
+  for (const DiskSpec& volume : instance->disks) attached.push_back({volume.id, volume.size_bytes, ""});
+  const auto volumes = volumes_of_disks(failover, newest->disks.size(), attached);
+  if (!volumes.ok()) {
+    add(Light::red, "volumes", volumes.error().message());
+    return;
   }
-  for (std::size_t i = 0; i < std::min(disks.size(), volumes.size()); ++i) {
-    const auto fits = check_volume_size(disks[i], volumes[i].id, volumes[i].size_bytes);
+  for (std::size_t i = 0; i < newest->disks.size(); ++i) {
+    const DiskSnapshot& volume = volumes->of_disks[i];
+    const auto fits = check_volume_size(newest->disks[i], volume.disk, volume.size_bytes);
     if (!fits.ok()) add(Light::red, "volumes", fits.error().message());
   }
-  if (volumes.size() > disks.size())
-    add(Light::yellow, "volumes", "volumes were added in the account: they do not come home");
+  for (const DiskSnapshot& volume : volumes->added) {
+    add(Light::yellow, "volumes",
+        fmt::format("{} was added in the account: it does not come home", volume.disk));
+  }
 }
 
 // What an earlier failback could not put right.
