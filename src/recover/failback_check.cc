@@ -209,10 +209,11 @@ Result<> Check::check(const Failover& failover, ComeHomeTo to, bool test) {
   check_destination(failover, request);
   check_settings(failback_settings_of(plan_, *machine), test);
   if (test) return {};
-  const auto downtime = TRY(forecast_downtime(parts_.catalog, machine_, nlohmann::json::array()));
+  const auto downtime = TRY(forecast_downtime(parts_.catalog, plan_, machine_, nlohmann::json::array()));
   add(Light::green, "downtime",
-      fmt::format("about {}, by what was measured so far", human_duration(downtime)));
-  result.forecast = std::max(result.forecast.value_or(downtime), downtime);
+      fmt::format("about {}; of it {} for the boot, {}", human_duration(downtime.total),
+                  human_duration(downtime.boot), downtime.boot_from));
+  result.forecast = std::max(result.forecast.value_or(downtime.total), downtime.total);
   return {};
 }
 
