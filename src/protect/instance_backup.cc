@@ -31,9 +31,7 @@ Result<std::map<std::string, Failover>> machines_away(Catalog& catalog, const Dr
   std::map<std::string, Failover> found;
   const auto failovers = TRY(catalog.list<Failover>());
   for (const Failover& failover : failovers) {
-    const bool wanted =
-        machines.empty() || std::find(machines.begin(), machines.end(), failover.machine) != machines.end();
-    if (wanted && failover.plan == plan.name && runs_in_production(failover))
+    if (is_chosen(machines, failover.machine) && failover.plan == plan.name && runs_in_production(failover))
       found[failover.machine] = failover;
   }
   if (!found.empty()) return found;
