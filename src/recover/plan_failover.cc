@@ -1,6 +1,7 @@
 #include "recover/plan_failover.h"
 
 #include <fmt/ranges.h>
+
 #include <mutex>
 
 #include "base/crash_point.h"

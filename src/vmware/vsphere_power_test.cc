@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "vmware/canned_vim_test.h"
+#include "vmware/vsphere_site.h"
 
 namespace rekindle {
 namespace {

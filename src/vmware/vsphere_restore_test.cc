@@ -4,6 +4,7 @@
 
 #include "site/refusal.h"
 #include "vmware/canned_vim_test.h"
+#include "vmware/vsphere_site.h"
 
 namespace rekindle {
 namespace {
