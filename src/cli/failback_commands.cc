@@ -164,10 +164,8 @@ Result<std::size_t> finish_interrupted(Session& session, Workplace& workplace, c
   const auto jobs = TRY(unfinished_failbacks(*catalog, input.plan));
   std::size_t finished = 0;
   for (const Job& job : jobs) {
-    const auto& chosen = input.machines;
-    const bool is_chosen =
-        chosen.empty() || std::find(chosen.begin(), chosen.end(), job.subject) != chosen.end();
-    if (!is_chosen || job.parameters.value("test", false) != input.test) continue;
+    if (!is_chosen(input.machines, job.subject) || job.parameters.value("test", false) != input.test)
+      continue;
     if (owner_lives(job.owner)) continue;  // refused when its machine's turn comes
     session.output.say(fmt::format("Finishing the failback of {}, which was interrupted.", job.subject));
     const Job over = TRY(resume_job(session, workplace, job, session.interrupted));

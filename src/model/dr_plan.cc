@@ -121,6 +121,10 @@ Result<> check_steps(const DrPlan& plan) {
 
 }  // namespace
 
+bool is_chosen(const std::vector<std::string>& named, const std::string& machine) {
+  return named.empty() || std::find(named.begin(), named.end(), machine) != named.end();
+}
+
 Result<const PlanMachine*> find_machine(const DrPlan& plan, const std::string& machine) {
   for (const PlanMachine& candidate : plan.machines) {
     if (candidate.machine == machine) return &candidate;

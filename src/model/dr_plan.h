@@ -223,6 +223,9 @@ struct Approval {
 // `not_found` names the machines that the plan holds.
 Result<const PlanMachine*> find_machine(const DrPlan& plan, const std::string& machine);
 
+// Of those that a user named a choice of: whether the machine is among them, or none was named, which is all.
+bool is_chosen(const std::vector<std::string>& named, const std::string& machine);
+
 // What holds for this machine: the plan's production settings, over them the machine's; in a test over both
 // the plan's test settings, and the machine's test settings last, so that what isolates a test wins. Tags are
 // joined.

@@ -111,6 +111,12 @@ TEST(DrPlan, MachinesThatNoStepNamesAreStartedFirst) {
   EXPECT_EQ(steps_of(plan)[1].name, "last");
 }
 
+TEST(DrPlan, WhoeverNamesNoMachineMeansAll) {
+  EXPECT_TRUE(is_chosen({}, "web"));
+  EXPECT_TRUE(is_chosen({"db", "web"}, "web"));
+  EXPECT_FALSE(is_chosen({"db"}, "web"));
+}
+
 TEST(DrPlan, RefusesWhatCannotBe) {
   const auto refusal = [](const std::function<void(DrPlan&)>& change) {
     DrPlan plan = small_plan();

@@ -32,9 +32,7 @@ Result<std::map<std::string, Failover>> machines_away(Catalog& catalog, const Dr
   std::map<std::string, Failover> found;
   const auto failovers = TRY(catalog.list<Failover>());
   for (const Failover& failover : failovers) {
-    const bool wanted =
-        machines.empty() || std::find(machines.begin(), machines.end(), failover.machine) != machines.end();
-    if (wanted && failover.plan == plan.name && runs_in_production(failover))
+    if (is_chosen(machines, failover.machine) && failover.plan == plan.name && runs_in_production(failover))
       found[failover.machine] = failover;
   }
   if (!found.empty()) return found;
@@ -74,6 +72,36 @@ Result<> check_volume_size(const RecoveryPointDisk& disk, const DiskId& volume, 
       "the volume {} has {} now, the disk of the machine {}: a disk that was enlarged in the account "
       "cannot be stored as the same one; make it smaller there, or move its data to another volume",
       volume, human_bytes(size_bytes), human_bytes(disk.size_bytes));
+}
+
+Result<InstanceVolumes> volumes_of_disks(const Failover& failover, std::size_t disks,
+                                         const std::vector<DiskSnapshot>& volumes) {
+  InstanceVolumes found;
+  found.added = volumes;
+  if (failover.volume_ids.size() != disks) {  // launched by an earlier version
+    if (volumes.size() < disks) {
+      return error(ErrorCode::failed_precondition, "the instance {} has {} volumes, the machine {} disks",
+                   failover.instance_id, volumes.size(), disks);
+    }
+    const auto added = found.added.begin() + static_cast<std::ptrdiff_t>(disks);
+    found.of_disks.assign(found.added.begin(), added);
+    found.added.erase(found.added.begin(), added);
+    return found;
+  }
+  for (const std::string& id : failover.volume_ids) {
+    const auto volume = std::find_if(found.added.begin(), found.added.end(),
+                                     [&](const DiskSnapshot& one) { return one.disk.str() == id; });
+    if (volume == found.added.end()) {
+      return error(
+          ErrorCode::failed_precondition,
+          "the volume {} that {} was launched with is not there any more: attach it to the instance {} "
+          "again; another one in its place cannot be told from a foreign one",
+          id, failover.machine, failover.instance_id);
+    }
+    found.of_disks.push_back(*volume);
+    found.added.erase(volume);
+  }
+  return found;
 }
 
 namespace {
@@ -190,50 +218,17 @@ Result<Extents> changed_areas(SnapshotSource& site, const MachineSnapshot& froze
   return whole;
 }
 
-// The frozen volumes in the order of the machine's disks: as they were when it was launched, not by their
-// device names, which a volume that somebody attached since shifts.
-Result<std::vector<DiskSnapshot>> volumes_of_disks(const Failover& failover, const RecoveryPoint& parent,
-                                                   const MachineSnapshot& frozen) {
-  std::vector<DiskSnapshot> ordered;
-  std::vector<DiskSnapshot> others = frozen.disks;
-  const std::size_t disks = parent.disks.size();
-  if (failover.volume_ids.size() == disks) {
-    for (const std::string& id : failover.volume_ids) {
-      const auto found = std::find_if(others.begin(), others.end(),
-                                      [&](const DiskSnapshot& volume) { return volume.disk.str() == id; });
-      if (found == others.end()) {
-        return error(
-            ErrorCode::failed_precondition,
-            "the volume {} that {} was launched with is not among those that were frozen: attach it to "
-            "the instance {} again; another one in its place cannot be told from a foreign one",
-            id, failover.machine, failover.instance_id);
-      }
-      ordered.push_back(*found);
-      others.erase(found);
-    }
-  } else {  // launched by an earlier version
-    if (others.size() < disks) {
-      return error(ErrorCode::failed_precondition, "the instance {} has {} volumes, the machine {} disks",
-                   failover.instance_id, others.size(), disks);
-    }
-    const auto added = others.begin() + static_cast<std::ptrdiff_t>(disks);
-    ordered.assign(others.begin(), added);
-    others.erase(others.begin(), added);
-  }
-  for (const DiskSnapshot& volume : others)
-    log::warn("{}: the volume {} was added in the account and is left out", failover.machine, volume.disk);
-  return ordered;
-}
-
 Result<std::vector<DiskToStore>> InstanceBackup::plan(StepContext& context, const Failover& failover,
                                                       const RecoveryPoint& parent,
                                                       const MachineSnapshot& frozen) {
   SnapshotSource* site = TRY(sites_.instances_of(failover.account));
   Vault* vault = TRY(vaults_.vault(parent.vault));
-  const auto volumes = TRY(volumes_of_disks(failover, parent, frozen));
+  const InstanceVolumes volumes = TRY(volumes_of_disks(failover, parent.disks.size(), frozen.disks));
+  for (const DiskSnapshot& volume : volumes.added)
+    log::warn("{}: the volume {} was added in the account and is left out", failover.machine, volume.disk);
   std::vector<DiskToStore> disks;
   for (std::size_t i = 0; i < parent.disks.size(); ++i) {
-    const DiskSnapshot& volume = volumes[i];
+    const DiskSnapshot& volume = volumes.of_disks[i];
     TRY(check_volume_size(parent.disks[i], volume.disk, volume.size_bytes));
     DiskToStore disk;
     disk.disk = parent.disks[i].disk_id;

@@ -47,6 +47,17 @@ Result<Failover> running_failover(Catalog& catalog, const std::string& machine);
 // the catalog has neither any more.
 Result<RecoveryPoint> newest_point_of(Catalog& catalog, const Failover& failover);
 
+struct InstanceVolumes {
+  std::vector<DiskSnapshot> of_disks;  // one of each disk of the machine, in the order of its disks
+  std::vector<DiskSnapshot> added;     // by somebody since the launch: they are left out
+};
+
+// Which of an instance's volumes are the disks of the machine, of which there are so many: by the ids that
+// they were launched with, and not by their order, which is that of the device names, and which a volume that
+// somebody attached since shifts. `failed_precondition`: one of them is missing.
+Result<InstanceVolumes> volumes_of_disks(const Failover& failover, std::size_t disks,
+                                         const std::vector<DiskSnapshot>& volumes);
+
 // Whether a volume of the instance can be stored as the machine's disk. `failed_precondition`: it was made
 // larger, or smaller, in the account.
 Result<> check_volume_size(const RecoveryPointDisk& disk, const DiskId& volume, std::uint64_t size_bytes);

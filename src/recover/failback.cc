@@ -208,8 +208,10 @@ Result<> Failback::copy(StepContext& context) {
   };
   while (!is_enough()) TRY(pass(context), "pass {}", job.data.at("passes").size() + 1);
   if (is_rehearsal(job)) return {};
-  job.data["forecast_ms"] =
-      TRY(forecast_downtime(context.catalog, text(job.parameters, "machine"), job.data.at("passes"))).count();
+  const DrPlan of_plan = TRY(plan(context));
+  const DowntimeForecast forecast = TRY(
+      forecast_downtime(context.catalog, of_plan, text(job.parameters, "machine"), job.data.at("passes")));
+  job.data["forecast_ms"] = forecast.total.count();
   return job.parameters.value("ask", false) ? wait_for_approval(context) : Result<>();
 }
 

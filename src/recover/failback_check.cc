@@ -78,18 +78,22 @@ void Check::check_volumes(const Failover& failover) {
   if (!newest.ok() || !site.ok()) return;  // said already
   const auto instance = (*site)->machine(MachineId(failover.instance_id.str()));
   if (!instance.ok()) return;  // likewise
-  const auto& disks = newest->disks;
-  const auto& volumes = instance->disks;
-  if (volumes.size() < disks.size()) {
-    add(Light::red, "volumes",
-        fmt::format("the instance has {} volumes, the machine {} disks", volumes.size(), disks.size()));
+  std::vector<DiskSnapshot> attached;
+  for (const DiskSpec& volume : instance->disks) attached.push_back({volume.id, volume.size_bytes, ""});
+  const auto volumes = volumes_of_disks(failover, newest->disks.size(), attached);
+  if (!volumes.ok()) {
+    add(Light::red, "volumes", volumes.error().message());
+    return;
   }
-  for (std::size_t i = 0; i < std::min(disks.size(), volumes.size()); ++i) {
-    const auto fits = check_volume_size(disks[i], volumes[i].id, volumes[i].size_bytes);
+  for (std::size_t i = 0; i < newest->disks.size(); ++i) {
+    const DiskSnapshot& volume = volumes->of_disks[i];
+    const auto fits = check_volume_size(newest->disks[i], volume.disk, volume.size_bytes);
     if (!fits.ok()) add(Light::red, "volumes", fits.error().message());
   }
-  if (volumes.size() > disks.size())
-    add(Light::yellow, "volumes", "volumes were added in the account: they do not come home");
+  for (const DiskSnapshot& volume : volumes->added) {
+    add(Light::yellow, "volumes",
+        fmt::format("{} was added in the account: it does not come home", volume.disk));
+  }
 }
 
 // What an earlier failback could not put right.
@@ -205,10 +209,11 @@ Result<> Check::check(const Failover& failover, ComeHomeTo to, bool test) {
   check_destination(failover, request);
   check_settings(failback_settings_of(plan_, *machine), test);
   if (test) return {};
-  const auto downtime = TRY(forecast_downtime(parts_.catalog, machine_, nlohmann::json::array()));
+  const auto downtime = TRY(forecast_downtime(parts_.catalog, plan_, machine_, nlohmann::json::array()));
   add(Light::green, "downtime",
-      fmt::format("about {}, by what was measured so far", human_duration(downtime)));
-  result.forecast = std::max(result.forecast.value_or(downtime), downtime);
+      fmt::format("about {}; of it {} for the boot, {}", human_duration(downtime.total),
+                  human_duration(downtime.boot), downtime.boot_from));
+  result.forecast = std::max(result.forecast.value_or(downtime.total), downtime.total);
   return {};
 }
 

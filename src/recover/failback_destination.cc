@@ -140,7 +140,8 @@ Result<> check_disks_at_home(const std::vector<DiskSpec>& at_home, const Recover
 Result<> switch_off_original(Catalog& catalog, Sites& sites, const std::string& machine,
                              const std::string& datacenter, const MachineId& home) {
   const auto known = TRY(catalog.get<ProtectedMachine>(machine));
-  if (known.id == home) return {};
+  // In another datacenter the new VM has the very id of the one of before.
+  if (known.id == home && known.datacenter == datacenter) return {};
   const auto site = sites.restore_target(known.datacenter);
   const Result<> off = site.ok() ? (*site)->power_off(known.id) : Result<>(site.error());
   if (off.ok() || (site.ok() && off.error().code() == ErrorCode::not_found)) return {};

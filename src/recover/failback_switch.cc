@@ -121,7 +121,8 @@ Result<> Failback::wait_service(StepContext& context) {
   const FailbackSettings wanted = TRY(settings(context));
   const DrPlan of_plan = TRY(plan(context));
   SnapshotSource* site = TRY(machines(job));
-  if (!wanted.health_check.empty() && !is_rehearsal(job)) {
+  const bool is_waited_for = !wanted.health_check.empty();
+  if (is_waited_for && !is_rehearsal(job)) {
     const HealthProbe probe = TRY(url_probe(parts_.http, wanted.health_check, context.stop));
     TRY(wait_until_healthy(context.clock, probe, std::chrono::seconds(of_plan.health_check_seconds),
                            context.stop, [&]() -> Result<> {
@@ -135,7 +136,8 @@ Result<> Failback::wait_service(StepContext& context) {
   }
   if (is_rehearsal(job)) return {};  // whose service nobody waited for
   const Time now = context.clock.now();
-  job.data["service_ms"] = (now - job.data.at("started_at_home").get<Time>()).count();
+  if (is_waited_for)  // else nobody knows how long it takes
+    job.data["service_ms"] = (now - job.data.at("started_at_home").get<Time>()).count();
   job.data["downtime_ms"] = (now - job.data.at("down_since").get<Time>()).count();
   return {};
 }

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "model/json.h"
+#include "recover/failback_check.h"
 #include "recover/failback_fixture.h"
 
 namespace rekindle {
@@ -9,6 +10,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 class InstanceVolumesTest : public FailbackTest {
  protected:
@@ -18,6 +20,19 @@ class InstanceVolumesTest : public FailbackTest {
     EXPECT_TRUE(catalog->put(record).ok());
     return run(instance_backup_procedure(site, *this),
                parameters_of(InstanceBackupRequest{"web", record.id}));
+  }
+  // Attached under a device name that comes before that of the data disk.
+  void somebody_attaches_a_volume() { site.attach_volume(instance(), 1, "stranger", Bytes(1 * mib)); }
+  // What 'failback plan' says of the volumes: "red: ..."
+  std::vector<std::string> said_of_volumes() {
+    const auto plan = catalog->get<DrPlan>("plan").value();
+    const auto found = check_failback({*catalog, site, *this, clock}, plan, {}, ComeHomeTo::automatic, false);
+    std::vector<std::string> said;
+    for (const Finding& finding : found.value().findings) {
+      if (finding.topic == "volumes")
+        said.push_back(fmt::format("{}: {}", to_string(finding.light), finding.sentence));
+    }
+    return said;
   }
 };
 
@@ -58,6 +73,28 @@ TEST_F(InstanceVolumesTest, AreFrozenOnceAndWaitedForAgainAfterALostAnswer) {
   ASSERT_EQ(job.state, JobState::succeeded) << job.error;
   EXPECT_EQ(asked_for, 2);
   EXPECT_EQ(site.find_images({{token_tag, "rekindle-" + job.id.str()}})->size(), 2U);
+}
+
+TEST_F(InstanceVolumesTest, OneThatSomebodyAttachedIsLeftOutWhereverItIsListed) {
+  live_in_the_account();
+  somebody_attaches_a_volume();
+  EXPECT_THAT(said_of_volumes(),
+              ElementsAre("yellow: stranger was added in the account: it does not come home"));
+  const Job job = back_up_with(failover().volume_ids);
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  EXPECT_TRUE(stored(newest_point(), "disk-b") == site.instance_disk(instance(), 2));
+}
+
+TEST_F(InstanceVolumesTest, AreCheckedBeforehandByTheirIdsAsTheyAreBackedUp) {
+  live_in_the_account();
+  EXPECT_THAT(said_of_volumes(), IsEmpty());
+  Failover record = failover();
+  record.volume_ids = {"disk-1", "disk-0"};  // the instance lists them the other way round
+  ASSERT_TRUE(catalog->put(record).ok());
+  EXPECT_THAT(said_of_volumes(), ElementsAre(HasSubstr("red: the volume disk-1 has 3.0 MiB now")));
+  record.volume_ids = {"disk-0", "disk-9"};
+  ASSERT_TRUE(catalog->put(record).ok());
+  EXPECT_THAT(said_of_volumes(), ElementsAre(HasSubstr("red: the volume disk-9")));
 }
 
 TEST_F(InstanceVolumesTest, OfAnEarlierVersionAreTakenInTheirOrder) {

@@ -2,7 +2,6 @@
 
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <mutex>
 
 #include "base/crash_point.h"
@@ -21,11 +20,6 @@ using nlohmann::json;
 using std::chrono::milliseconds;
 
 constexpr std::size_t most_at_once = 32;  // machines of a step; the site's quotas are beneath
-
-bool is_wanted(const Job& job, const std::string& machine) {
-  const auto wanted = job.parameters.value("machines", std::vector<std::string>());
-  return wanted.empty() || std::find(wanted.begin(), wanted.end(), machine) != wanted.end();
-}
 
 FailoverRequest request_of(const Job& job, const std::string& machine) {
   FailoverRequest request;
@@ -128,9 +122,10 @@ Result<> Workflow::start_machine(const std::string& machine) {
 
 // All are tried; the first error is returned.
 Result<> Workflow::start_machines(const PlanStep& step) {
+  const auto named = context_.job.parameters.value("machines", std::vector<std::string>());
   std::vector<std::string> machines;
   for (const std::string& machine : step.machines) {
-    if (is_wanted(context_.job, machine)) machines.push_back(machine);
+    if (is_chosen(named, machine)) machines.push_back(machine);
   }
   const auto results =
       try_all(machines.size(), most_at_once, [&](std::size_t i) { return start_machine(machines[i]); });

@@ -11,10 +11,7 @@ namespace {
 using Lock = std::lock_guard<std::recursive_mutex>;
 
 const std::string instance_tag = "memory:instance";
-
-DiskId disk_id(std::size_t position) {
-  return DiskId("disk-" + std::to_string(position));
-}
+const std::string volume_tag = "memory:volume";
 
 Result<std::size_t> position_of(const MachineSnapshot& snapshot, const DiskId& disk) {
   for (std::size_t i = 0; i < snapshot.disks.size(); ++i) {
@@ -42,8 +39,10 @@ Result<Machine> MemoryInstances::machine(const MachineId& id) {
   machine.power = instance.state == InstanceState::running ? PowerState::on : PowerState::off;
   machine.change_tracking = true;
   const auto& disks = site_.instances_.at(id.str()).disks;
-  for (std::size_t i = 0; i < disks.size(); ++i)
-    machine.disks.push_back({disk_id(i), "disk", disks[i].size(), static_cast<int>(i), ""});
+  for (std::size_t i = 0; i < disks.size(); ++i) {
+    const DiskId volume(instance.volume_ids.at(i));
+    machine.disks.push_back({volume, "disk", disks[i].size(), static_cast<int>(i), ""});
+  }
   return machine;
 }
 
@@ -57,12 +56,15 @@ Result<MachineSnapshot> MemoryInstances::create_snapshot(const MachineId& id, co
   const auto found = site_.instances_.find(id.str());
   if (found == site_.instances_.end()) return error(ErrorCode::not_found, "no instance {}", id);
   if (auto known = find_snapshot(id, MachineSnapshotId(name)); known.ok()) return known;  // by its name
-  for (const Bytes& content : found->second.disks) {
+  const MemorySite::StoredInstance& instance = found->second;
+  for (std::size_t i = 0; i < instance.disks.size(); ++i) {
+    const Bytes& content = instance.disks[i];
     MemorySite::StoredImage stored;
     stored.image.id = ImageId(site_.next_id("image"));
     stored.image.state = ImageState::complete;
     stored.image.size_bytes = content.size();
-    stored.image.tags = {{token_tag, name}, {instance_tag, id.str()}};
+    stored.image.tags = {
+        {token_tag, name}, {instance_tag, id.str()}, {volume_tag, instance.instance.volume_ids.at(i)}};
     stored.content = content;
     const std::string image_id = stored.image.id.str();
     site_.images_.emplace(image_id, std::move(stored));
@@ -104,8 +106,10 @@ Result<MachineSnapshot> MemoryInstances::find_snapshot(const MachineId& id,
            std::pair(b->image.id.str().size(), b->image.id);
   });
   if (images.empty()) return error(ErrorCode::not_found, "the snapshot {} does not exist", snapshot);
-  for (std::size_t i = 0; i < images.size(); ++i)
-    found.disks.push_back({disk_id(i), images[i]->content.size(), images[i]->image.id.str()});
+  for (const auto* one : images) {
+    const DiskId volume(one->image.tags.at(volume_tag));
+    found.disks.push_back({volume, one->content.size(), one->image.id.str()});
+  }
   return found;
 }
 

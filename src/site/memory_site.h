@@ -48,6 +48,8 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   // The content of one of the instance's disks, and what its guest writes to it.
   Bytes instance_disk(const InstanceId& id, std::size_t disk = 0);
   void instance_writes(const InstanceId& id, std::size_t disk, std::uint64_t offset, ByteView bytes);
+  // Somebody attaches a volume there: it is listed at that position, before those that were there.
+  void attach_volume(const InstanceId& id, std::size_t position, const std::string& volume, Bytes content);
   // The blocks written to disks of machines that are off, in bytes.
   std::uint64_t bytes_restored() const { return bytes_restored_; }
   // No changes are known between images of an instance any more.

@@ -51,6 +51,15 @@ void MemorySite::instance_writes(const InstanceId& id, std::size_t disk, std::ui
   std::copy(bytes.begin(), bytes.end(), content.begin() + static_cast<std::ptrdiff_t>(offset));
 }
 
+void MemorySite::attach_volume(const InstanceId& id, std::size_t position, const std::string& volume,
+                               Bytes content) {
+  const Lock lock(mutex_);
+  StoredInstance& stored = instances_.at(id.str());
+  const auto at = static_cast<std::ptrdiff_t>(position);
+  stored.instance.volume_ids.insert(stored.instance.volume_ids.begin() + at, volume);
+  stored.disks.insert(stored.disks.begin() + at, std::move(content));
+}
+
 LaunchSpec MemorySite::launch_spec_of(const InstanceId& id) {
   const Lock lock(mutex_);
   return instances_.at(id.str()).spec;

@@ -11,6 +11,7 @@
 
 #include "net/http.h"
 #include "net/url.h"
+#include "vmware/vsphere_site.h"
 #include "vmware/xml.h"
 
 namespace rekindle {
@@ -179,6 +180,17 @@ class CannedVim final : public HttpTransport {
   std::mutex mutex_;
   int sessions_ = 0;
 };
+
+// What a site is connected with, at such a server.
+inline VsphereOptions canned_options() {
+  VsphereOptions options;
+  options.url = "https://vc";
+  options.user = "u";
+  options.password = "p";
+  options.retry = {.attempts = 3, .first_pause = std::chrono::milliseconds(1)};
+  options.busy_retry = options.retry;
+  return options;
+}
 
 // <val> of a property.
 inline std::string text_value(std::string_view text) {

@@ -10,8 +10,6 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr RetryPolicy quick{.attempts = 3, .first_pause = std::chrono::milliseconds(1)};
-
 // A machine that is off.
 class VspherePowerTest : public testing::Test {
  protected:
@@ -19,12 +17,7 @@ class VspherePowerTest : public testing::Test {
     server.types["vm-1"] = "VirtualMachine";
     server.properties["vm-1"] = {{"name", text_value("web")}, {"config.instanceUuid", text_value("uuid-1")}};
     is("poweredOff");
-    VsphereOptions options;
-    options.url = "https://vc";
-    options.user = "u";
-    options.password = "p";
-    options.retry = quick;
-    options.busy_retry = quick;
+    VsphereOptions options = canned_options();
     options.stop = stop.get_token();
     site = VsphereSite::connect(options, server, clock, random).value();
   }

@@ -11,8 +11,6 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr RetryPolicy quick{.attempts = 3, .first_pause = std::chrono::milliseconds(1)};
-
 std::string references(const std::string& type, const std::vector<std::string>& ids) {
   std::string value = "<val>";
   for (const std::string& id : ids)
@@ -45,12 +43,7 @@ class VsphereRestoreTest : public testing::Test {
     add_datastore("ds-large", "large", 100 * gib);
     add("net-1", "Network", {{"name", text_value("VM Network")}});
     add("net-2", "Network", {{"name", text_value("DMZ")}});
-    VsphereOptions options;
-    options.url = "https://vc";
-    options.user = "u";
-    options.password = "p";
-    options.retry = quick;
-    options.busy_retry = quick;
+    VsphereOptions options = canned_options();
     options.disk_command = "serve {socket}";
     site = VsphereSite::connect(options, server, clock, random).value();
     wanted.machine.name = "web";
@@ -234,12 +227,7 @@ TEST_F(VsphereRestoreTest, KnowsBeforehandWhetherDisksCanBeWritten) {
 
 TEST_F(VsphereRestoreTest, AMissingDiskCommandIsKnownBeforehand) {
   add_machine("vm-1", "old", "");
-  VsphereOptions options;
-  options.url = "https://vc";
-  options.user = "u";
-  options.password = "p";
-  options.retry = quick;
-  const auto without = VsphereSite::connect(options, server, clock, random).value();
+  const auto without = VsphereSite::connect(canned_options(), server, clock, random).value();
   for (const Result<>& refused :
        {without->check_new_machine(wanted), without->check_writable(MachineId("uuid-of-vm-1"))}) {
     ASSERT_FALSE(refused.ok());
