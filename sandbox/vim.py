@@ -21,6 +21,7 @@ class Vim:
                                                   urllib.request.HTTPCookieProcessor())
         content = self.call("RetrieveServiceContent", '<_this type="ServiceInstance">ServiceInstance</_this>')
         manager = re.search(r"<sessionManager[^>]*>([^<]*)<", content).group(1)
+        self.collector = re.search(r"<propertyCollector[^>]*>([^<]*)<", content).group(1)
         self.call("Login", f'<_this type="SessionManager">{manager}</_this><userName>{datacenter["user"]}</userName>'
                            f'<password>{datacenter["password"]}</password>')
 
@@ -47,6 +48,17 @@ class Vim:
     def destroy(self, machine_id):
         """With its disks; it must be off."""
         self.call("Destroy_Task", f'<_this type="VirtualMachine">{machine_id}</_this>')
+
+    def property_of(self, kind, object_id, path):
+        """As the XML that it is told in."""
+        return self.call("RetrievePropertiesEx", f'<_this type="PropertyCollector">{self.collector}</_this><specSet><propSet>'
+                         f'<type>{kind}</type><pathSet>{path}</pathSet></propSet><objectSet><obj type="{kind}">{object_id}'
+                         '</obj></objectSet></specSet><options/>')
+
+    def networks_of(self, machine_id):
+        """The names of those that its cards are on."""
+        devices = self.property_of("VirtualMachine", machine_id, "config.hardware.device")
+        return re.findall(r'"VirtualEthernetCardNetworkBackingInfo"[^>]*><deviceName>([^<]*)<', devices)
 
 
 def wait_until(condition, seconds=60):

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "jobs/settling.h"
 #include "model/json.h"
@@ -189,6 +190,7 @@ Removed remove_resource(Sites& sites, Clock& clock, const LedgerEntry& entry) {
 // True if it is gone, and out of the ledger.
 Result<bool> sweep_entry(Catalog& catalog, Sites& sites, Clock& clock, const LedgerEntry& entry) {
   const std::size_t found = TRY(remove_resource(sites, clock, entry));
+  crash_point(fmt::format("sweep/{}/removed", word(entry.kind)));
   if (found == 0 && may_still_appear(entry, clock)) return false;
   TRY(catalog.mark_released(entry.token));
   return true;

@@ -376,6 +376,7 @@ Result<> InstanceBackup::remove_old(StepContext& context) {
 
 Result<> InstanceBackup::clean_up(StepContext& context) {
   Result<> swept = sweep_job(context.catalog, sites_, context.clock, context.job.id);
+  crash_point("instance_backup/clean_up/swept");
   if (context.job.data.contains("parent")) {
     const auto parent = context.job.data.at("parent").get<RecoveryPoint>();
     TRY(forget_unrecorded_point(context.catalog, vaults_, parent.vault, point_id(context.job)));

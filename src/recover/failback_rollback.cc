@@ -1,6 +1,7 @@
 // Back to the account: of a failback that failed or was cancelled.
 #include <optional>
 
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "model/json.h"
 #include "recover/failback_steps.h"
@@ -73,6 +74,7 @@ Result<> Failback::clean_up(StepContext& context) {
     return tidy(context);
   }
   const Result<> off = switch_home_off(context);
+  crash_point("failback/clean_up/home_off");
   const bool may_go_on =
       off.ok() || context.catalog.get<Approval>(approval_id(job.id, failback_datacenter_is_down)).ok();
   if (!may_go_on) {
@@ -91,6 +93,7 @@ Result<> Failback::clean_up(StepContext& context) {
     RecoveryTarget* site = TRY(account(context));
     TRY(run_again(context, *site, found.instance_id), "starting {} again", found.instance_id);
   }
+  crash_point("failback/clean_up/runs_again");
   TRY(tidy(context));
   if (off.ok()) return {};
   return error(ErrorCode::failed_precondition,

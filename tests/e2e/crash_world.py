@@ -24,6 +24,8 @@ FAILOVER = crash_points("failover", ["check", "convert", "register", "launch", "
                                      "wait_service", "record", "tidy"],
                         {step: ["intended", "made"] for step in ("convert", "register", "launch")})
 CLEANUP = crash_points("failover_cleanup", ["release", "terminate"], {})
+INSTANCE_BACKUP = crash_points("instance_backup", ["prepare", "snapshot", "read", "record", "remove_old"],
+                               {"snapshot": ["intended", "made"], "read": ["written", "committed"]})
 
 START = ("failover", "start", "dr", "--test")
 COMMANDS = {"backup": ("backup", "run", "web"), "replicate": ("replicate", "run", "dr"), "failover": START,

@@ -2,10 +2,12 @@
 
 import json
 import os
+import subprocess
 import sys
+import time
 import unittest
 
-from scene import Scene, http_get, ledger_lines, rekindle, wait_for_http
+from scene import BINARY, Scene, http_get, ledger_lines, wait_for_http
 from vim import Vim, wait_until
 
 MIB = 2**20
@@ -126,6 +128,70 @@ class ComesHomeAfterADisaster(ComesHome):
         wait_for_http(scene.source_url("/ready"), seconds=600)
         http_get(scene.source_url("/scatter?mib=5&seed=99"), timeout=120)
         scene.apply_plan(lambda plan: plan.update(failback={"health_check": scene.source_url("/ready")}))
+
+
+class ComesHomeWhenItIsTold(unittest.TestCase):
+    """Copying goes on until somebody says go; into a new VM, on the network that the plan says."""
+
+    def test_as_a_new_vm_on_another_network(self):
+        with Scene("bios") as scene:
+            vim = self.live_away(scene)
+            process = self.begin(scene)
+            before = len(self.job(scene)["data"]["passes"])
+            self.assertEqual(self.running(scene), 1, "its service is there until somebody says go")
+            self.assertEqual(self.new_vm(scene)["power"], "poweredOff")
+            http_get(scene.instance_url("/scatter?mib=5&seed=6"), timeout=60)
+            self.assertIn("web: goes on", scene.run("failback", "approve", "dr")[1])
+            err = process.communicate()[1]
+            self.assertEqual(process.returncode, 0, err)
+            passes = self.job(scene)["data"]["passes"]
+            written = sum(one["bytes_written"] for one in passes[before:])
+            self.assertGreater(written, 4 * MIB, "what was written while it waited")
+            self.check_where_it_is(scene, vim)
+
+    def live_away(self, scene):
+        scene.set_up()
+        scene.apply_plan(lambda plan: plan.update(failback={"networks": {"VM Network": "Isolated"}}))
+        vim = Vim(scene.sandbox["datacenter"])
+        vim.power_off(scene.web["id"])
+        wait_until(lambda: scene.machine_status()["power"] == "poweredOff")
+        scene.back_up()
+        scene.replicate()
+        self.assertEqual(scene.fail_over()["state"], "succeeded")
+        return vim
+
+    def begin(self, scene):
+        """Nobody answers on an isolated network, so that the plan names no health check for home."""
+        process = subprocess.Popen([BINARY, "failback", "start", "dr", "--to", "new", "--ask"], text=True,
+                                   env={**os.environ, **scene.env()}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.addCleanup(process.__exit__, None, None, None)
+        self.addCleanup(process.kill)
+        while True:
+            status = scene.json("failback", "status", "dr")
+            if status and status[0]["state"] == "waits for an approval":
+                return process
+            self.assertIsNone(process.poll(), "it ended before it asked")
+            time.sleep(0.2)
+
+    def job(self, scene):
+        return [job for job in scene.json("job", "list") if job["kind"] == "failback"][-1]
+
+    def running(self, scene):
+        return len([one for one in scene.inventory()["instances"] if one["state"] == "running"])
+
+    def new_vm(self, scene):
+        made, = [one for one in scene.machines_at_home() if one["name"] == "web-came-home"]
+        return made
+
+    def check_where_it_is(self, scene, vim):
+        self.assertEqual(self.new_vm(scene)["power"], "poweredOn")
+        self.assertEqual(vim.networks_of(self.new_vm(scene)["id"]), ["Isolated"])
+        self.assertEqual(vim.networks_of(scene.web["id"]), ["VM Network"], "the VM of before is as it was")
+        self.assertEqual(scene.machine_status()["power"], "poweredOff")
+        self.assertEqual(self.running(scene), 0)
+        refused = scene.run("failback", "approve", "dr", check=False)
+        self.assertEqual(refused[0], 1)
+        self.assertIn("no failback of the plan dr waits", refused[2])
 
 
 if __name__ == "__main__":

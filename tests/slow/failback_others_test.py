@@ -1,9 +1,9 @@
-"""The other ways home: of a UEFI guest, and into a datacenter without the VM."""
+"""The other ways home: of a UEFI guest, into a datacenter without the VM, and into another datacenter."""
 
 import unittest
 
 import failback_test
-from scene import Scene, http_get, ledger_lines, wait_for_http
+from scene import DISK_COMMAND, Scene, ServersOnly, http_get, ledger_lines, wait_for_http
 from vim import Vim, wait_until
 
 
@@ -62,6 +62,63 @@ class ComesHomeThoughBornThere(unittest.TestCase):
         instance, = scene.inventory()["instances"]
         wait_for_http(f"http://{instance['public_ip']}/ready", seconds=600)
         return instance
+
+
+class ComesHomeToAnotherDatacenter(unittest.TestCase):
+    """The datacenter that it left is there, and its VM was switched on again: it must not run beside the new one."""
+
+    def test_and_is_protected_there(self):
+        with Scene("bios") as scene, ServersOnly() as other:
+            self.live_away(scene, other)
+            http_get(scene.instance_url("/scatter?mib=20&seed=7"), timeout=120)
+            digest = http_get(scene.instance_url("/digest"), timeout=120)
+            before = ledger_lines(http_get(scene.instance_url("/ledger"), timeout=10))
+            self.check_plan(scene)
+            job = scene.json("failback", "start", "dr")
+            self.assertEqual(job["state"], "succeeded", job["error"])
+            self.assertEqual(scene.machine_status()["power"], "poweredOff", "the VM of before")
+            self.check_service(other, before, digest)
+            self.check_protection(scene)
+
+    def live_away(self, scene, other):
+        scene.set_up()
+        there = other.sandbox["datacenter"]
+        scene.run("datacenter", "add", "other", "--url", there["url"], "--user", there["user"], "--disk-command",
+                  DISK_COMMAND, env={"REKINDLE_PASSWORD": there["password"]})
+        # Where its service will be there is not known yet: no health check.
+        scene.apply_plan(lambda plan: plan.update(failback={"datacenter": "other"}))
+        vim = Vim(scene.sandbox["datacenter"])
+        vim.power_off(scene.web["id"])
+        wait_until(lambda: scene.machine_status()["power"] == "poweredOff")
+        scene.back_up()
+        scene.replicate()
+        self.assertEqual(scene.fail_over()["state"], "succeeded")
+        vim.power_on(scene.web["id"])
+        wait_until(lambda: scene.machine_status()["power"] == "poweredOn")
+
+    def check_plan(self, scene):
+        found = scene.json("failback", "plan", "dr")
+        said = {one["topic"]: one for one in found["findings"]}
+        self.assertEqual(found["light"], "yellow", found)
+        self.assertIn("it is switched off", said["VM of before"]["sentence"])
+        self.assertIn("new VM 'web' in other", said["home"]["sentence"])
+        self.assertIn("as it took in the account", said["downtime"]["sentence"])
+
+    def check_service(self, other, before, digest):
+        made = other.machine_status()
+        url = f"http://127.0.0.1:{made['host_port']}"
+        wait_for_http(f"{url}/ready", seconds=600)
+        self.assertEqual(http_get(f"{url}/digest", timeout=120), digest)
+        self.assertEqual(ledger_lines(http_get(f"{url}/ledger"))[:len(before)], before)
+
+    def check_protection(self, scene):
+        point = scene.back_up()["data"]["point"]
+        self.assertEqual(point["datacenter"], "other", "whatever its policy says")
+        self.assertFalse(point["full"])
+        scene.replicate()
+        scene.run("failover", "clean-up", "dr")
+        self.assertEqual([one for one in scene.inventory()["instances"] if one["state"] != "terminated"], [])
+        self.assertIn("0 orphans, 0 lost", scene.run("account", "audit", "aws")[1])
 
 
 if __name__ == "__main__":
