@@ -12,6 +12,7 @@
 #include "sandbox/region/iam.h"
 #include "sandbox/region/json_services.h"
 #include "sandbox/region/metadata.h"
+#include "sandbox/region/role_access.h"
 #include "sandbox/region/roles.h"
 #include "sandbox/region/signature.h"
 #include "sandbox/region/sts.h"
@@ -101,7 +102,7 @@ class LocalRegion final : public Region {
     if (!verified.ok())
       return refusal_for(service.empty() && request.raw_path != "/" ? "ebs" : service,
                          std::move(verified).error());
-    if (auto allowed = check_role(request, *roles_, service, action, now); !allowed.ok())
+    if (auto allowed = check_role(*cloud_, *roles_, request, service, action); !allowed.ok())
       return refusal_for(service, std::move(allowed).error());
     const Faults::Verdict verdict = cloud_->faults().judge(action, is_dry_run(service, request));
     SystemClock().sleep(std::chrono::milliseconds(verdict.delay_ms));

@@ -28,8 +28,8 @@
 //   GET    /rekindle-sandbox/calls      counts of calls and bytes by action; DELETE: from zero again
 //   GET    /rekindle-sandbox/inventory  all that exists
 //   POST   /rekindle-sandbox/proxies    {"name": "proxy-1"} -> {"instance_id": ..., "attached": directory}
-//   POST   /rekindle-sandbox/roles      {"name": "dr", "external_id": "...", "of_instances": true, "actions":
-//                                       ["ec2:RunInstances"]}: an IAM role
+//   POST   /rekindle-sandbox/roles      {"name": "dr", "external_id": "...", "of_instances": true, "policy":
+//                                       {"Version": "2012-10-17", "Statement": [...]}}: an IAM role
 //                                       for AssumeRole, and for the instances (roles.h)
 //   POST   /rekindle-sandbox/quotas     {"vcpus": 32}: of running on-demand Standard instances; null: default
 //   POST   /rekindle-sandbox/keys       {"id": "1234abcd-...", "alias": "alias/dr"}: of KMS

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/random.h"
+#include "sandbox/region/access_requests.h"
 #include "sandbox/region/digest.h"
 
 namespace rekindle::sandbox {
@@ -16,17 +17,20 @@ json to_json(const Role& role) {
           {"external_id", role.external_id},
           {"life_seconds", role.life_seconds},
           {"of_instances", role.of_instances},
-          {"actions", role.actions}};
+          {"actions", role.actions},
+          {"policy", role.policy ? role.policy->document() : json()}};
 }
 
-}  // namespace
-
-Result<Role> role_from_json(const json& body) {
+Result<Role> without_policy(const json& body) {
   const bool named = body.is_object() && body.contains("name") && body["name"].is_string();
   try {
     if (named) {
-      return Role{body["name"], body.value("external_id", ""), body.value("life_seconds", 0LL),
-                  body.value("of_instances", false), body.value("actions", std::vector<std::string>())};
+      return Role{body["name"],
+                  body.value("external_id", ""),
+                  body.value("life_seconds", 0LL),
+                  body.value("of_instances", false),
+                  body.value("actions", std::vector<std::string>()),
+                  nullptr};
     }
   } catch (const json::exception&) {
     // said below
@@ -34,6 +38,33 @@ Result<Role> role_from_json(const json& body) {
   return error(
       ErrorCode::invalid_argument,
       "a role needs a name: {{\"name\": \"rekindle\", \"external_id\": \"...\", \"life_seconds\": 0}}");
+}
+
+Result<> check_condition_keys(const IamPolicyDocument& policy) {
+  for (const std::string& key : policy.condition_keys()) {
+    if (!is_known_condition_key(key))
+      return error(ErrorCode::invalid_argument,
+                   "the condition key {} is told by no request of the local region; add it to "
+                   "access_requests.cc",
+                   key);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Role> role_from_json(const json& body) {
+  Role role = TRY(without_policy(body));
+  const json document = body.value("policy", json());
+  if (document.is_null()) return role;
+  if (!role.actions.empty())
+    return error(ErrorCode::invalid_argument, "the role {} has actions and a policy: give it one of them",
+                 role.name);
+  const IamPolicyDocument policy =
+      TRY(IamPolicyDocument::parse(document), "the policy of the role {}", role.name);
+  TRY(check_condition_keys(policy), "the policy of the role {}", role.name);
+  role.policy = std::make_shared<const IamPolicyDocument>(policy);
+  return role;
 }
 
 Result<std::unique_ptr<Roles>> Roles::open(const std::filesystem::path& directory, std::string secret) {

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "sandbox/region/iam_policy_document.h"
 #include "sandbox/region/outcome.h"
 #include "sandbox/region/tokens.h"
 
@@ -19,10 +21,11 @@ namespace rekindle::sandbox {
 
 struct Role {
   std::string name;
-  std::string external_id;           // that a caller must give; empty: none is asked for
-  std::int64_t life_seconds = 0;     // of its sessions, whatever is asked for; 0: as asked for
-  bool of_instances = false;         // they and the proxies have it
-  std::vector<std::string> actions;  // that it may do: "ec2:RunInstances"; empty: all
+  std::string external_id;                          // that a caller must give; empty: none is asked for
+  std::int64_t life_seconds = 0;                    // of its sessions, whatever is asked for; 0: as asked for
+  bool of_instances = false;                        // they and the proxies have it
+  std::vector<std::string> actions;                 // that it may do: "ec2:RunInstances"; empty: all
+  std::shared_ptr<const IamPolicyDocument> policy;  // what it may do, in place of `actions`; null: none
 };
 
 struct TemporaryKey {
@@ -67,6 +70,8 @@ class Roles {
   std::map<std::string, Role> roles_;
 };
 
+// {"name": "dr", "policy": {...}}. `invalid_argument`: it is none, or its policy has what could not be judged
+// here.
 Result<Role> role_from_json(const nlohmann::json& body);
 
 }  // namespace rekindle::sandbox

@@ -1,4 +1,5 @@
 // Temporary credentials as boto3 gets and uses them.
+#include "sandbox/region/roles.h"
 #include "net/curl_transport.h"
 #include "sandbox/region/region_fixture.h"
 
@@ -120,6 +121,76 @@ done(vpcs=refused(mine.describe_vpcs), subnets=refused(mine.describe_subnets), p
   EXPECT_EQ(seen["put"], refusal("AccessDeniedException", 403));
   EXPECT_EQ(seen["who"], nullptr);
   EXPECT_EQ(seen["root"], nullptr) << "the account's own key may do all";
+}
+
+TEST_F(RolesTest, APolicyJudgesEveryCallByTheResourcesThatItTouches) {
+  const json is_ours = {{"Null", {{"aws:ResourceTag/ours", "false"}}}};
+  const json becomes_ours = {{"Null", {{"aws:RequestTag/ours", "false"}}}};
+  const auto allow = [](const json& actions, const json& condition) {
+    json statement = {{"Effect", "Allow"}, {"Action", actions}, {"Resource", "*"}};
+    if (!condition.is_null()) statement["Condition"] = condition;
+    return statement;
+  };
+  const json policy = {{"Version", "2012-10-17"},
+                       {"Statement",
+                        {allow("ec2:Describe*", nullptr),
+                         allow({"ebs:StartSnapshot", "ec2:CreateTags"}, becomes_ours),
+                         allow({"ebs:PutSnapshotBlock", "ec2:DeleteSnapshot"}, is_ours),
+                         {{"Effect", "Deny"}, {"Action", "ec2:DescribeSubnets"}, {"Resource", "*"}}}}};
+  make_role({{"name", "dr"}, {"policy", policy}});
+  start();  // with its policy the role outlives the server
+  const json seen = role_script(R"(
+keys = assume()['Credentials']
+mine, blocks = with_keys('ec2', keys), with_keys('ebs', keys)
+ours = blocks.start_snapshot(VolumeSize=1, Tags=[{'Key': 'ours', 'Value': 'x'}])['SnapshotId']
+foreign = ebs.start_snapshot(VolumeSize=1)['SnapshotId']
+def write(snapshot): return refused(blocks.put_snapshot_block, SnapshotId=snapshot, BlockIndex=0, BlockData=block('a'), DataLength=BLOCK, Checksum=checksum(block('a')), ChecksumAlgorithm='SHA256')
+def remove(snapshot, **more): return refused(mine.delete_snapshot, SnapshotId=snapshot, **more)
+done(vpcs=refused(mine.describe_vpcs), subnets=refused(mine.describe_subnets), untagged=refused(blocks.start_snapshot, VolumeSize=1),
+     write=[write(ours), write(foreign)], list=refused(blocks.list_snapshot_blocks, SnapshotId=ours),
+     dry=[remove(ours, DryRun=True), remove(foreign, DryRun=True)], remove=[remove(foreign), remove('snap-00000000000000000'), remove(ours)],
+     who=refused(with_keys('sts', keys).get_caller_identity), again=refused(with_keys('sts', keys).assume_role, RoleArn='arn:aws:iam::123456789012:role/dr', RoleSessionName='me'),
+     root=refused(ec2.delete_snapshot, SnapshotId=foreign))
+)");
+  const json unauthorized = refusal("UnauthorizedOperation", 403);
+  const json denied = refusal("AccessDeniedException", 403);
+  EXPECT_EQ(seen["vpcs"], nullptr);
+  EXPECT_EQ(seen["subnets"], unauthorized) << "what is denied is denied, whatever else allows it";
+  EXPECT_EQ(seen["untagged"], denied);
+  EXPECT_EQ(seen["write"], (json::array({nullptr, denied})));
+  EXPECT_EQ(seen["list"], denied);
+  EXPECT_EQ(seen["dry"], (json::array({refusal("DryRunOperation", 412), unauthorized})));
+  EXPECT_EQ(seen["remove"], (json::array({unauthorized, unauthorized, nullptr})))
+      << "what is not there has no tag";
+  EXPECT_EQ(seen["who"], nullptr);
+  EXPECT_EQ(seen["again"], refusal("AccessDenied", 403));
+  EXPECT_EQ(seen["root"], nullptr) << "the account's own key may do all";
+}
+
+TEST_F(RolesTest, APolicyThatCouldNotBeJudgedMakesNoRole) {
+  const auto answer_to = [&](const json& statement) {
+    HttpRequest request;
+    request.method = "POST";
+    request.url = region->endpoint() + "/rekindle-sandbox/roles";
+    const json role = {{"name", "dr"}, {"policy", {{"Version", "2012-10-17"}, {"Statement", statement}}}};
+    request.body = to_bytes(as_bytes(role.dump()));
+    return CurlTransport().send(request).value();
+  };
+  const json good = {{"Effect", "Allow"}, {"Action", "*"}, {"Resource", "*"}};
+  EXPECT_EQ(answer_to(good).status, 200);
+  json statement = good;
+  statement["Condition"] = {{"IpAddress", {{"aws:SourceIp", "10.0.0.0/8"}}}};
+  EXPECT_EQ(answer_to(statement).status, 400);
+  EXPECT_NE(answer_to(statement).body_text().find("IpAddress"), std::string_view::npos);
+  statement["Condition"] = {{"StringEquals", {{"ec2:InstanceType", "t3.small"}}}};
+  EXPECT_EQ(answer_to(statement).status, 400);
+  EXPECT_NE(answer_to(statement).body_text().find("ec2:InstanceType"), std::string_view::npos);
+  EXPECT_EQ(
+      role_from_json({{"name", "dr"}, {"actions", {"ec2:RunInstances"}}, {"policy", {{"Version", "x"}}}})
+          .error()
+          .code(),
+      ErrorCode::invalid_argument)
+      << "both";
 }
 
 }  // namespace

@@ -309,20 +309,4 @@ Outcome<> verify_signature(const HttpRequest& request, const Credentials& creden
   return {};
 }
 
-Outcome<> check_role(const HttpRequest& request, const Roles& roles, const std::string& service,
-                     const std::string& action, Time now) {
-  const auto session =
-      roles.session_of(claimed_access_key(request), request.headers.get("x-amz-security-token"),
-                       now.time_since_epoch().count());
-  if (!session || service == "sts") return {};
-  const auto role = roles.find(session->name.substr(0, session->name.find('/')));
-  if (!role || role->actions.empty()) return {};
-  const std::string wanted = service + ":" + action;
-  if (std::find(role->actions.begin(), role->actions.end(), wanted) != role->actions.end()) return {};
-  const std::string message = fmt::format("The role {} is not authorized to perform: {}", role->name, wanted);
-  if (service == "ec2") return Refusal{"UnauthorizedOperation", message, 403};
-  if (service == "iam") return Refusal{"AccessDenied", message, 403};
-  return Refusal{"AccessDeniedException", message, service == "ebs" ? 403 : 400};
-}
-
 }  // namespace rekindle::sandbox

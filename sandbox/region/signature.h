@@ -20,10 +20,6 @@ struct Credentials {
 // or not readable. Not verified: only to choose the form of an error.
 std::string claimed_service(const HttpRequest& request);
 std::string claimed_access_key(const HttpRequest& request);
-// Of a request whose signature was verified: the refusal of a role that may not do this. STS is allowed to
-// all.
-Outcome<> check_role(const HttpRequest& request, const Roles& roles, const std::string& service,
-                     const std::string& action, Time now);
 
 // Checks the signature over the bytes as they came. Refusals carry the codes that the claimed service uses:
 //   EC2  AuthFailure (401), RequestExpired; EBS UnrecognizedClientException, InvalidSignatureException (403);

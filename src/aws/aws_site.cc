@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "aws/gone.h"
 #include "aws/image_source.h"
 #include "aws/image_writer.h"
 #include "aws/instance_profile.h"
@@ -210,7 +211,8 @@ Result<std::unique_ptr<BlockSource>> AwsSite::open_image(const ImageId& id) {
 Result<> AwsSite::remove_image(const ImageId& id) {
   const auto deadline = clock_.ticks() + release_time;
   for (;;) {
-    auto removed = ec2_->delete_snapshot(id, recent_.grace(id.str()));
+    auto removed = gone_or_refused(ec2_->delete_snapshot(id, recent_.grace(id.str())),
+                                   [&] { return describe_image(id); });
     if (removed.ok() || removed.error().code() == ErrorCode::not_found) break;
     if (removed.error().code() != ErrorCode::failed_precondition || clock_.ticks() >= deadline) {
       return std::move(removed).error().context("removing image {}", id);
@@ -293,11 +295,10 @@ Result<TemplateId> AwsSite::register_template(const TemplateSpec& spec) {
 }
 
 Result<> AwsSite::remove_template(const TemplateId& id) {
-  auto removed = ec2_->deregister_image(id, recent_.grace(id.str()));
-  // A deregistered AMI stays known for a while, as "unavailable".
-  const bool gone = removed.ok() || removed.error().code() == ErrorCode::not_found ||
-                    removed.error().message().find("InvalidAMIID.Unavailable") != std::string::npos;
-  if (!gone) return std::move(removed).error().context("removing template {}", id);
+  auto removed = gone_or_refused(ec2_->deregister_image(id, recent_.grace(id.str())),
+                                 [&] { return wait_until_available(id); });
+  if (!removed.ok() && !says_gone(removed.error()))
+    return std::move(removed).error().context("removing template {}", id);
   recent_.forget(id.str());
   return {};
 }
@@ -364,7 +365,8 @@ Result<Instance> AwsSite::instance(const InstanceId& id) {
 }
 
 Result<> AwsSite::terminate(const InstanceId& id) {
-  auto terminated = ec2_->terminate_instance(id, recent_.grace(id.str()));
+  auto terminated =
+      gone_or_refused(ec2_->terminate_instance(id, recent_.grace(id.str())), [&] { return instance(id); });
   if (terminated.ok() || terminated.error().code() == ErrorCode::not_found) return {};
   return std::move(terminated).error().context("terminating instance {}", id);
 }

@@ -208,6 +208,34 @@ TEST_F(AwsSiteTest, RemovingWhatIsAbsentIsFine) {
   EXPECT_TRUE(site->terminate(InstanceId("i-1")).ok());
 }
 
+// A policy that asks for our tag refuses what is gone as it refuses what is not ours: neither has it.
+TEST_F(AwsSiteTest, TellsWhatIsGoneFromWhatItMayNotRemove) {
+  const auto refused_but = [&](int status, const std::string& described) {
+    transport.answer(403, fault_xml("UnauthorizedOperation"));
+    transport.answer(status, described);
+  };
+  refused_but(400, fault_xml("InvalidSnapshot.NotFound"));
+  EXPECT_TRUE(site->remove_image(ImageId("snap-1")).ok());
+  refused_but(200, snapshots("completed"));
+  EXPECT_EQ(site->remove_image(ImageId("snap-1")).error().code(), ErrorCode::permission_denied);
+  refused_but(400, fault_xml("InvalidAMIID.NotFound"));
+  EXPECT_TRUE(site->remove_template(TemplateId("ami-1")).ok());
+  refused_but(400, fault_xml("InvalidAMIID.Unavailable"));
+  EXPECT_TRUE(site->remove_template(TemplateId("ami-1")).ok());
+  refused_but(200, images("available"));
+  EXPECT_EQ(site->remove_template(TemplateId("ami-1")).error().code(), ErrorCode::permission_denied);
+  refused_but(400, fault_xml("InvalidInstanceID.NotFound"));
+  EXPECT_TRUE(site->terminate(InstanceId("i-1")).ok());
+  refused_but(400, fault_xml("UnauthorizedOperation"));  // may not look, either
+  EXPECT_EQ(site->terminate(InstanceId("i-1")).error().code(), ErrorCode::permission_denied);
+  transport.answer(200,
+                   "<R xmlns='urn:ec2'><volumeSet><item><volumeId>vol-1</volumeId><size>1</size>"
+                   "<status>available</status></item></volumeSet></R>");
+  refused_but(400, fault_xml("InvalidVolume.NotFound"));
+  EXPECT_TRUE(site->remove_object({ResourceKind::volume, "vol-1", "", {}}).ok());
+  EXPECT_EQ(transport.unused(), 0U);
+}
+
 TEST_F(AwsSiteTest, RemovesWhatItJustMadeAlthoughItIsSaidToBeAbsent) {
   const ImageId id = start();
   for (int i = 0; i < 3; ++i) transport.answer(400, fault_xml("InvalidSnapshot.NotFound"));

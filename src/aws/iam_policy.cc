@@ -111,8 +111,9 @@ void add_attachments(json& statements, const IamPolicyOptions& options) {
       "aws:ResourceTag"));
 }
 
-// What a call makes is tagged by that call. The EBS direct APIs are not of EC2, so that a condition on the
-// action that creates would not know them: for snapshots our own tag must be in the request.
+// What a call makes is tagged by that call. StartSnapshot, of the EBS direct APIs, asks for ec2:CreateTags
+// without ec2:CreateAction, so that nothing tells it from CreateTags on a snapshot that is there: only our
+// own tags may be given that way, ours always among them.
 void add_tagging(json& statements, const std::string& snapshots) {
   json tags = allow("TagWhatIsMade", actions_of(Statement::make_tags), "*");
   tags["Condition"] = {
@@ -120,8 +121,9 @@ void add_tagging(json& statements, const std::string& snapshots) {
        {{"ec2:CreateAction",
          {"CreateSnapshot", "CreateSnapshots", "CreateVolume", "RegisterImage", "RunInstances"}}}}};
   statements.push_back(std::move(tags));
-  statements.push_back(
-      only_ours(allow("TagImages", actions_of(Statement::make_tags), snapshots), "aws:RequestTag"));
+  json images = only_ours(allow("TagImages", actions_of(Statement::make_tags), snapshots), "aws:RequestTag");
+  images["Condition"]["ForAllValues:StringLike"] = {{"aws:TagKeys", "rekindle:*"}};
+  statements.push_back(std::move(images));
 }
 
 // Grants only for AWS's own services: EBS makes one for each volume of the key.

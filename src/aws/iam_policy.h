@@ -16,7 +16,8 @@ struct IamAction {
 };
 
 // Every call that the program makes, by the statement it stands in. tests/e2e/iam_test.py proves it: all
-// roads are gone with a role that may do just this, and every action is asked for by some of them.
+// roads are gone with a role that has the whole document, whose resources and conditions the local region
+// judges as AWS does, and every action is asked for by some of them.
 std::span<const IamAction> iam_actions();
 
 struct IamPolicyOptions {
@@ -26,7 +27,8 @@ struct IamPolicyOptions {
   std::vector<std::string> vault_buckets;  // names of S3 buckets that hold vaults
 };
 
-// The policy document. What changes or removes something is allowed only for what carries Rekindle's tag.
+// The policy document. What changes or removes something is allowed only for what carries Rekindle's tag. AWS
+// refuses it, then, also for what is not there any more, and so has no tag.
 nlohmann::json iam_policy(const IamPolicyOptions& options);
 
 }  // namespace rekindle

@@ -45,6 +45,15 @@ TEST(IamPolicy, RemovesOnlyWhatCarriesOurTag) {
   }
 }
 
+// Which StartSnapshot asks for without saying that it makes the snapshot: tags of others stay as they are.
+TEST(IamPolicy, GivesSnapshotsThatAreThereNoTagsButOurs) {
+  const json policy = iam_policy({"eu-central-1", {}, {}, {}});
+  EXPECT_EQ(statement(policy, "TagImages").at("Condition"),
+            json({{"Null", {{"aws:RequestTag/rekindle:token", "false"}}},
+                  {"ForAllValues:StringLike", {{"aws:TagKeys", "rekindle:*"}}}}));
+  EXPECT_EQ(statement(policy, "TagImages").at("Resource"), "arn:aws:ec2:eu-central-1::snapshot/*");
+}
+
 TEST(IamPolicy, NamesKeysRolesAndBucketsOnlyWhereTheyAreUsed) {
   const json bare = iam_policy({"*", {}, {}, {}});
   EXPECT_EQ(statement(bare, "UseTheKeys"), nullptr);

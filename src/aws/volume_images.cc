@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "aws/aws_site.h"
+#include "aws/gone.h"
 #include "base/page_buffer.h"
 #include "disk/file_disk.h"
 
@@ -172,7 +173,7 @@ Result<> AwsSite::remove_volume(const VolumeId& id) {
       asked = true;
     }
     if (volume->state == "available" || volume->state == "error") {
-      const auto removed = ec2_->delete_volume(id);
+      const auto removed = gone_or_refused(ec2_->delete_volume(id), [&] { return describe_volume(id); });
       if (removed.ok() || removed.error().code() == ErrorCode::not_found) break;
       if (removed.error().code() != ErrorCode::failed_precondition) return removed;
     }
