@@ -47,17 +47,18 @@ class AccessRequestsTest : public testing::Test {
     state->put(resource);
   }
 
+  static Asked asked_of(Outcome<Asked> asked) {
+    if (asked.ok()) return std::move(asked).value();
+    ADD_FAILURE() << std::move(asked).error().message;
+    return {};
+  }
   Asked ec2(const std::string& action, const Words& parameters) {
     const AccessWorld world{options, *state, *account};
-    auto asked = access_of_ec2(world, action, Parameters(parameters));
-    EXPECT_TRUE(asked.ok()) << std::move(asked).error().message;
-    return *asked;
+    return asked_of(access_of_ec2(world, action, Parameters(parameters)));
   }
   Asked of_request(const std::string& service, const std::string& action, const HttpRequest& request) {
     const AccessWorld world{options, *state, *account};
-    auto asked = access_requests(world, service, action, request);
-    EXPECT_TRUE(asked.ok()) << std::move(asked).error().message;
-    return *asked;
+    return asked_of(access_requests(world, service, action, request));
   }
   Asked ebs(const std::string& action, const std::string& method, const std::string& path,
             const std::string& query = "", const json& body = nullptr) {

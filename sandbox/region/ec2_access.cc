@@ -144,10 +144,10 @@ Outcome<> create_snapshots(Asking& asking) {
   const Parameters specified = asking.in.under("InstanceSpecification");
   const std::string instance = specified.text("InstanceId");
   const auto excluded = specified.list("ExcludeDataVolumeId");
-  asking.on(instance);
+  asking.on_named("InstanceSpecification.InstanceId");
   for (const auto& [id, volume] : asking.world.state.all<Volume>()) {
     const bool wanted = std::find(excluded.begin(), excluded.end(), id) == excluded.end();
-    if (wanted && volume.attachment.instance_id == instance) asking.on(id);
+    if (wanted && volume.attached() && volume.attachment.instance_id == instance) asking.on(id);
   }
   return asking.on_new("snapshot");
 }

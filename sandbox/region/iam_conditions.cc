@@ -31,11 +31,10 @@ Result<std::string> text_of_value(const json& value) {
 
 Result<std::vector<std::string>> texts_of_values(const json& values) {
   std::vector<std::string> texts;
-  if (!values.is_array()) {
-    texts.push_back(TRY(text_of_value(values)));
-    return texts;
+  for (const json& value : values.is_array() ? values : json::array({values})) {
+    std::string text = TRY(text_of_value(value));
+    texts.push_back(std::move(text));
   }
-  for (const json& value : values) texts.push_back(TRY(text_of_value(value)));
   if (texts.empty()) return error(ErrorCode::invalid_argument, "a condition without a value");
   return texts;
 }
