@@ -28,10 +28,11 @@ class AwsServers : public testing::TestWithParam<std::string> {
       auto started = MotoServer::start();
       ASSERT_TRUE(started.ok()) << started.error().message();
       moto = *std::move(started);
-      url = url;
+      url = moto->url();
     } else {
       start_region();
     }
+    ASSERT_FALSE(url.empty()) << "or AWS itself would be asked";
     AwsSiteOptions options;
     options.region = "eu-central-1";
     options.endpoint = url;
