@@ -5,14 +5,13 @@
 // list_awsidentityandaccessmanagementiam.html, list_servicequotas.html, list_awssecuritytokenservice.html).
 // All must be allowed.
 //
-// - Existing resources tell their tags (aws:ResourceTag, ec2:ResourceTag); what is not there has none, so
-// that a
-//   policy that asks for a tag refuses it (https://github.com/aws/karpenter-provider-aws/issues/2100).
+// - Existing resources tell their tags (aws:ResourceTag, ec2:ResourceTag). What is not there has none, and a
+//   policy that asks for a tag refuses it (https://github.com/aws/karpenter-provider-aws/issues/2100); nor
+//   has a terminated instance, although it is described for some time.
 // - Of what the call makes the id is not known yet: its ARN ends in "/*". It tells the tags it shall have
 //   (aws:RequestTag, aws:TagKeys).
 // - Tags in a call that makes something ask for ec2:CreateTags on it, too. Of calls of EC2 ec2:CreateAction
-// says which
-//   it is; StartSnapshot, of the EBS direct APIs, is documented without.
+//   says which it is; StartSnapshot, of the EBS direct APIs, is documented without.
 // - A launch with an instance profile asks for iam:PassRole on the profile's role.
 #pragma once
 

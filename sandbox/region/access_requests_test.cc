@@ -87,6 +87,15 @@ class AccessRequestsTest : public testing::Test {
   std::unique_ptr<AccountSettings> account = AccountSettings::open(folder.path()).value();
 };
 
+TEST_F(AccessRequestsTest, ATerminatedInstanceHasNoTags) {
+  const auto tag_of = [&] {
+    return told(ec2("TerminateInstances", {{"InstanceId.1", "i-1"}}).at(0), "aws:ResourceTag/of");
+  };
+  EXPECT_EQ(tag_of(), "i-1");
+  put<Instance>("i-1", [](Instance& instance) { instance.state = "terminated"; });
+  EXPECT_EQ(tag_of(), "absent");
+}
+
 TEST_F(AccessRequestsTest, ACallAsksForEveryResourceThatItTouches) {
   struct Case {
     const char* action;

@@ -34,6 +34,8 @@ Tags tags_of(const State& state, const std::string& id) {
   look(state.all<Image>());
   look(state.all<Instance>());
   look(state.all<ElasticAddress>());
+  const auto instance = state.find<Instance>(id);
+  if (instance && instance->state == "terminated") tags.clear();
   return tags;
 }
 
