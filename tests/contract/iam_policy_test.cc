@@ -124,6 +124,23 @@ TEST_F(PrintedPolicy, IsEnoughForImagesWrittenByBlocks) {
   expect_ok(site->remove_image(parent));
 }
 
+// It shows no tag, then, and what the policy asks to be tagged is refused for some seconds.
+TEST_F(PrintedPolicy, IsEnoughForWhatCannotBeSeenYet) {
+  region->faults().set_not_found_window(std::chrono::milliseconds(4000));
+  const Bytes content = pattern(7);
+  const auto image = site->start_image({1 * gib, {}, "", "t1", {{token_tag, "t1"}}});
+  ASSERT_TRUE(image.ok()) << image.error().message();
+  expect_refused(site->ebs().put_block(*image, 0, content, sha256(content), std::chrono::milliseconds(0), {}),
+                 "PutSnapshotBlock");
+  expect_ok(site->ebs().put_block(*image, 0, content, sha256(content), std::chrono::seconds(60), {}));
+  expect_ok(site->remove_image(*image));
+  const auto other = site->start_image({1 * gib, {}, "", "t2", {{token_tag, "t2"}}});
+  ASSERT_TRUE(other.ok()) << other.error().message();
+  expect_ok(site->remove_image(*other));  // at once
+  region->faults().set_not_found_window({});
+  for (const ImageId& id : {*image, *other}) EXPECT_EQ(owner->image(id).error().code(), ErrorCode::not_found);
+}
+
 TEST_F(PrintedPolicy, IsEnoughForEncryptedImages) {
   const ImageSpec spec{.size_bytes = 1 * gib,
                        .parent = {},
