@@ -28,7 +28,9 @@ Tags tags_in(const json& body) {
 
 AccessRequest of_snapshot(const AccessWorld& world, const std::string& action, const std::string& id) {
   AccessRequest asked{"ebs:" + action, ec2_arn(world.options, "snapshot", id)};
-  if (const auto snapshot = world.state.find<Snapshot>(id)) add_resource_tags(asked.context, snapshot->tags);
+  const auto snapshot = world.state.find<Snapshot>(id);
+  if (snapshot && snapshot->created_ms <= world.visible_until_ms)
+    add_resource_tags(asked.context, snapshot->tags);
   return asked;
 }
 

@@ -5,17 +5,18 @@
 // list_awsidentityandaccessmanagementiam.html, list_servicequotas.html, list_awssecuritytokenservice.html).
 // All must be allowed.
 //
-// - Existing resources tell their tags (aws:ResourceTag, ec2:ResourceTag); what is not there has none, so
-// that a
-//   policy that asks for a tag refuses it (https://github.com/aws/karpenter-provider-aws/issues/2100).
+// - Existing resources tell their tags (aws:ResourceTag, ec2:ResourceTag). What is not there has none, and a
+//   policy that asks for a tag refuses it (https://github.com/aws/karpenter-provider-aws/issues/2100); nor
+//   has what cannot be seen yet, nor a terminated instance, although it is described for some time.
 // - Of what the call makes the id is not known yet: its ARN ends in "/*". It tells the tags it shall have
 //   (aws:RequestTag, aws:TagKeys).
 // - Tags in a call that makes something ask for ec2:CreateTags on it, too. Of calls of EC2 ec2:CreateAction
-// says which
-//   it is; StartSnapshot, of the EBS direct APIs, is documented without.
+//   says which it is; StartSnapshot, of the EBS direct APIs, is documented without.
 // - A launch with an instance profile asks for iam:PassRole on the profile's role.
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,8 @@ struct AccessWorld {
   const RegionOptions& options;
   const State& state;
   const AccountSettings& account;
+  // What was made after this instant cannot be seen yet (Cloud::hidden).
+  std::int64_t visible_until_ms = std::numeric_limits<std::int64_t>::max();
 };
 
 // Nothing: AWS allows it to all (sts:GetCallerIdentity), or the service is to say itself that there is no

@@ -87,6 +87,26 @@ class AccessRequestsTest : public testing::Test {
   std::unique_ptr<AccountSettings> account = AccountSettings::open(folder.path()).value();
 };
 
+TEST_F(AccessRequestsTest, ATerminatedInstanceHasNoTags) {
+  const auto tag_of = [&] {
+    return told(ec2("TerminateInstances", {{"InstanceId.1", "i-1"}}).at(0), "aws:ResourceTag/of");
+  };
+  EXPECT_EQ(tag_of(), "i-1");
+  put<Instance>("i-1", [](Instance& instance) { instance.state = "terminated"; });
+  EXPECT_EQ(tag_of(), "absent");
+}
+
+TEST_F(AccessRequestsTest, WhatCannotBeSeenYetHasNoTags) {
+  put<Snapshot>("snap-1", [](Snapshot& snapshot) { snapshot.created_ms = 1000; });
+  const auto tag_of = [&](std::int64_t visible_until_ms) {
+    const AccessWorld world{options, *state, *account, visible_until_ms};
+    const Parameters parameters(Words{{"SnapshotId", "snap-1"}});
+    return told(asked_of(access_of_ec2(world, "DeleteSnapshot", parameters)).at(0), "aws:ResourceTag/of");
+  };
+  EXPECT_EQ(tag_of(1000), "snap-1");
+  EXPECT_EQ(tag_of(999), "absent");
+}
+
 TEST_F(AccessRequestsTest, ACallAsksForEveryResourceThatItTouches) {
   struct Case {
     const char* action;

@@ -28,6 +28,26 @@ std::string new_request_id() {
   return random.uuid();
 }
 
+template <typename T>
+Outcome<> require_named(Ec2Call& call, const std::string& parameter) {
+  auto ids = call.in.list(parameter);
+  if (call.in.has(parameter)) ids.push_back(call.in.text(parameter));
+  for (const std::string& id : ids) TRY(call.cloud.require<T>(id));
+  return {};
+}
+
+// AWS looks for what a call is about before it says what it would have done. An image may be the one that AWS
+// offers to everybody, which is no resource here.
+Outcome<> refuse_dry_run(Ec2Call& call, const std::string& name) {
+  const std::lock_guard lock(call.cloud.mutex());
+  TRY(require_named<Instance>(call, "InstanceId"));
+  TRY(require_named<Instance>(call, "InstanceSpecification.InstanceId"));
+  TRY(require_named<Snapshot>(call, "SnapshotId"));
+  TRY(require_named<Volume>(call, "VolumeId"));
+  if (name != "RunInstances") TRY(require_named<Image>(call, "ImageId"));
+  return Refusal{"DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412};
+}
+
 Outcome<> perform(Ec2Call& call, const std::string& name) {
   if (name.empty())
     return refuse("MissingAction", "The request is missing an action or a required parameter");
@@ -42,8 +62,7 @@ Outcome<> perform(Ec2Call& call, const std::string& name) {
                   name);
   }
   const bool dry_run = TRY(call.in.flag("DryRun", false));
-  if (dry_run)
-    return Refusal{"DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412};
+  if (dry_run) return refuse_dry_run(call, name);
   const std::lock_guard lock(call.cloud.mutex());
   auto done = action->handle(call);
   if (done.ok()) {

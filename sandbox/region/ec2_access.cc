@@ -21,10 +21,12 @@ std::string_view type_of(std::string_view id) {
   return kind == std::end(kinds) ? "unknown" : kind->type;
 }
 
-Tags tags_of(const State& state, const std::string& id) {
+Tags tags_of(const AccessWorld& world, const std::string& id) {
+  const State& state = world.state;
   Tags tags;
   const auto look = [&]<typename T>(const Table<T>& table) {
-    if (const auto row = table.find(id); row != table.end()) tags = row->second.tags;
+    const auto row = table.find(id);
+    if (row != table.end() && row->second.created_ms <= world.visible_until_ms) tags = row->second.tags;
   };
   look(state.all<Vpc>());
   look(state.all<Subnet>());
@@ -34,6 +36,8 @@ Tags tags_of(const State& state, const std::string& id) {
   look(state.all<Image>());
   look(state.all<Instance>());
   look(state.all<ElasticAddress>());
+  const auto instance = state.find<Instance>(id);
+  if (instance && instance->state == "terminated") tags.clear();
   return tags;
 }
 
@@ -45,7 +49,7 @@ class Asking {
 
   AccessRequest& on(const std::string& id) {
     AccessRequest& asked = ask(type_of(id), id);
-    add_resource_tags(asked.context, tags_of(world.state, id));
+    add_resource_tags(asked.context, tags_of(world, id));
     return asked;
   }
   void on_all(const std::vector<std::string>& ids) {

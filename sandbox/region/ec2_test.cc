@@ -121,6 +121,26 @@ done(type=run(InstanceType='t9.huge'), subnet=run(SubnetId='subnet-0000000000000
   EXPECT_EQ(seen["volumes"], 0) << "a refused call leaves nothing";
 }
 
+TEST_F(Ec2Test, ADryRunLooksForWhatItIsAbout) {
+  const auto seen = boto(R"(
+none = '00000000000000000'
+s = make_snapshot({0: block('x')})
+done(there=refused(ec2.delete_snapshot, SnapshotId=s, DryRun=True), left=len(ec2.describe_snapshots(SnapshotIds=[s])['Snapshots']),
+     snapshot=refused(ec2.delete_snapshot, SnapshotId='snap-' + none, DryRun=True), listed=refused(ec2.describe_snapshots, SnapshotIds=['snap-' + none], DryRun=True),
+     volume=refused(ec2.delete_volume, VolumeId='vol-' + none, DryRun=True), image=refused(ec2.deregister_image, ImageId='ami-' + none, DryRun=True),
+     instance=refused(ec2.stop_instances, InstanceIds=['i-' + none], DryRun=True),
+     frozen=refused(ec2.create_snapshots, InstanceSpecification={'InstanceId': 'i-' + none}, DryRun=True))
+)");
+  EXPECT_EQ(seen["there"], refusal("DryRunOperation", 412));
+  EXPECT_EQ(seen["left"], 1);
+  for (const char* one : {"snapshot", "listed"})
+    EXPECT_EQ(seen[one], refusal("InvalidSnapshot.NotFound", 400)) << one;
+  EXPECT_EQ(seen["volume"], refusal("InvalidVolume.NotFound", 400));
+  EXPECT_EQ(seen["image"], refusal("InvalidAMIID.NotFound", 400));
+  for (const char* one : {"instance", "frozen"})
+    EXPECT_EQ(seen[one], refusal("InvalidInstanceID.NotFound", 400)) << one;
+}
+
 TEST_F(Ec2Test, AClientTokenMakesOneVolume) {
   const auto seen = boto(R"(
 def make(size): return ec2.create_volume(AvailabilityZone='us-east-1a', Size=size, ClientToken='t')

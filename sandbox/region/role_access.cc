@@ -44,7 +44,8 @@ Outcome<> check_role(Cloud& cloud, const Roles& roles, const HttpRequest& reques
   if (!role) return {};
   if (!role->policy) return check_list(*role, service, service + ":" + action);
   const std::lock_guard lock(cloud.mutex());
-  const AccessWorld world{cloud.options(), cloud.state(), cloud.account()};
+  const AccessWorld world{cloud.options(), cloud.state(), cloud.account(),
+                          cloud.now_ms() - cloud.faults().not_found_window().count()};
   const auto all = TRY(access_requests(world, service, action, request));
   for (const AccessRequest& asked : all) {
     const auto answer = role->policy->judge(asked);

@@ -21,7 +21,8 @@ std::optional<ResourceKind> kind_of(std::string_view resource_type) {
   return std::nullopt;
 }
 
-// A terminated instance stays listed for an hour, with its tags.
+// A terminated instance stays described for an hour; when DescribeTags ceases to list its tags, AWS does not
+// promise.
 Result<> drop_terminated(Ec2Client& ec2, std::vector<OwnedObject>& objects) {
   std::vector<OwnedObject> live;
   for (OwnedObject& object : objects) {

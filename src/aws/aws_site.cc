@@ -176,7 +176,11 @@ Result<ImageId> AwsSite::start_image(const ImageSpec& spec) {
 }
 
 Result<Ec2Snapshot> AwsSite::describe_image(const ImageId& id) {
-  auto found = TRY(ec2_->snapshots({.ids = {id}, .tags = {}}, recent_.grace(id.str())), "image {}", id);
+  return describe_image(id, recent_.grace(id.str()));
+}
+
+Result<Ec2Snapshot> AwsSite::describe_image(const ImageId& id, milliseconds settle_for) {
+  auto found = TRY(ec2_->snapshots({.ids = {id}, .tags = {}}, settle_for), "image {}", id);
   if (found.empty()) return error(ErrorCode::not_found, "image {} does not exist", id);
   return std::move(found.front());
 }
@@ -211,8 +215,9 @@ Result<std::unique_ptr<BlockSource>> AwsSite::open_image(const ImageId& id) {
 Result<> AwsSite::remove_image(const ImageId& id) {
   const auto deadline = clock_.ticks() + release_time;
   for (;;) {
-    auto removed = gone_or_refused(ec2_->delete_snapshot(id, recent_.grace(id.str())),
-                                   [&] { return describe_image(id); });
+    auto removed = remove_or_gone(
+        recent_, id.str(), [&](milliseconds settle_for) { return ec2_->delete_snapshot(id, settle_for); },
+        [&](milliseconds settle_for) { return describe_image(id, settle_for); });
     if (removed.ok() || removed.error().code() == ErrorCode::not_found) break;
     if (removed.error().code() != ErrorCode::failed_precondition || clock_.ticks() >= deadline) {
       return std::move(removed).error().context("removing image {}", id);
@@ -294,9 +299,17 @@ Result<TemplateId> AwsSite::register_template(const TemplateSpec& spec) {
   return id;
 }
 
+Result<> AwsSite::describe_template(const TemplateId& id, milliseconds settle_for) {
+  const auto found = TRY(ec2_->images({.ids = {id}, .tags = {}}, settle_for), "template {}", id);
+  if (found.empty() || found.front().state == "deregistered")
+    return error(ErrorCode::not_found, "template {} is gone", id);
+  return {};
+}
+
 Result<> AwsSite::remove_template(const TemplateId& id) {
-  auto removed = gone_or_refused(ec2_->deregister_image(id, recent_.grace(id.str())),
-                                 [&] { return wait_until_available(id); });
+  auto removed = remove_or_gone(
+      recent_, id.str(), [&](milliseconds settle_for) { return ec2_->deregister_image(id, settle_for); },
+      [&](milliseconds settle_for) { return describe_template(id, settle_for); });
   if (!removed.ok() && !says_gone(removed.error()))
     return std::move(removed).error().context("removing template {}", id);
   recent_.forget(id.str());
@@ -359,16 +372,31 @@ Result<bool> AwsSite::passes_site_checks(const InstanceId& id) {
 }
 
 Result<Instance> AwsSite::instance(const InstanceId& id) {
-  auto found = TRY(ec2_->instances({.ids = {id}, .tags = {}}, recent_.grace(id.str())), "instance {}", id);
+  return describe_instance(id, recent_.grace(id.str()));
+}
+
+Result<Instance> AwsSite::describe_instance(const InstanceId& id, milliseconds settle_for) {
+  auto found = TRY(ec2_->instances({.ids = {id}, .tags = {}}, settle_for), "instance {}", id);
   if (found.empty()) return error(ErrorCode::not_found, "instance {} does not exist", id);
   return to_instance(std::move(found.front()));
 }
 
+// AWS describes a terminated instance for an hour, without its tags. It will not come back, however young.
+Result<> AwsSite::describe_live_instance(const InstanceId& id, milliseconds settle_for) {
+  const Instance found = TRY(describe_instance(id, settle_for));
+  if (found.state != InstanceState::terminating && found.state != InstanceState::terminated) return {};
+  recent_.forget(id.str());
+  return error(ErrorCode::not_found, "instance {} is terminated", id);
+}
+
 Result<> AwsSite::terminate(const InstanceId& id) {
-  auto terminated =
-      gone_or_refused(ec2_->terminate_instance(id, recent_.grace(id.str())), [&] { return instance(id); });
-  if (terminated.ok() || terminated.error().code() == ErrorCode::not_found) return {};
-  return std::move(terminated).error().context("terminating instance {}", id);
+  auto terminated = remove_or_gone(
+      recent_, id.str(), [&](milliseconds settle_for) { return ec2_->terminate_instance(id, settle_for); },
+      [&](milliseconds settle_for) { return describe_live_instance(id, settle_for); });
+  if (!terminated.ok() && terminated.error().code() != ErrorCode::not_found)
+    return std::move(terminated).error().context("terminating instance {}", id);
+  recent_.forget(id.str());
+  return {};
 }
 
 Result<std::vector<Instance>> AwsSite::find_instances(const Tags& tags) {

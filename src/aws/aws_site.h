@@ -2,9 +2,10 @@
 // EC2's.
 #pragma once
 
-#include <functional>
+#include <chrono>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -101,19 +102,27 @@ class AwsSite final : public RecoveryTarget {
  private:
   friend class AwsInstances;
   AwsSite(const AwsSiteOptions& options, Clock& clock);
+  // The describes are `not_found` of what is gone, which is believed after `settle_for`; without it, after
+  // the grace of what was made a moment ago.
   Result<Ec2Snapshot> describe_image(const ImageId& id);
+  Result<Ec2Snapshot> describe_image(const ImageId& id, std::chrono::milliseconds settle_for);
+  Result<> describe_template(const TemplateId& id, std::chrono::milliseconds settle_for);
+  Result<Instance> describe_instance(const InstanceId& id, std::chrono::milliseconds settle_for);
+  // One that is terminated, or about to be, is gone, too.
+  Result<> describe_live_instance(const InstanceId& id, std::chrono::milliseconds settle_for);
   RegisterImageRequest to_request(const TemplateSpec& spec) const;
   Result<TemplateId> find_registered(const TemplateSpec& spec);
   Result<> wait_until_available(const TemplateId& id);
   Tags marked(Tags tags) const;  // as ours
   Result<InstanceId> proxy();
   Result<Ec2Volume> describe_volume(const VolumeId& id);
+  Result<Ec2Volume> describe_volume(const VolumeId& id, std::chrono::milliseconds settle_for);
   Result<std::string> attach(const VolumeId& id);
   Result<> remove_volume(const VolumeId& id);
   Result<Ec2Subnet> describe_subnet(const std::string& subnet_id);
   Result<TemplateId> stand_in_image();
-  Result<> try_on_instance(const Tags& tags, const std::function<Result<>(const QueryForm&)>& attempt,
-                           TriedCalls& tried);
+  // One of ours; none: there is none.
+  Result<std::optional<InstanceId>> any_live_instance();
   Error explain_launch(const AwsFault& fault, const LaunchSpec& spec);
 
   const AwsSiteOptions options_;

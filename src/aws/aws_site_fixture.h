@@ -29,6 +29,12 @@ inline std::string images(std::string_view state, std::string_view snapshot = "s
       "<item><ebs><snapshotId>{}</snapshotId></ebs></item></blockDeviceMapping></item></imagesSet></R>",
       state, snapshot);
 }
+inline std::string instances(std::string_view state) {
+  return fmt::format(
+      "<R xmlns='urn:ec2'><reservationSet><item><instancesSet><item><instanceId>i-1</instanceId>"
+      "<instanceState><name>{}</name></instanceState></item></instancesSet></item></reservationSet></R>",
+      state);
+}
 inline std::string started(std::string_view id) {
   return fmt::format(
       "<R xmlns='urn:ec2'><instancesSet><item><instanceId>{}</instanceId><instanceState><code>0</code>"

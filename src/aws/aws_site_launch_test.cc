@@ -37,20 +37,62 @@ TEST_F(AwsSiteTest, TriesTheCallsThatCleanUpWithoutMakingThem) {
   copy.disks[0].image_id = ImageId("snap-1");
   copy.template_id = TemplateId("ami-1");
   transport.answer(412, fault_xml("DryRunOperation"));
+  transport.answer(412, fault_xml("DryRunOperation"));
   transport.answer(403, fault_xml("UnauthorizedOperation"));
+  transport.answer(200, images("available"));
   const auto tried = site->try_calls(copy);
   ASSERT_TRUE(tried.ok()) << tried.error().message();
   EXPECT_THAT(tried->allowed, testing::ElementsAre("ec2:DeleteSnapshot"));
   EXPECT_THAT(tried->refused, testing::ElementsAre("ec2:DeregisterImage"));
   EXPECT_THAT(tried->untried, testing::Contains("ec2:TerminateInstances"));
-  EXPECT_EQ(transport.form(0, "DryRun"), "true");
-  EXPECT_EQ(transport.form(0, "SnapshotId"), "snap-1");
-  EXPECT_EQ(transport.form(1, "DryRun"), "true");
-  EXPECT_EQ(transport.form(1, "ImageId"), "ami-1");
+  EXPECT_EQ(transport.form(0, "Action"), "DescribeSnapshots");
+  EXPECT_EQ(transport.form(0, "SnapshotId.1"), "snap-1");
+  EXPECT_EQ(transport.form(1, "SnapshotId"), "snap-1");
+  EXPECT_EQ(transport.form(2, "ImageId"), "ami-1");
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(transport.form(i, "DryRun"), "true") << i;
+}
 
-  copy.template_id = {};
+TEST_F(AwsSiteTest, TriesNoCallOnWhatIsGone) {
+  DrCopy copy;
+  copy.disks.resize(1);
+  copy.disks[0].image_id = ImageId("snap-1");
+  copy.template_id = TemplateId("ami-1");
+  transport.answer(412, fault_xml("DryRunOperation"));
+  transport.answer(400, fault_xml("InvalidSnapshot.InUse"));
+  transport.answer(403, fault_xml("UnauthorizedOperation"));  // as if it were not ours
+  transport.answer(400, fault_xml("InvalidAMIID.NotFound"));
+  const auto tried = site->try_calls(copy);
+  ASSERT_TRUE(tried.ok()) << tried.error().message();
+  EXPECT_THAT(tried->untried, testing::IsSupersetOf({"ec2:DeleteSnapshot", "ec2:DeregisterImage"}));
+  EXPECT_TRUE(tried->allowed.empty() && tried->refused.empty());
+
   transport.answer(400, fault_xml("InvalidSnapshot.NotFound"));
-  EXPECT_THAT(site->try_calls(copy)->untried, testing::Contains("ec2:DeleteSnapshot"));
+  EXPECT_EQ(site->try_calls(copy).error().code(), ErrorCode::not_found);
+  EXPECT_EQ(transport.unused(), 0U);
+  EXPECT_THAT(site->try_calls(DrCopy())->untried, testing::SizeIs(7));
+}
+
+TEST_F(AwsSiteTest, TriesNoCallWhereDryRunIsNotHeeded) {
+  DrCopy copy;
+  copy.disks.resize(1);
+  copy.disks[0].image_id = ImageId("snap-1");
+  transport.answer(200, snapshots("completed"));
+  const auto tried = site->try_calls(copy);
+  EXPECT_EQ(tried.error().code(), ErrorCode::internal);
+  EXPECT_THAT(tried.error().message(), HasSubstr("ignores DryRun"));
+  EXPECT_EQ(transport.requests().size(), 1U);
+}
+
+// It is not known, then, whether the call may be made.
+TEST_F(AwsSiteTest, ReportsWhyACallCouldNotBeTried) {
+  DrCopy copy;
+  copy.disks.resize(1);
+  copy.disks[0].image_id = ImageId("snap-1");
+  transport.answer(412, fault_xml("DryRunOperation"));
+  transport.answer(400, fault_xml("InvalidParameterValue"));
+  const auto tried = site->try_calls(copy);
+  EXPECT_EQ(tried.error().code(), ErrorCode::invalid_argument);
+  EXPECT_THAT(tried.error().message(), HasSubstr("trying DeleteSnapshot"));
 }
 
 TEST_F(AwsSiteTest, FindsTheTemplateThatAnEarlierCallRegistered) {

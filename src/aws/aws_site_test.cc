@@ -222,8 +222,14 @@ TEST_F(AwsSiteTest, TellsWhatIsGoneFromWhatItMayNotRemove) {
   EXPECT_TRUE(site->remove_template(TemplateId("ami-1")).ok());
   refused_but(400, fault_xml("InvalidAMIID.Unavailable"));
   EXPECT_TRUE(site->remove_template(TemplateId("ami-1")).ok());
-  refused_but(200, images("available"));
-  EXPECT_EQ(site->remove_template(TemplateId("ami-1")).error().code(), ErrorCode::permission_denied);
+  refused_but(200, images("deregistered"));
+  EXPECT_TRUE(site->remove_template(TemplateId("ami-1")).ok());
+  refused_but(200, "<R xmlns='urn:ec2'><imagesSet/></R>");
+  EXPECT_TRUE(site->remove_template(TemplateId("ami-1")).ok());
+  for (const char* state : {"available", "pending"}) {  // which is not waited for
+    refused_but(200, images(state));
+    EXPECT_EQ(site->remove_template(TemplateId("ami-1")).error().code(), ErrorCode::permission_denied);
+  }
   refused_but(400, fault_xml("InvalidInstanceID.NotFound"));
   EXPECT_TRUE(site->terminate(InstanceId("i-1")).ok());
   refused_but(400, fault_xml("UnauthorizedOperation"));  // may not look, either
@@ -233,6 +239,19 @@ TEST_F(AwsSiteTest, TellsWhatIsGoneFromWhatItMayNotRemove) {
                    "<status>available</status></item></volumeSet></R>");
   refused_but(400, fault_xml("InvalidVolume.NotFound"));
   EXPECT_TRUE(site->remove_object({ResourceKind::volume, "vol-1", "", {}}).ok());
+  EXPECT_EQ(transport.unused(), 0U);
+}
+
+// AWS describes it for an hour, and drops its tags before.
+TEST_F(AwsSiteTest, TakesATerminatedInstanceThatItMayNotTerminateForGone) {
+  for (const char* state : {"shutting-down", "terminated"}) {
+    transport.answer(403, fault_xml("UnauthorizedOperation"));
+    transport.answer(200, instances(state));
+    EXPECT_TRUE(site->terminate(InstanceId("i-1")).ok()) << state;
+  }
+  transport.answer(403, fault_xml("UnauthorizedOperation"));
+  transport.answer(200, instances("running"));
+  EXPECT_EQ(site->terminate(InstanceId("i-1")).error().code(), ErrorCode::permission_denied);
   EXPECT_EQ(transport.unused(), 0U);
 }
 

@@ -1,81 +1,110 @@
 // AwsSite: which calls our role may make, tried by DryRun on what there is of ours.
 #include "aws/aws_site.h"
+#include "aws/gone.h"
 
 namespace rekindle {
 
 namespace {
 
-QueryForm on_instance(const char* action, const InstanceId& id) {
+using std::chrono::milliseconds;
+
+// The policy asks for our tags, so that nothing can be tried on what is not ours.
+constexpr const char* on_an_image = "DeleteSnapshot";
+constexpr const char* on_a_template = "DeregisterImage";
+constexpr const char* on_an_instance[] = {"TerminateInstances", "StopInstances", "StartInstances",
+                                          "CreateSnapshots", "ModifyInstanceAttribute"};
+
+QueryForm form_of(const std::string& action, const InstanceId& id, const Tags& tags) {
   QueryForm form(action);
-  form.list("InstanceId", {id.str()});
+  if (action == "CreateSnapshots") {
+    form.set("InstanceSpecification.InstanceId", id.str()).tags_of("snapshot", tags);
+  } else if (action == "ModifyInstanceAttribute") {
+    form.set("InstanceId", id.str()).flag("SourceDestCheck.Value", true);
+  } else {
+    form.list("InstanceId", {id.str()});
+  }
   return form;
 }
 
-QueryForm freeze_volumes(const InstanceId& id, const Tags& tags) {
-  QueryForm form("CreateSnapshots");
-  form.set("InstanceSpecification.InstanceId", id.str()).tags_of("snapshot", tags);
-  return form;
-}
+// Tries one call after the other and keeps what AWS says.
+class Trial {
+ public:
+  explicit Trial(Ec2Client& ec2) : ec2_(ec2) {}
 
-QueryForm set_source_dest_check(const InstanceId& id) {
-  QueryForm form("ModifyInstanceAttribute");
-  form.set("InstanceId", id.str()).flag("SourceDestCheck.Value", true);
-  return form;
-}
+  // An endpoint that ignores DryRun would do the others: one that only looks is tried before them.
+  Result<> prove_harmless(const ImageId& image) {
+    QueryForm form("DescribeSnapshots");
+    form.list("SnapshotId", {image.str()});
+    const auto allowed = TRY(ec2_.may_call(form), "trying whether DryRun is heeded");
+    if (!allowed)
+      return error(ErrorCode::not_found, "there is nothing to try them on: {} is not there", image);
+    if (!*allowed) return error(ErrorCode::permission_denied, "ec2:DescribeSnapshots may not be called");
+    return {};
+  }
 
-QueryForm make_volume(const ImageId& from, const std::string& zone, const Tags& tags) {
-  QueryForm form("CreateVolume");
-  form.set("AvailabilityZone", zone).set("SnapshotId", from.str()).tags_of("volume", tags);
-  return form;
-}
+  // `describe` tells whether what it is tried on is there: AWS refuses what is gone as what is not ours.
+  template <typename Describe>
+  Result<> attempt(const QueryForm& form, Describe&& describe) {
+    auto allowed = TRY(ec2_.may_call(form), "trying {}", form.action());
+    if (allowed == false) {
+      const auto there = describe();
+      if (!there.ok() && says_gone(there.error())) allowed.reset();
+    }
+    auto& list = !allowed ? tried_.untried : *allowed ? tried_.allowed : tried_.refused;
+    list.push_back("ec2:" + form.action());
+    return {};
+  }
+
+  void skip(const std::string& action) { tried_.untried.push_back("ec2:" + action); }
+  TriedCalls take() { return std::move(tried_); }
+
+ private:
+  Ec2Client& ec2_;
+  TriedCalls tried_;
+};
 
 }  // namespace
 
-// The role's policy asks for our tags, so that nothing can be tried on what is not ours.
 Result<TriedCalls> AwsSite::try_calls(const DrCopy& copy) {
-  TriedCalls tried;
-  const auto attempt = [&](const QueryForm& form) -> Result<> {
-    const auto allowed = TRY(ec2_->may_call(form), "trying {}", form.action());
-    auto& list = !allowed ? tried.untried : *allowed ? tried.allowed : tried.refused;
-    list.push_back("ec2:" + form.action());
-    return {};
-  };
-  const Tags tags = marked({{token_tag, "rekindle-check-" + copy.id}});
-  if (!copy.disks.empty()) {
-    QueryForm form("DeleteSnapshot");
-    TRY(attempt(form.set("SnapshotId", copy.disks.front().image_id.str())));
+  Trial trial(*ec2_);
+  if (copy.disks.empty()) {
+    for (const char* action : {on_an_image, on_a_template}) trial.skip(action);
+    for (const char* action : on_an_instance) trial.skip(action);
+    return trial.take();
   }
-  if (!copy.template_id.empty()) {
-    QueryForm form("DeregisterImage");
-    TRY(attempt(form.set("ImageId", copy.template_id.str())));
+  const ImageId& image = copy.disks.front().image_id;
+  TRY(trial.prove_harmless(image));
+  QueryForm removal(on_an_image);
+  removal.set("SnapshotId", image.str());
+  TRY(trial.attempt(removal, [&] { return describe_image(image, milliseconds(0)); }));
+  if (copy.template_id.empty()) {
+    trial.skip(on_a_template);
   } else {
-    tried.untried.emplace_back("ec2:DeregisterImage");
+    QueryForm form(on_a_template);
+    form.set("ImageId", copy.template_id.str());
+    TRY(trial.attempt(form, [&] { return describe_template(copy.template_id, milliseconds(0)); }));
   }
-  if (!options_.proxy.instance_id.empty() && !copy.disks.empty()) {
-    const auto found = TRY(ec2_->instances({.ids = {InstanceId(options_.proxy.instance_id)}, .tags = {}}));
-    if (!found.empty())
-      TRY(attempt(make_volume(copy.disks.front().image_id, found.front().availability_zone, tags)));
+  const auto instance = TRY(any_live_instance());
+  const Tags tags = marked({{token_tag, "rekindle-check-" + copy.id}});
+  for (const char* action : on_an_instance) {
+    if (instance) {
+      TRY(trial.attempt(form_of(action, *instance, tags),
+                        [&] { return describe_live_instance(*instance, milliseconds(0)); }));
+    } else {
+      trial.skip(action);
+    }
   }
-  TRY(try_on_instance(tags, attempt, tried));
-  return tried;
+  return trial.take();
 }
 
-Result<> AwsSite::try_on_instance(const Tags& tags, const std::function<Result<>(const QueryForm&)>& attempt,
-                                  TriedCalls& tried) {
-  std::vector<Ec2Instance> ours;
-  if (!options_.installation.empty())
-    ours = TRY(ec2_->instances({.ids = {}, .tags = {{installation_tag, options_.installation}}}));
-  if (ours.empty()) {
-    for (const char* action : {"TerminateInstances", "StopInstances", "StartInstances", "CreateSnapshots",
-                               "ModifyInstanceAttribute"})
-      tried.untried.push_back(std::string("ec2:") + action);
-    return {};
+Result<std::optional<InstanceId>> AwsSite::any_live_instance() {
+  std::optional<InstanceId> live;
+  if (options_.installation.empty()) return live;
+  const auto ours = TRY(ec2_->instances({.ids = {}, .tags = {{installation_tag, options_.installation}}}));
+  for (const Ec2Instance& instance : ours) {
+    if (instance.state != "shutting-down") live = instance.id;
   }
-  const InstanceId& id = ours.front().id;
-  for (const char* action : {"TerminateInstances", "StopInstances", "StartInstances"})
-    TRY(attempt(on_instance(action, id)));
-  TRY(attempt(freeze_volumes(id, tags)));
-  return attempt(set_source_dest_check(id));
+  return live;
 }
 
 }  // namespace rekindle

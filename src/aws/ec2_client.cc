@@ -135,10 +135,12 @@ Result<> Ec2Client::delete_snapshot(const ImageId& id, std::chrono::milliseconds
   return {};
 }
 
-Result<std::vector<Ec2Image>> Ec2Client::images(const Ec2Selection<TemplateId>& which) {
+Result<std::vector<Ec2Image>> Ec2Client::images(const Ec2Selection<TemplateId>& which,
+                                                std::chrono::milliseconds settle_for) {
   QueryForm form("DescribeImages");
   select(form, "ImageId", which);
-  if (which.ids.empty()) form.list("Owner", {"self"});
+  if (!which.ids.empty()) return describe_ids(*query_, form, "imagesSet", read_image, settle_for);
+  form.list("Owner", {"self"});
   return describe(*query_, form, "imagesSet", read_image);
 }
 
@@ -338,10 +340,10 @@ Result<> Ec2Client::detach_volume(const VolumeId& volume, const InstanceId& inst
   return {};
 }
 
-Result<> Ec2Client::delete_volume(const VolumeId& volume) {
+Result<> Ec2Client::delete_volume(const VolumeId& volume, std::chrono::milliseconds settle_for) {
   QueryForm form("DeleteVolume");
   form.set("VolumeId", volume.str());
-  TRY(query_->call(form));
+  TRY(query_->call(form, {.settle_for = settle_for, .removes = true}));
   return {};
 }
 
@@ -453,8 +455,12 @@ Result<std::optional<bool>> Ec2Client::may_call(QueryForm form) {
   form.flag("DryRun", true);
   const auto reply = TRY(query_->send(form));
   const auto* fault = std::get_if<AwsFault>(&reply);
-  if (fault == nullptr || fault->code == "DryRunOperation") return std::optional(true);
-  return fault->code == "UnauthorizedOperation" ? std::optional(false) : std::nullopt;
+  if (fault == nullptr)
+    return error(ErrorCode::internal, "the endpoint ignores DryRun and made the call {}", form.action());
+  if (fault->code == "DryRunOperation") return std::optional(true);
+  if (says_not_allowed(*fault)) return std::optional(false);
+  if (says_not_found(*fault) || says_wrong_state(*fault)) return std::optional<bool>();
+  return service().error_of(*fault, form.action());
 }
 
 }  // namespace rekindle

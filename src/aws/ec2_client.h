@@ -82,7 +82,8 @@ class Ec2Client {
       const ImageId& id,
       std::chrono::milliseconds settle_for = {});  // `not_found`; `failed_precondition` when an AMI uses it
 
-  Result<std::vector<Ec2Image>> images(const Ec2Selection<TemplateId>& which);  // by tags: only our own
+  Result<std::vector<Ec2Image>> images(const Ec2Selection<TemplateId>& which,
+                                       std::chrono::milliseconds settle_for = {});  // by tags: only our own
   Result<std::vector<Ec2Image>> images_named(const std::string& name);
   // Of AWS itself, for x86_64, that can be launched now; `name_pattern`: "al2023-ami-2023*-x86_64".
   Result<std::vector<Ec2Image>> public_images(const std::string& name_pattern);
@@ -114,7 +115,7 @@ class Ec2Client {
   // `failed_precondition` when it is attached already (also by an earlier, repeated call: describe it then).
   Result<> attach_volume(const VolumeId& volume, const InstanceId& instance, const std::string& device);
   Result<> detach_volume(const VolumeId& volume, const InstanceId& instance);
-  Result<> delete_volume(const VolumeId& volume);
+  Result<> delete_volume(const VolumeId& volume, std::chrono::milliseconds settle_for = {});
 
   Result<> create_tags(const std::vector<std::string>& resource_ids, const Ec2Tags& tags);
   Result<std::vector<Ec2Subnet>> subnets(const std::vector<std::string>& ids);
@@ -136,7 +137,8 @@ class Ec2Client {
   // Who holds the address in the subnet: the id of the network interface, "" when it is free.
   Result<std::string> holder_of_address(const std::string& subnet_id, const std::string& private_ip);
 
-  // Whether we may make this call, which is not made (DryRun). absent: AWS did not get so far as to ask that.
+  // Whether we may make this call, which is not made (DryRun). absent: what it names is not there, or not in
+  // a state for it. `internal`: the endpoint ignores DryRun and made it.
   Result<std::optional<bool>> may_call(QueryForm form);
 
   const ServiceClient& service() const { return query_->service(); }

@@ -81,11 +81,6 @@ bool says_expired(std::string_view code) {
                        "RequestInTheFuture"});
 }
 
-bool says_not_allowed(std::string_view code) {
-  return one_of(code, {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "OptInRequired",
-                       "Client.UnauthorizedOperation"});
-}
-
 bool says_exhausted(std::string_view code) {
   return code.starts_with("Insufficient") || code.ends_with("LimitExceeded") ||
          one_of(code, {"ServiceQuotaExceededException", "ConcurrentLimitExceededException",
@@ -97,18 +92,13 @@ bool says_exists(std::string_view code) {
          one_of(code, {"IdempotentParameterMismatch", "ConflictException"});
 }
 
-bool says_wrong_state(std::string_view code) {
-  return code.starts_with("Incorrect") || code.ends_with(".InUse") ||
-         one_of(code, {"VolumeInUse", "DependencyViolation", "InvalidAMIID.Unavailable"});
-}
-
 ErrorCode code_of(const AwsFault& fault) {
   const std::string_view code = fault.code;
   if (classify(fault) != FaultClass::final) return ErrorCode::unavailable;
   if (says_not_found(fault)) return ErrorCode::not_found;
   if (says_exhausted(code)) return ErrorCode::exhausted;
   if (says_exists(code)) return ErrorCode::already_exists;
-  if (says_wrong_state(code)) return ErrorCode::failed_precondition;
+  if (says_wrong_state(fault)) return ErrorCode::failed_precondition;
   if (one_of(code, {"InvalidAction", "UnknownOperationException", "InvalidVersion"}))
     return ErrorCode::internal;
   if (fault.status >= 400 && fault.status < 500) return ErrorCode::invalid_argument;
@@ -165,6 +155,16 @@ bool says_not_found(const AwsFault& fault) {
          (fault.code == "ValidationException" && contains(fault.message, "does not exist"));
 }
 
+bool says_not_allowed(const AwsFault& fault) {
+  return one_of(fault.code, {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException",
+                             "OptInRequired", "Client.UnauthorizedOperation"});
+}
+
+bool says_wrong_state(const AwsFault& fault) {
+  return fault.code.starts_with("Incorrect") || fault.code.ends_with(".InUse") ||
+         one_of(fault.code, {"VolumeInUse", "DependencyViolation", "InvalidAMIID.Unavailable"});
+}
+
 bool may_be_clock_skew(const AwsFault& fault) {
   return says_unknown_caller(fault.code) || says_wrong_secret(fault.code) || says_expired(fault.code);
 }
@@ -204,7 +204,7 @@ Error explain(const AwsFault& fault, const FaultContext& context) {
                  "time ({})",
                  context.access_key_id, said);
   }
-  if (says_not_allowed(fault.code)) {
+  if (says_not_allowed(fault)) {
     return error(
         ErrorCode::permission_denied,
         "access key {} may not call {}:{}: allow the action in the IAM policy of its user or role ({})",

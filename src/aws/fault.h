@@ -36,6 +36,11 @@ FaultClass classify(const AwsFault& fault);
 
 // The thing named was not found. Right after it was made this may be a lie.
 bool says_not_found(const AwsFault& fault);
+// The policies of the caller do not allow it. What they ask of the thing's tags is refused, too, right after
+// it was made and when it is gone.
+bool says_not_allowed(const AwsFault& fault);
+// The thing named is there, and not in a state for the call.
+bool says_wrong_state(const AwsFault& fault);
 // It may be a matter of our clock being wrong (checked against the server's Date by the caller).
 bool may_be_clock_skew(const AwsFault& fault);
 // Others may be taken: the session has ended, or the key is not known (any more).

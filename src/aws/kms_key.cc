@@ -71,18 +71,23 @@ bool is_key_arn(const std::string& key) {
 }
 
 // What EBS does with a key when it makes a volume, in our name. A refusal proves nothing: a key's policy may
-// allow it only through EC2 (kms:ViaService), as that of AWS's own key for volumes does.
+// allow it only through EC2 (kms:ViaService), as that of AWS's own key for volumes does. Other faults say
+// nothing about the key at all.
 Unproven try_key(JsonClient& kms, const std::string& key) {
   const auto tried =
       kms.send("GenerateDataKeyWithoutPlaintext", {{"KeyId", key}, {"KeySpec", "AES_256"}, {"DryRun", true}});
   const auto* fault = tried.ok() ? std::get_if<AwsFault>(&*tried) : nullptr;
   if (tried.ok() && (fault == nullptr || fault->code == "DryRunOperationException")) return {};
+  const std::string said = fault != nullptr
+                               ? kms.service().error_of(*fault, "GenerateDataKeyWithoutPlaintext").message()
+                               : tried.error().message();
+  if (fault == nullptr || fault->code != "AccessDeniedException") {
+    return {fmt::format("whether volumes can be encrypted with the KMS key {} was not tried: {}", key, said)};
+  }
   return {fmt::format(
       "whether volumes can be encrypted with the KMS key {} is not proven ({}): a key that may be used only "
       "through EC2 says so, too; a test failover proves it",
-      key,
-      fault != nullptr ? kms.service().error_of(*fault, "GenerateDataKeyWithoutPlaintext").message()
-                       : tried.error().message())};
+      key, said)};
 }
 
 }  // namespace

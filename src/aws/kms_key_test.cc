@@ -63,6 +63,16 @@ TEST_F(KmsKeyTest, ThatRefusesUsIsNotProvenAndNotRefused) {
               ElementsAre(AllOf(HasSubstr("key alias/dr is not proven"), HasSubstr("through EC2"))));
 }
 
+TEST_F(KmsKeyTest, ThatCannotBeTriedIsNotSaidToRefuseUs) {
+  const json metadata = {{"KeyState", "Enabled"}, {"KeyUsage", "ENCRYPT_DECRYPT"}};
+  aws.transport.answer(200, json{{"KeyMetadata", metadata}}.dump());
+  aws.transport.answer(400, json{{"__type", "KeyUnavailableException"}, {"message", "later"}}.dump());
+  const auto checked = check();
+  ASSERT_TRUE(checked.ok());
+  EXPECT_THAT(*checked, ElementsAre(AllOf(HasSubstr("key alias/dr was not tried"), HasSubstr("later"),
+                                          testing::Not(HasSubstr("through EC2")))));
+}
+
 // Everybody of the account may use it, through EC2 alone.
 TEST_F(KmsKeyTest, OfAwsItselfIsNotTried) {
   const json metadata = {{"KeyState", "Enabled"}, {"KeyUsage", "ENCRYPT_DECRYPT"}, {"KeyManager", "AWS"}};

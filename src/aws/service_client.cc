@@ -22,6 +22,8 @@ constexpr milliseconds tolerated_skew = std::chrono::minutes(4);
 constexpr RetryPolicy settling{1, milliseconds(400), milliseconds(5000)};
 // For so long it is taken for staleness, when a removal that may have taken effect is the other explanation.
 constexpr milliseconds settling_of_removed{10000};
+// A policy that asks for a tag refuses what does not show it yet: for so long is a refusal taken for that.
+constexpr milliseconds settling_of_refused{10000};
 
 std::string default_endpoint(const ServiceOptions& options) {
   const char* suffix = options.region.starts_with("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
@@ -153,10 +155,11 @@ std::optional<milliseconds> ServiceClient::pause_before_retry(const ServiceCall&
     case FaultClass::final:
       break;
   }
-  if (says_not_found(*reply->fault) && elapsed < call.settle_for) {
-    return milliseconds(100) + retry_pause(settling, attempt + 1, random_);
-  }
-  return {};
+  const bool not_settled =
+      (says_not_found(*reply->fault) && elapsed < call.settle_for) ||
+      (says_not_allowed(*reply->fault) && elapsed < std::min(call.settle_for, settling_of_refused));
+  if (!not_settled) return {};
+  return milliseconds(100) + retry_pause(settling, attempt + 1, random_);
 }
 
 // `lost_one`: an attempt before the last may have been done.

@@ -35,7 +35,8 @@ struct ServiceCall {
   // then.
   bool repeatable = true;
   int attempts = 0;  // 0: as the options say
-  // For how long from now "not found" is taken for the staleness of something just made, and asked again.
+  // For how long from now "not found" is taken for the staleness of something just made, and asked again; so
+  // is, for ten seconds at most, "not allowed", which is said of what does not show its tags yet.
   std::chrono::milliseconds settle_for{0};
   // True: after an attempt whose answer was lost, "not found" most likely means that it took effect.
   bool removes = false;

@@ -18,6 +18,8 @@ constexpr std::string_view throttled =
 constexpr std::string_view not_found =
     "<Response><Errors><Error><Code>InvalidSnapshot.NotFound</Code><Message>no</Message></Error></Errors></"
     "Response>";
+constexpr std::string_view not_allowed =
+    "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors></Response>";
 constexpr std::string_view auth_failure =
     "<Response><Errors><Error><Code>AuthFailure</Code><Message>not able to "
     "validate</Message></Error></Errors>"
@@ -109,6 +111,28 @@ TEST_F(ServiceClientTest, AsksAgainForWhatWasJustMadeUntilTheTimeIsUp) {
   for (int i = 0; i < 200; ++i) transport.answer(400, not_found);
   EXPECT_EQ(client->call(fresh).error().code(), ErrorCode::not_found);
   EXPECT_GT(transport.unused(), 0U);
+}
+
+TEST_F(ServiceClientTest, TakesARefusalAtItsWordUnlessItMaySettle) {
+  transport.answer(403, not_allowed);
+  EXPECT_EQ(client->call(call()).error().code(), ErrorCode::permission_denied);
+  EXPECT_EQ(transport.requests().size(), 1U);
+}
+
+// What was made a moment ago does not show the tag yet that a policy asks for.
+TEST_F(ServiceClientTest, AsksAgainForTenSecondsWhatWasRefusedOfSomethingJustMade) {
+  ServiceCall fresh = call();
+  fresh.settle_for = std::chrono::seconds(120);
+  for (int i = 0; i < 3; ++i) transport.answer(403, not_allowed);
+  transport.answer(200, "fine");
+  EXPECT_TRUE(client->call(fresh).ok());
+  EXPECT_EQ(transport.unused(), 0U);
+
+  const Time before = clock.now();
+  for (int i = 0; i < 200; ++i) transport.answer(403, not_allowed);
+  EXPECT_EQ(client->call(fresh).error().code(), ErrorCode::permission_denied);
+  EXPECT_GE(clock.now() - before, std::chrono::seconds(10));
+  EXPECT_LT(clock.now() - before, std::chrono::seconds(20));
 }
 
 TEST_F(ServiceClientTest, TakesNotFoundAfterALostRemovalForItsEffectSoon) {

@@ -70,7 +70,11 @@ Result<InstanceId> AwsSite::proxy() {
 }
 
 Result<Ec2Volume> AwsSite::describe_volume(const VolumeId& id) {
-  auto found = TRY(ec2_->volumes({.ids = {id}, .tags = {}}, recent_.grace(id.str())), "volume {}", id);
+  return describe_volume(id, recent_.grace(id.str()));
+}
+
+Result<Ec2Volume> AwsSite::describe_volume(const VolumeId& id, milliseconds settle_for) {
+  auto found = TRY(ec2_->volumes({.ids = {id}, .tags = {}}, settle_for), "volume {}", id);
   if (found.empty()) return error(ErrorCode::not_found, "volume {} does not exist", id);
   return std::move(found.front());
 }
@@ -173,7 +177,9 @@ Result<> AwsSite::remove_volume(const VolumeId& id) {
       asked = true;
     }
     if (volume->state == "available" || volume->state == "error") {
-      const auto removed = gone_or_refused(ec2_->delete_volume(id), [&] { return describe_volume(id); });
+      const auto removed = remove_or_gone(
+          recent_, id.str(), [&](milliseconds settle_for) { return ec2_->delete_volume(id, settle_for); },
+          [&](milliseconds settle_for) { return describe_volume(id, settle_for); });
       if (removed.ok() || removed.error().code() == ErrorCode::not_found) break;
       if (removed.error().code() != ErrorCode::failed_precondition) return removed;
     }

@@ -57,7 +57,7 @@ class Check {
   std::map<std::string, std::string> addresses_;  // subnet and address, or public address -> machine
   std::vector<LaunchSpec> launches_;              // of all machines, as far as their settings make sense
   std::map<std::string, std::uint64_t> starts_;   // subnet -> machines that start there
-  std::optional<DrCopy> copy_;                    // any one: what is allowed with it is with all
+  std::optional<DrCopy> copy_;                    // of the last machine that has one: calls are tried on it
   Preflight result_;
 };
 
@@ -309,7 +309,7 @@ void Check::check_room() {
 }
 
 // Those that start the machines have been tried above; without these others a failover works, and something
-// of it stays.
+// of it stays. Where no machine has a copy, red has been said of that, and there is nothing to try them on.
 void Check::check_calls() {
   machine_.clear();
   if (!copy_) return;
@@ -321,6 +321,9 @@ void Check::check_calls() {
         fmt::format("{} may not be called: what a failover leaves would stay, or not come home; compare the "
                     "role's policy with 'rekindle account policy'",
                     fmt::join(tried->refused, ", ")));
+  } else if (tried->allowed.empty()) {
+    add(Light::yellow, "permissions",
+        fmt::format("none could be tried: {}", fmt::join(tried->untried, ", ")));
   } else {
     add(Light::green, "permissions",
         fmt::format("{} may be called{}", fmt::join(tried->allowed, ", "),

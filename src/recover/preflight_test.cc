@@ -171,6 +171,11 @@ TEST_F(PreflightTest, CallsThatMayNotBeMadeAreYellowWithTheirNames) {
   EXPECT_EQ(said("permissions"), "yellow: were not tried: throttled\n");
 }
 
+TEST_F(PreflightTest, CallsOfWhichNoneCouldBeTriedAreNotGreen) {
+  change([](DrCopy& it) { it.disks.clear(); });
+  EXPECT_EQ(said("permissions"), "yellow: none could be tried: remove_image, terminate\n");
+}
+
 TEST_F(PreflightTest, WhereOnlyAnotherSubnetHasRoomItIsYellow) {
   plan_says([](DrPlan& plan) { plan.production.other_subnets = {"subnet-test"}; });
   EXPECT_EQ(said("launch"),

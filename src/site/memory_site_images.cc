@@ -390,9 +390,9 @@ Result<Unproven> MemorySite::check_quotas(const std::vector<LaunchSpec>& specs) 
 Result<TriedCalls> MemorySite::try_calls(const DrCopy& copy) {
   TRY(before("try_calls"));
   if (!refused_.empty()) return TriedCalls{{}, refused_, {}};
-  const std::string end = "terminate";
-  return instances_.empty() || copy.disks.empty() ? TriedCalls{{"remove_image"}, {}, {end}}
-                                                  : TriedCalls{{"remove_image", end}, {}, {}};
+  if (copy.disks.empty()) return TriedCalls{{}, {}, {"remove_image", "terminate"}};
+  return instances_.empty() ? TriedCalls{{"remove_image"}, {}, {"terminate"}}
+                            : TriedCalls{{"remove_image", "terminate"}, {}, {}};
 }
 
 Result<Unproven> MemorySite::check_launch(const LaunchSpec& spec) {

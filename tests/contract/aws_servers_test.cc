@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -63,6 +64,13 @@ class AwsServers : public testing::TestWithParam<std::string> {
     ASSERT_EQ(transport.send(role).value().status, 200);
   }
 
+  // An empty one after a failure, on which the test goes on and fails again.
+  template <typename T>
+  static T value_of(const Result<T>& result) {
+    if (result.ok()) return *result;
+    ADD_FAILURE() << result.error().message();
+    return T();
+  }
   // One answer of EC2 that the product itself does not ask for.
   QueryAnswer ask(const QueryForm& form) {
     QueryClient ec2(*ServiceClient::make({"ec2", "eu-central-1", url, {"AKIDEXAMPLE", "secret", ""}},
@@ -81,17 +89,20 @@ class AwsServers : public testing::TestWithParam<std::string> {
     return ask(subnet).root().child("subnet").text("subnetId");
   }
 
-  // Asks until it is so: one of the servers takes its time.
-  template <typename Answer>
-  void until(Answer&& so) {
-    while (!so()) clock.sleep(std::chrono::milliseconds(20));
+  // Asks until it is so, a minute long, for one of the servers takes its time; an error ends it.
+  void until(const std::function<Result<bool>()>& so) {
+    for (int i = 0; i < 600; ++i, clock.sleep(std::chrono::milliseconds(100))) {
+      const auto answer = so();
+      ASSERT_TRUE(answer.ok()) << answer.error().message();
+      if (*answer) return;
+    }
+    ADD_FAILURE() << "it did not become so";
   }
   void until_state(const InstanceId& id, InstanceState state) {
-    until([&] {
-      const auto instance = site->instance(id);
-      return !instance.ok() || instance->state == state;
+    until([&]() -> Result<bool> {
+      const Instance instance = TRY(site->instance(id));
+      return instance.state == state;
     });
-    ASSERT_TRUE(site->instance(id).ok()) << site->instance(id).error().message();
   }
 
   // moto calls a snapshot completed from the start, so AwsSite::open_writer refuses it; the client below it
@@ -111,8 +122,7 @@ class AwsServers : public testing::TestWithParam<std::string> {
   ImageId start_image(const Tags& tags) {
     const std::string token = "token-" + std::to_string(++images);
     const auto id = site->start_image({2 * gib, {}, "a disk", token, tags});
-    EXPECT_TRUE(id.ok()) << id.error().message();
-    return *id;
+    return value_of(id);
   }
   ImageId make_image(const Tags& tags) {
     const ImageId id = start_image(tags);
@@ -125,7 +135,7 @@ class AwsServers : public testing::TestWithParam<std::string> {
     spec.disks = {{make_image(tags), ""}};
     spec.tags = tags;
     LaunchSpec launch;
-    launch.image_template = *site->register_template(spec);
+    launch.image_template = value_of(site->register_template(spec));
     launch.instance_type = "t3.micro";
     launch.subnet_id = make_subnet();
     launch.token = "token-1";
@@ -133,17 +143,18 @@ class AwsServers : public testing::TestWithParam<std::string> {
     return launch;
   }
   InstanceId run(const LaunchSpec& launch) {
-    const auto id = site->launch(launch);
-    EXPECT_TRUE(id.ok()) << id.error().message();
-    until_state(*id, InstanceState::running);
-    return *id;
+    const InstanceId id = value_of(site->launch(launch));
+    until_state(id, InstanceState::running);
+    return id;
   }
   VolumeId make_volume(std::uint64_t size_gib, const Tags& tags) {
-    const auto volume = site->ec2().create_volume({"eu-central-1a", size_gib, {}, "gp3", "token-2", tags});
-    EXPECT_TRUE(volume.ok()) << volume.error().message();
-    until(
-        [&] { return site->ec2().volumes({.ids = {volume->id}, .tags = {}})->front().state == "available"; });
-    return volume->id;
+    const VolumeId id =
+        value_of(site->ec2().create_volume({"eu-central-1a", size_gib, {}, "gp3", "token-2", tags})).id;
+    until([&]() -> Result<bool> {
+      const auto volumes = TRY(site->ec2().volumes({.ids = {id}, .tags = {}}));
+      return !volumes.empty() && volumes.front().state == "available";
+    });
+    return id;
   }
 
   TemporaryDirectory directory = TemporaryDirectory::make("rk").value();
@@ -293,7 +304,7 @@ TEST_P(AwsServers, MakesAttachesAndRemovesAVolume) {
 
 TEST_P(AwsServers, StopsStartsAndChecksAnInstance) {
   const InstanceId id = run(launch_of({}));
-  until([&] { return site->passes_site_checks(id).value(); });
+  until([&] { return site->passes_site_checks(id); });
   ASSERT_TRUE(site->stop(id).ok());
   until_state(id, InstanceState::stopped);
   EXPECT_FALSE(*site->passes_site_checks(id)) << "of one that does not run, none is ok";

@@ -2,6 +2,10 @@
 // resources and conditions as AWS documents it.
 #include "aws/iam_policy.h"
 
+#include <gmock/gmock.h>
+
+#include <functional>
+
 #include "aws/credential_sources.h"
 #include "contract/aws_site_contract.h"
 #include "crypto/hash.h"
@@ -13,6 +17,27 @@ namespace {
 constexpr const char* key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234";
 constexpr const char* web_role = "arn:aws:iam::123456789012:role/web";
 
+// What the trial of calls tries.
+constexpr const char* tried_actions[] = {
+    "ec2:DeleteSnapshot", "ec2:DeregisterImage", "ec2:TerminateInstances",     "ec2:StopInstances",
+    "ec2:StartInstances", "ec2:CreateSnapshots", "ec2:ModifyInstanceAttribute"};
+
+nlohmann::json printed_policy() {
+  return iam_policy({"us-east-1", {key_arn}, {web_role}, {}});
+}
+
+nlohmann::json policy_without(const std::string& action) {
+  nlohmann::json policy = printed_policy();
+  for (nlohmann::json& statement : policy["Statement"]) {
+    nlohmann::json kept = nlohmann::json::array();
+    for (const nlohmann::json& one : statement["Action"]) {
+      if (one != action) kept.push_back(one);
+    }
+    statement["Action"] = std::move(kept);
+  }
+  return policy;
+}
+
 class PrintedPolicy : public AwsSiteContract {
  protected:
   void SetUp() override {
@@ -22,12 +47,11 @@ class PrintedPolicy : public AwsSiteContract {
     account_has("keys", {{"id", "1234"}, {"alias", "alias/dr"}});
     account_has("instance-profiles", {{"name", "web-profile"}, {"role", "web"}});
     account_has("instance-profiles", {{"name", "admin-profile"}, {"role", "admin"}});
-    account_has("roles",
-                {{"name", "least"}, {"policy", iam_policy({"us-east-1", {key_arn}, {web_role}, {}})}});
+    account_has("roles", {{"name", "least"}, {"policy", printed_policy()}});
     site = site_of_the_role();
   }
 
-  std::unique_ptr<AwsSite> site_of_the_role() {
+  std::unique_ptr<AwsSite> site_of_the_role(const std::string& role = "least") {
     const CredentialContext context{transport, clock, random, "us-east-1", region->endpoint()};
     AwsSiteOptions options;
     options.installation = "ours";
@@ -35,7 +59,7 @@ class PrintedPolicy : public AwsSiteContract {
     options.endpoint = region->endpoint();
     options.proxy = {proxy.instance_id, (proxy.attached / "{device}").string()};
     options.credentials = assumed_role_credentials(context, {"AKIDEXAMPLE", "secret"},
-                                                   {"arn:aws:iam::123456789012:role/least", ""});
+                                                   {"arn:aws:iam::123456789012:role/" + role, ""});
     return AwsSite::make(options, transport, clock, random).value();
   }
 
@@ -55,10 +79,20 @@ class PrintedPolicy : public AwsSiteContract {
     spec.tags = {{token_tag, "web-1"}, {"Name", "web"}};
     return spec;
   }
+  // Asks until it is so, a minute long; an error ends it.
+  void wait_until(const std::function<Result<bool>()>& so) {
+    for (int i = 0; i < 600; ++i, clock.sleep(std::chrono::milliseconds(100))) {
+      const auto answer = so();
+      ASSERT_TRUE(answer.ok()) << answer.error().message();
+      if (*answer) return;
+    }
+    ADD_FAILURE() << "it did not become so";
+  }
   void wait_for(const InstanceId& id, InstanceState state) {
-    for (int i = 0; i < 600 && site->instance(id)->state != state; ++i)
-      clock.sleep(std::chrono::milliseconds(100));
-    ASSERT_EQ(site->instance(id)->state, state);
+    wait_until([&]() -> Result<bool> {
+      const Instance instance = TRY(site->instance(id));
+      return instance.state == state;
+    });
   }
 
   template <typename T>
@@ -90,6 +124,23 @@ TEST_F(PrintedPolicy, IsEnoughForImagesWrittenByBlocks) {
   expect_ok(site->remove_image(parent));
 }
 
+// It shows no tag, then, and what the policy asks to be tagged is refused for some seconds.
+TEST_F(PrintedPolicy, IsEnoughForWhatCannotBeSeenYet) {
+  region->faults().set_not_found_window(std::chrono::milliseconds(4000));
+  const Bytes content = pattern(7);
+  const auto image = site->start_image({1 * gib, {}, "", "t1", {{token_tag, "t1"}}});
+  ASSERT_TRUE(image.ok()) << image.error().message();
+  expect_refused(site->ebs().put_block(*image, 0, content, sha256(content), std::chrono::milliseconds(0), {}),
+                 "PutSnapshotBlock");
+  expect_ok(site->ebs().put_block(*image, 0, content, sha256(content), std::chrono::seconds(60), {}));
+  expect_ok(site->remove_image(*image));
+  const auto other = site->start_image({1 * gib, {}, "", "t2", {{token_tag, "t2"}}});
+  ASSERT_TRUE(other.ok()) << other.error().message();
+  expect_ok(site->remove_image(*other));  // at once
+  region->faults().set_not_found_window({});
+  for (const ImageId& id : {*image, *other}) EXPECT_EQ(owner->image(id).error().code(), ErrorCode::not_found);
+}
+
 TEST_F(PrintedPolicy, IsEnoughForEncryptedImages) {
   const ImageSpec spec{.size_bytes = 1 * gib,
                        .parent = {},
@@ -114,7 +165,10 @@ TEST_F(PrintedPolicy, IsEnoughForImagesWrittenThroughVolumes) {
   }
   const auto child = site->freeze_volume(*volume, {1 * gib, parent, "", "t2", {{token_tag, "t2"}}});
   ASSERT_TRUE(child.ok()) << child.error().message();
-  while (site->image(*child)->state == ImageState::pending) clock.sleep(std::chrono::milliseconds(50));
+  wait_until([&]() -> Result<bool> {
+    const Image image = TRY(site->image(*child));
+    return image.state != ImageState::pending;
+  });
   EXPECT_EQ(block(*child, 5), pattern(3));
   const OwnedObject owned{ResourceKind::volume, volume->str(), "volume-1", {}};
   expect_ok(site->remove_object(owned));
@@ -152,9 +206,42 @@ TEST_F(PrintedPolicy, IsEnoughForLaunchesAndForTheWayBack) {
   wait_for(id, InstanceState::stopped);
   expect_ok(site->start(id));
   expect_ok(site->terminate(id));
+  wait_for(id, InstanceState::terminated);
+  site = site_of_the_role();
+  expect_ok(site->terminate(id));  // which is described still, without its tags
   expect_ok(site->terminate(InstanceId("i-00000000000000000")));
   expect_ok(site->remove_template(spec.image_template));
   expect_ok(site->remove_template(spec.image_template));
+}
+
+TEST_F(PrintedPolicy, IsWhatTheTrialOfCallsFinds) {
+  DrCopy copy;
+  copy.id = "copy-1";
+  copy.disks.resize(1);
+  copy.disks[0].image_id = make_image("t1", std::nullopt, {{0, 1}});
+  const auto machine = site->register_template(template_of(copy.disks[0].image_id, {{token_tag, "t2"}}));
+  ASSERT_TRUE(machine.ok()) << machine.error().message();
+  LaunchSpec spec = launch_spec();
+  spec.image_template = copy.template_id = *machine;
+  const auto launched = site->launch(spec);
+  ASSERT_TRUE(launched.ok()) << launched.error().message();
+  const auto tried = site->try_calls(copy);
+  ASSERT_TRUE(tried.ok()) << tried.error().message();
+  EXPECT_THAT(tried->allowed, testing::UnorderedElementsAreArray(tried_actions));
+  EXPECT_THAT(tried->refused, testing::IsEmpty());
+  EXPECT_THAT(tried->untried, testing::IsEmpty());
+  for (const std::string action : tried_actions) {
+    const std::string role = "lacks-" + action.substr(4);
+    account_has("roles", {{"name", role}, {"policy", policy_without(action)}});
+    const auto lacking = site_of_the_role(role)->try_calls(copy);
+    ASSERT_TRUE(lacking.ok()) << action << ": " << lacking.error().message();
+    EXPECT_THAT(lacking->refused, testing::ElementsAre(action));
+    EXPECT_EQ(lacking->allowed.size(), std::size(tried_actions) - 1) << action;
+  }
+  const auto instance = site->instance(*launched);
+  ASSERT_TRUE(instance.ok()) << instance.error().message();
+  EXPECT_LE(instance->state, InstanceState::running) << "nothing was done";
+  EXPECT_EQ(site->find_templates({{token_tag, "t2"}})->size(), 1U);
 }
 
 TEST_F(PrintedPolicy, LetsNobodyReadOrWriteImagesOfOthers) {

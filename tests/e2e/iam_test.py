@@ -11,12 +11,12 @@ import unittest
 from ec2_query import Ec2, Ec2Refused
 from scene import CommandFailed, Scene, http_get
 
-# Asked for only by roads that are not gone here, with the test that goes them.
+# Asked for only by roads that are not gone here, with the test that goes them with the same policy.
 ELSEWHERE = {
-    "ec2:DescribeInstanceStatus": "health_check: status (contract/aws_instances_test)",
-    "ec2:CreateSnapshots": "failback (contract/aws_instances_test)",
-    "ec2:StartInstances": "failback (contract/aws_instances_test)",
-    "ebs:ListChangedBlocks": "failback (contract/aws_instances_test)",
+    "ec2:DescribeInstanceStatus": "health_check: status (contract/iam_policy_test)",
+    "ec2:CreateSnapshots": "failback (contract/iam_policy_test)",
+    "ec2:StartInstances": "failback (contract/iam_policy_test)",
+    "ebs:ListChangedBlocks": "failback (contract/iam_policy_test)",
 }
 
 # Asked for by AWS beside other calls, and no calls of their own.
