@@ -114,6 +114,7 @@ HttpResponse DatastoreServer::handle(const HttpRequest& request) {
   if (!reads && request.method != "PUT" && request.method != "DELETE")
     return refusal(405, "Method Not Allowed\n");
   if (trouble_.fails(request.method + " /folder")) return refusal(503, "Service Unavailable\n");
+  if (trouble_.refuses(request.method + " /folder")) return refusal(403, "Forbidden\n");
   if (!is_authenticated(request)) {
     HttpResponse response = refusal(401, "Unauthorized\n");
     response.headers.add("WWW-Authenticate", "Basic realm=\"VMware HTTP server\"");

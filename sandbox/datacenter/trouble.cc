@@ -24,6 +24,8 @@ Result<> Trouble::set(const json& wanted) {
         session_calls_left_ = value.get<int>();
       } else if (name == "fail_calls") {
         fail_calls_ = value.get<std::map<std::string, int>>();
+      } else if (name == "refuse_calls") {
+        refuse_calls_ = value.get<std::map<std::string, int>>();
       } else if (name == "lose_responses") {
         lose_responses_ = value.get<std::map<std::string, int>>();
       } else if (name == "slow_tasks_ms") {
@@ -46,6 +48,7 @@ json Trouble::to_json() const {
   const std::lock_guard lock(mutex_);
   return {{"session_expires_after_calls", session_calls_left_},
           {"fail_calls", fail_calls_},
+          {"refuse_calls", refuse_calls_},
           {"lose_responses", lose_responses_},
           {"slow_tasks_ms", slow_tasks_ms_},
           {"fail_snapshot_removals", snapshot_removals_},
@@ -55,6 +58,11 @@ json Trouble::to_json() const {
 bool Trouble::fails(const std::string& method) {
   const std::lock_guard lock(mutex_);
   return use_one(fail_calls_, method);
+}
+
+bool Trouble::refuses(const std::string& method) {
+  const std::lock_guard lock(mutex_);
+  return use_one(refuse_calls_, method);
 }
 
 bool Trouble::loses_response(const std::string& method) {

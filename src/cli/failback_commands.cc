@@ -11,6 +11,7 @@
 #include "model/json.h"
 #include "recover/failback.h"
 #include "recover/failback_check.h"
+#include "recover/left_running.h"
 
 namespace rekindle {
 
@@ -131,6 +132,8 @@ void tell(Session& session, const Job& job) {
   }
   session.output.say(fmt::format("{}: is at home; away for {} (forecast {}); {}.", machine, ms("downtime_ms"),
                                  ms("forecast_ms"), moved));
+  if (const std::string left = left_running(job); !left.empty())
+    session.output.say(fmt::format("{}: {}.", machine, left));
 }
 
 // Those of one step of the plan's workflow, side by side.
@@ -238,7 +241,7 @@ std::string state_of(const Job& job) {
 }
 
 std::string error_of(const Job& job) {
-  if (job.state == JobState::succeeded) return "";
+  if (job.state == JobState::succeeded) return left_running(job);
   if (job.state == JobState::running) return job.error;
   return job.state == JobState::cleaning ? outcome(job).error().message() : job.error;
 }

@@ -14,6 +14,7 @@
 #include "cli/protect_work.h"
 #include "cli/work_slots.h"
 #include "protect/due_work.h"
+#include "recover/left_running.h"
 
 namespace rekindle {
 
@@ -50,12 +51,18 @@ class Daemon {
     }
     const auto unfinished = TRY(catalog->unfinished_jobs());
     const auto due = TRY(due_work(*catalog, workplace_.clock().now()));
+    const auto left = TRY(machines_left_running(*catalog, workplace_.clock().now()));
     const std::lock_guard lock(mutex_);
     for (const Job& job : unfinished) {
       if (!may_go_on_unasked(job.kind) || owner_lives(job.owner) || is_part_of_another(job, unfinished))
         continue;
       start(side_of(job.kind), job.subject,
             [this, job]() -> Result<> { return outcome(TRY(resume_job(of_jobs_, workplace_, job, {}))); });
+    }
+    for (const LeftRunning& one : left) {
+      start("VM of before", one.machine, [this, catalog, one] {
+        return switch_off_left_running(*catalog, workplace_.sites(), one, workplace_.clock().now());
+      });
     }
     for (const DueWork& work : due) {
       start(side_of(work.kind), work.machine, [this, work] { return perform(work); });

@@ -23,7 +23,8 @@ Result<> SplicedDisk::read_at(std::uint64_t offset, ByteSpan bytes) {
 
 Result<Extents> SplicedDisk::data_extents(Extent range) {
   const Extents changed = intersect(areas_, {range});
-  Extents data = subtract(TRY(base_->data_extents(range)), changed);
+  Extents data;
+  for (const Extent& part : subtract({range}, changed)) data = unite(data, TRY(base_->data_extents(part)));
   for (const Extent& part : changed) data = unite(data, TRY(other_->data_extents(part)));
   return data;
 }

@@ -47,5 +47,22 @@ TEST(SplicedDisk, KnowsTheDataOfBoth) {
   EXPECT_EQ(data, (Extents{{0, 64 * kib}, {512 * kib, 64 * kib}}));
 }
 
+// What lists its data reads, in a vault, what may be damaged.
+class MuteDisk final : public BlockSource {
+ public:
+  std::uint64_t size() const override { return 1 * mib; }
+  Result<> read_at(std::uint64_t, ByteSpan) override { return error(ErrorCode::corrupt, "not asked for"); }
+  Result<Extents> data_extents(Extent) override { return error(ErrorCode::corrupt, "not asked for"); }
+};
+
+TEST(SplicedDisk, DoesNotAskTheBaseForWhatIsOfTheOther) {
+  SplicedDisk disk(std::make_unique<MuteDisk>(), std::make_unique<MemoryDisk>(Bytes(1 * mib, std::byte{1})),
+                   {{64 * kib, 64 * kib}});
+  Bytes piece(64 * kib);
+  EXPECT_TRUE(disk.read_at(64 * kib, piece).ok());
+  EXPECT_TRUE(disk.data_extents({64 * kib, 64 * kib}).ok());
+  EXPECT_FALSE(disk.data_extents({0, 128 * kib}).ok());
+}
+
 }  // namespace
 }  // namespace rekindle

@@ -159,8 +159,8 @@ Error filesystem_error(Ext4Device& device, errcode_t code) {
       return {ErrorCode::exhausted, "the file system is full: free some space in the guest"};
     case EXT2_ET_INODE_ALLOC_FAIL:
       return {ErrorCode::exhausted, "the file system has no inode left: delete files in the guest"};
-    case EXT2_ET_NO_MEMORY:
-      return {ErrorCode::exhausted, "there is not enough memory to read the file system"};
+    case EXT2_ET_NO_MEMORY:  // here: nothing is wrong with the guest
+      return {ErrorCode::unavailable, "there is not enough memory to read the file system"};
     case EXT2_ET_UNSUPP_FEATURE:
     case EXT2_ET_RO_UNSUPP_FEATURE:
       return {ErrorCode::failed_precondition,

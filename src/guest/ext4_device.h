@@ -22,7 +22,8 @@ struct Ext4Device {
 Result<ext2_filsys> open_filesystem(Ext4Device& device, bool writable);
 
 // What libext2fs's error code means for the user: the volume's own failure if there was one; `not_found`;
-// `exhausted` (no space, no inodes); `failed_precondition` (features nobody here knows); else `corrupt`.
+// `exhausted` (no space, no inodes); `failed_precondition` (features nobody here knows); `unavailable` (no
+// memory here); else `corrupt`.
 Error filesystem_error(Ext4Device& device, errcode_t code);
 
 }  // namespace rekindle

@@ -202,14 +202,27 @@ Result<std::unique_ptr<PointWriter>> begin(Vault& vault, const RecoveryPoint& po
   return vault.begin_point(start);
 }
 
+// The disks are frozen, these are not: an attempt that was killed after it stored the point is repeated with
+// those that it stored, or the point would be another one, and be taken back.
+Result<Bytes> variables_of(SnapshotSource& source, Vault& vault, const RecoveryPoint& point,
+                           const std::optional<RecoveryPoint>& newest) {
+  const auto stored = vault.get(point.id);
+  if (stored.ok()) return stored_firmware_variables(vault, point.id);
+  if (stored.error().code() != ErrorCode::not_found) return stored.error();
+  std::optional<RecoveryPointId> before;
+  if (newest) before = newest->id;
+  return firmware_variables_to_store(source, point.machine, vault, before);
+}
+
 Result<> Backup::read(StepContext& context) {
   Job& job = context.job;
   SnapshotSource* source = TRY(site(job));
   Vault* vault = TRY(vaults_.vault(text(job.parameters, "vault")));
   const auto frozen =
       TRY(source->find_snapshot(machine_id(job), MachineSnapshotId(text(job.data, "snapshot_id"))));
+  const std::optional<RecoveryPoint> newest = TRY(newest_point(context.catalog, *vault, job));
   std::optional<RecoveryPoint> parent;
-  if (!job.parameters.value("full", false)) parent = TRY(newest_point(context.catalog, *vault, job));
+  if (!job.parameters.value("full", false)) parent = newest;
 
   RecoveryPoint point;
   point.id = point_id(job);
@@ -219,7 +232,7 @@ Result<> Backup::read(StepContext& context) {
   // Under the name it is protected by, also when the datacenter calls it otherwise now.
   point.machine.name = text(job.parameters, "machine");
   job.data.at("time").get_to(point.time);
-  const Bytes variables = TRY(firmware_variables_to_store(*source, point.machine));
+  const Bytes variables = TRY(variables_of(*source, *vault, point, newest));
   auto writer = TRY(begin(*vault, point, frozen, !variables.empty(), parent));
   TRY(read_disks(context, frozen, point, *writer, parent));
   if (!variables.empty()) TRY(write_firmware_variables(*writer, variables), "the firmware's variables");

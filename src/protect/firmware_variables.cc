@@ -17,6 +17,17 @@ bool holds_variables(const PointDisk& disk) {
   return disk.id == firmware_variables_disk().id;
 }
 
+// Empty: there is no such point, it has none, or they are damaged; a backup is made without them then.
+Result<Bytes> variables_of_before(Vault& vault, const std::optional<RecoveryPointId>& before) {
+  if (!before) return Bytes();
+  auto kept = stored_firmware_variables(vault, *before);
+  const bool is_gone = !kept.ok() && (kept.error().code() == ErrorCode::not_found ||
+                                      kept.error().code() == ErrorCode::corrupt);
+  if (!is_gone) return kept;
+  log::warn("{}", kept.error().message());
+  return Bytes();
+}
+
 }  // namespace
 
 NewDisk firmware_variables_disk() {
@@ -33,18 +44,24 @@ std::vector<PointDisk> disks_of_machine(const VaultPoint& point) {
   return disks;
 }
 
-Result<Bytes> firmware_variables_to_store(SnapshotSource& site, const Machine& machine) {
+Result<Bytes> firmware_variables_to_store(SnapshotSource& site, const Machine& machine, Vault& vault,
+                                          const std::optional<RecoveryPointId>& before) {
   if (machine.firmware != Firmware::uefi) return Bytes();
   auto variables = site.firmware_variables(machine.id);
   if (variables.ok() && variables->size() > most_firmware_variables_bytes)
     variables = error(ErrorCode::corrupt, "they have {}", human_bytes(variables->size()));
   if (variables.ok() || variables.error().code() == ErrorCode::cancelled) return variables;
-  log::warn(
-      "{}: the variables of its firmware are not in this recovery point; a new VM made of it would start "
-      "from "
-      "EFI/BOOT/BOOTX64.EFI: {}",
-      machine.name, variables.error().message());
-  return Bytes();
+  Bytes kept = TRY(variables_of_before(vault, before), "the firmware's variables of the backup before");
+  if (!kept.empty()) {
+    log::warn("{}: the variables of its firmware cannot be read, those of the backup before are kept: {}",
+              machine.name, variables.error().message());
+  } else {
+    log::warn(
+        "{}: the variables of its firmware are not in this recovery point; a new VM made of it would start "
+        "from EFI/BOOT/BOOTX64.EFI: {}",
+        machine.name, variables.error().message());
+  }
+  return kept;
 }
 
 Result<> write_firmware_variables(PointWriter& writer, ByteView variables) {

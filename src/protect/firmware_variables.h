@@ -6,10 +6,13 @@
 //
 //   disk "firmware_variables", 4 MiB + 64 KiB: length u32 (little-endian), so many bytes, zeros
 //
-// A point without that disk has none: the machine's firmware has none, they could not be read, or an earlier
-// version stored it.
+// They are those of the time at which the backup read them, not of the instant of its snapshot, which has
+// none.
+// A point without that disk has none: the machine's firmware has none, they could never be read, or an
+// earlier version stored it.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "site/snapshot_source.h"
@@ -23,9 +26,11 @@ bool has_firmware_variables(const VaultPoint& point);
 // All others.
 std::vector<PointDisk> disks_of_machine(const VaultPoint& point);
 
-// What the site has of them for a backup; empty: nothing is to be stored. That they cannot be read is logged
-// and no error, but for `cancelled`.
-Result<Bytes> firmware_variables_to_store(SnapshotSource& site, const Machine& machine);
+// What a backup is to store of them; empty: nothing. If the site cannot read them (it may keep them locked
+// while the machine runs), those of `before` are kept, the machine's newest point in the vault; that, and
+// that there are none, is logged and no error. `cancelled`; those of the vault, but for `corrupt`.
+Result<Bytes> firmware_variables_to_store(SnapshotSource& site, const Machine& machine, Vault& vault,
+                                          const std::optional<RecoveryPointId>& before);
 
 // The point was begun with firmware_variables_disk(). At most most_firmware_variables_bytes.
 Result<> write_firmware_variables(PointWriter& writer, ByteView variables);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "protect/protect_fixture.h"
 
 namespace rekindle {
@@ -23,6 +25,12 @@ class FirmwareVariablesTest : public ProtectTest {
     site.set_firmware_variables(id, std::move(variables));
     const Job job = back_up();
     ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  }
+  void cannot_be_read() {
+    site.set_fault([](std::string_view method, bool) -> Result<> {
+      return method == "firmware_variables" ? Result<>(error(ErrorCode::permission_denied, "no"))
+                                            : Result<>();
+    });
   }
   Bytes stored(const RecoveryPoint& point) {
     auto variables = stored_firmware_variables(*the_vault, point.id);
@@ -67,18 +75,53 @@ TEST_F(FirmwareVariablesTest, ThatDoNotChangeAreStoredOnce) {
   EXPECT_TRUE(stored(newest_point()) == variables);
 }
 
-TEST_F(FirmwareVariablesTest, ThatCannotBeReadAreMissingAndNotThoseOfBefore) {
-  back_up_with(seeded.bytes(1000));
-  site.set_fault([](std::string_view method, bool) -> Result<> {
-    return method == "firmware_variables" ? Result<>(error(ErrorCode::permission_denied, "no")) : Result<>();
-  });
-  const Job job = back_up();
-  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
-  EXPECT_TRUE(stored(newest_point()).empty());
+TEST_F(FirmwareVariablesTest, ThatCannotBeReadAreThoseOfBefore) {
+  const Bytes first = seeded.bytes(1000);
+  back_up_with(first);
+  cannot_be_read();
+  for (const bool full : {false, true}) {
+    const Job job = back_up(full);
+    ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+    EXPECT_TRUE(stored(newest_point()) == first) << full;
+  }
   site.set_fault({});
   const Bytes later = seeded.bytes(100);
   back_up_with(later);
   EXPECT_EQ(stored(newest_point()), later);
+  back_up_with({});  // read, and there are none
+  EXPECT_TRUE(stored(newest_point()).empty());
+}
+
+TEST_F(FirmwareVariablesTest, ThatCouldNeverBeReadAreMissing) {
+  cannot_be_read();
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(back_up().state, JobState::succeeded);
+    EXPECT_EQ(the_vault->get(newest_point().id)->disks.size(), 2U);
+  }
+}
+
+// As by a kill after the point was stored and before the job was saved.
+TEST_F(FirmwareVariablesTest, ThatChangeBetweenTwoAttemptsDoNotCostThePoint) {
+  const Bytes some = seeded.bytes(1000);
+  const Bytes others = seeded.bytes(2000);
+  for (const auto& [before, after] :
+       {std::pair(some, others), std::pair(some, Bytes()), std::pair(Bytes(), some)}) {
+    site.set_firmware_variables(id, before);
+    JobProcedure procedure = backup_procedure(site, *this);
+    const auto read = std::ranges::find(procedure.steps, "read", &Step::name);
+    ASSERT_NE(read, procedure.steps.end());
+    read->perform = [&, once = read->perform](StepContext& context) -> Result<> {
+      TRY(once(context));
+      site.set_firmware_variables(id, after);
+      return once(context);
+    };
+    clock.sleep(std::chrono::milliseconds(2));
+    JobRunner runner(*catalog, clock, random, observer);
+    const Job job =
+        runner.start(procedure, "web", parameters_of(BackupRequest{"dc", "vault", "web", id})).value();
+    ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+    EXPECT_TRUE(stored(newest_point()) == before);
+  }
 }
 
 TEST_F(FirmwareVariablesTest, ThatAreTooManyAreLeftOut) {

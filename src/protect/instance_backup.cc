@@ -1,5 +1,7 @@
 #include "protect/instance_backup.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/crash_point.h"
@@ -268,16 +270,29 @@ Result<MachineReturn> InstanceBackup::make_fit_for_home(StepContext& context, co
       failover.recovery_point_id);
 }
 
-// A guest that cannot be read any more is stored as it is: its data are safe, and the report says what home
-// would need.
+// Why the guest is to be stored with its conversion; empty: what failed is to be tried again, or said.
+std::string why_as_it_is(const Error& error, const std::string& vault) {
+  if (cannot_be_converted(error)) return error.message();
+  if (error.code() != ErrorCode::corrupt) return {};
+  return fmt::format(
+      "the vault is damaged where the machine as it left is: {}; 'rekindle vault check {} --data' names all "
+      "that is hit, and objects can be put back from a copy of the vault",
+      error.message(), vault);
+}
+
+// A guest that cannot be read any more, or of which the vault has not all, is stored as it is: what it wrote
+// in the account is safe, and the report says what home would need. Storing needs only what changed of the
+// bytes; what is damaged of the others was damaged in the parent, too.
 Result<MachineReturn> InstanceBackup::undo(StepContext& context, const Failover& failover,
                                            const std::vector<DiskToStore>& disks) {
   Result<MachineReturn> returned = make_fit_for_home(context, failover, disks);
-  if (returned.ok() || !cannot_be_converted(returned.error())) return returned;
-  log::warn("{}: its conversion for the account is not undone: {}", failover.machine,
-            returned.error().message());
+  if (returned.ok()) return returned;
+  const auto parent = context.job.data.at("parent").get<RecoveryPoint>();
+  const std::string why = why_as_it_is(returned.error(), parent.vault);
+  if (why.empty()) return returned;
+  log::warn("{}: its conversion for the account is not undone: {}", failover.machine, why);
   MachineReturn as_it_is;
-  as_it_is.report = {{"not_undone", returned.error().message()}};
+  as_it_is.report = {{"not_undone", why}};
   return as_it_is;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "model/json.h"
+#include "protect/firmware_variables.h"
 #include "recover/failback_destination.h"
 #include "recover/failback_forecast.h"
 
@@ -12,7 +13,8 @@ namespace {
 
 class Check {
  public:
-  Check(const FailbackCheckParts& parts, const DrPlan& plan) : parts_(parts), plan_(plan) {}
+  Check(const FailbackCheckParts& parts, const DrPlan& plan)
+      : parts_(parts), plan_(plan), forecaster_(parts.catalog, plan) {}
 
   Result<> check(const Failover& failover, ComeHomeTo to, bool test);
   Preflight result;
@@ -25,6 +27,7 @@ class Check {
   void check_instance(const Failover& failover);
   Result<> check_base(const Failover& failover);
   void check_new(const Failover& failover, const FailbackRequest& request, const Destination& destination);
+  void check_variables(const RecoveryPoint& point);
   Result<> check_writable(const Destination& destination);
   void check_original(const Failover& failover, const Destination& destination);
   void check_left_behind(const MachineId& home);
@@ -35,6 +38,7 @@ class Check {
 
   const FailbackCheckParts& parts_;
   const DrPlan& plan_;
+  DowntimeForecaster forecaster_;
   std::string machine_;
 };
 
@@ -170,7 +174,20 @@ void Check::check_new(const Failover& failover, const FailbackRequest& request,
   } else {
     add(Light::green, "home",
         fmt::format("into a new VM '{}' in {}", wanted->machine.name, destination.datacenter));
+    check_variables(*point);
   }
+}
+
+// A machine of UEFI whose boot loader is where only its own boot entry says would not start.
+void Check::check_variables(const RecoveryPoint& point) {
+  if (point.machine.firmware != Firmware::uefi) return;
+  const auto vault = parts_.vaults.vault(point.vault);
+  const auto stored = vault.ok() ? (*vault)->get(point.id) : Result<VaultPoint>(vault.error());
+  if (!stored.ok() || has_firmware_variables(*stored)) return;  // the former is said already
+  add(Light::yellow, "firmware",
+      "no backup of it has the variables of its UEFI firmware: the new VM starts from the boot loader's "
+      "fallback path, EFI/BOOT/BOOTX64.EFI, which must be there, and with new keys of secure boot; rehearse "
+      "it with '--test'");
 }
 
 void Check::check_destination(const Failover& failover, const FailbackRequest& request) {
@@ -209,7 +226,7 @@ Result<> Check::check(const Failover& failover, ComeHomeTo to, bool test) {
   check_destination(failover, request);
   check_settings(failback_settings_of(plan_, *machine), test);
   if (test) return {};
-  const auto downtime = TRY(forecast_downtime(parts_.catalog, plan_, machine_, nlohmann::json::array()));
+  const auto downtime = TRY(forecaster_.forecast(machine_, nlohmann::json::array()));
   add(Light::green, "downtime",
       fmt::format("about {}; of it {} for the boot, {}", human_duration(downtime.total),
                   human_duration(downtime.boot), downtime.boot_from));

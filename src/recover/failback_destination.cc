@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "model/json.h"
+#include "recover/left_running.h"
 
 namespace rekindle {
 
@@ -137,9 +138,10 @@ Result<> check_disks_at_home(const std::vector<DiskSpec>& at_home, const Recover
   return {};
 }
 
-Result<> switch_off_original(Catalog& catalog, Sites& sites, const std::string& machine,
-                             const std::string& datacenter, const MachineId& home) {
-  const auto known = TRY(catalog.get<ProtectedMachine>(machine));
+Result<> switch_off_original(Catalog& catalog, Sites& sites, Job& job, const std::string& datacenter,
+                             const MachineId& home) {
+  note_none_left_running(job);
+  const auto known = TRY(catalog.get<ProtectedMachine>(job.subject));
   // In another datacenter the new VM has the very id of the one of before.
   if (known.id == home && known.datacenter == datacenter) return {};
   const auto site = sites.restore_target(known.datacenter);
@@ -148,8 +150,8 @@ Result<> switch_off_original(Catalog& catalog, Sites& sites, const std::string& 
   const bool is_lost = !site.ok() || off.error().transient();
   if (known.datacenter == datacenter || !is_lost)
     return Error(off.error()).context("switching the VM of before off ({})", known.id);
-  log::warn("{}: whether its VM of before is off cannot be asked ({}): see that it never runs again", machine,
-            off.error().message());
+  note_left_running(job, known.datacenter, known.id);
+  log::warn("{}: {} ({})", job.subject, left_running(job), off.error().message());
   return {};
 }
 

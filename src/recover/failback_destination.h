@@ -45,9 +45,9 @@ Result<> check_disks_at_home(const std::vector<DiskSpec>& at_home, const Recover
 
 // Powers the VM off that the machine was, where `home`, to come home to in `datacenter`, is another: they
 // have the same addresses. Off or gone is fine. Where it was in another datacenter that does not answer, or
-// is not known any more, that is a warning.
-Result<> switch_off_original(Catalog& catalog, Sites& sites, const std::string& machine,
-                             const std::string& datacenter, const MachineId& home);
+// is not known any more, that is a warning, which the failback's job remembers (recover/left_running.h).
+Result<> switch_off_original(Catalog& catalog, Sites& sites, Job& job, const std::string& datacenter,
+                             const MachineId& home);
 
 void to_json(nlohmann::json& j, const DiskAtHome& disk);
 void from_json(const nlohmann::json& j, DiskAtHome& disk);

@@ -5,6 +5,7 @@
 
 #include "recover/failback_check.h"
 #include "recover/failback_fixture.h"
+#include "recover/left_running.h"
 
 namespace rekindle {
 namespace {
@@ -15,6 +16,7 @@ class TwoDatacenters final : public Sites {
   TwoDatacenters(MemorySite& first, MemorySite& second) : first_(first), second_(second) {}
 
   bool first_is_lost = false;
+  ErrorCode lost_as = ErrorCode::unavailable;
 
   Result<SnapshotSource*> datacenter(const std::string& name) override {
     MemorySite* site = TRY(site_of(name));
@@ -30,7 +32,7 @@ class TwoDatacenters final : public Sites {
  private:
   Result<MemorySite*> site_of(const std::string& name) {
     if (name == "dc-2") return &second_;
-    if (first_is_lost) return error(ErrorCode::unavailable, "{} does not answer", name);
+    if (first_is_lost) return error(lost_as, "{} does not answer", name);
     return &first_;
   }
 
@@ -55,6 +57,12 @@ class FailbackElsewhereTest : public FailbackTest {
                           std::move(stop));
     };
     return run(failback_procedure({sites, *this, http, back_up}), asked());
+  }
+  // As 'rekindle serve' does. Whether that is done.
+  bool look_for_the_vm_of_before() {
+    const auto left = machines_left_running(*catalog, clock.now()).value();
+    EXPECT_EQ(left.size(), 1U);
+    return !left.empty() && switch_off_left_running(*catalog, sites, left[0], clock.now()).ok();
   }
   void expect_it_lives_elsewhere() {
     ASSERT_TRUE(second.machine(id).ok()) << "the new VM has its id";
@@ -89,6 +97,47 @@ TEST_F(FailbackElsewhereTest, ALostDatacenterIsNoReasonToStayAway) {
   const Job job = come_home_elsewhere();
   ASSERT_EQ(job.state, JobState::succeeded) << job.error;
   expect_it_lives_elsewhere();
+  EXPECT_THAT(left_running(job), testing::HasSubstr("uuid-1 in dc,"));
+  EXPECT_FALSE(look_for_the_vm_of_before());
+  EXPECT_TRUE(machines_left_running(*catalog, clock.now())->empty()) << "not again at once";
+
+  sites.first_is_lost = false;  // its host starts what ran there
+  ASSERT_EQ(site.machine(id)->power, PowerState::on);
+  clock.advance(std::chrono::minutes(6));
+  EXPECT_TRUE(look_for_the_vm_of_before());
+  EXPECT_EQ(site.machine(id)->power, PowerState::off);
+  ASSERT_TRUE(site.power_on(id).ok());  // late
+  clock.advance(std::chrono::minutes(6));
+  EXPECT_TRUE(look_for_the_vm_of_before());
+  EXPECT_EQ(site.machine(id)->power, PowerState::off);
+  clock.advance(std::chrono::minutes(30));
+  EXPECT_TRUE(look_for_the_vm_of_before());
+  clock.advance(std::chrono::minutes(6));
+  EXPECT_TRUE(machines_left_running(*catalog, clock.now())->empty()) << "whose it is now is not ours to say";
+  EXPECT_EQ(left_running(catalog->job(job.id).value()), "");
+  expect_it_lives_elsewhere();
+}
+
+TEST_F(FailbackElsewhereTest, TheVmOfADatacenterThatWasRemovedIsForgotten) {
+  away();
+  sites.first_is_lost = true;
+  const Job job = come_home_elsewhere();
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  sites.lost_as = ErrorCode::not_found;
+  EXPECT_TRUE(look_for_the_vm_of_before());
+  EXPECT_EQ(left_running(catalog->job(job.id).value()), "");
+}
+
+TEST_F(FailbackElsewhereTest, AMachineThatIsAwayAgainIsNotLookedForWhereItWas) {
+  away();
+  sites.first_is_lost = true;
+  ASSERT_EQ(come_home_elsewhere().state, JobState::succeeded);
+  ASSERT_EQ(machines_left_running(*catalog, clock.now())->size(), 1U);
+  Failover again = failover();
+  again.id = "failover-again";
+  again.state = FailoverState::running;
+  ASSERT_TRUE(catalog->put(again).ok());
+  EXPECT_TRUE(machines_left_running(*catalog, clock.now())->empty());
 }
 
 TEST_F(FailbackElsewhereTest, ProtectionGoesOnThereIncrementally) {

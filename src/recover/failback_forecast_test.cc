@@ -90,6 +90,32 @@ TEST_F(FailbackForecastTest, WhoWaitedForNoServiceMeasuredNothing) {
   EXPECT_EQ(forecast().total, milliseconds(15000 + 10000 + 60000));
 }
 
+TEST_F(FailbackForecastTest, FailbacksOfEarlierVersionsMeasuredNoBoot) {
+  came_home(milliseconds(4000), milliseconds(45000));
+  came_home(milliseconds(5000), milliseconds(7));
+  EXPECT_EQ(forecast().boot, milliseconds(45000));
+  EXPECT_EQ(forecast().total, milliseconds(5000 + 10000 + 45000));
+}
+
+TEST_F(FailbackForecastTest, LooksAtTheNewestFailoversOfOthersOnly) {
+  failed_over("db", milliseconds(20000));
+  for (int i = 0; i < 19; ++i) failed_over("db", milliseconds(0));
+  EXPECT_EQ(forecast().boot, milliseconds(20000));
+  failed_over("mail", milliseconds(0), "another plan");
+  EXPECT_EQ(forecast().boot, milliseconds(20000));
+  failed_over("db", milliseconds(0));
+  EXPECT_EQ(forecast().boot, milliseconds(60000));
+}
+
+TEST_F(FailbackForecastTest, LooksAtTheOthersOnceForAllMachines) {
+  failed_over("db", milliseconds(20000));
+  DowntimeForecaster forecaster(*catalog, plan);
+  EXPECT_EQ(forecaster.forecast("web", nlohmann::json::array())->boot, milliseconds(20000));
+  failed_over("db", milliseconds(30000));
+  EXPECT_EQ(forecaster.forecast("mail", nlohmann::json::array())->boot, milliseconds(20000));
+  EXPECT_EQ(forecaster.forecast("db", nlohmann::json::array())->boot, milliseconds(30000)) << "its own";
+}
+
 TEST_F(FailbackForecastTest, AFailoverWithoutAJobIsNoMeasure) {
   Failover born;  // in the account, and taken into the plan
   born.id = "failover-1";

@@ -217,8 +217,7 @@ Result<> Failback::make_new(StepContext& context) {
   for (std::size_t i = 0; i < left.disks.size(); ++i)
     disks.push_back({made.disks[i].id, wanted.machine.disks.at(i).id, false, {}, true});
   if (!is_rehearsal(job)) {  // it has the same addresses
-    TRY(switch_off_original(context.catalog, parts_.sites, job.subject, text(job.data, "datacenter"),
-                            home_of(job)));
+    TRY(switch_off_original(context.catalog, parts_.sites, job, text(job.data, "datacenter"), home_of(job)));
   }
   job.data["disks"] = disks;
   job.data["home_held_by"] = job.fencing;

@@ -102,8 +102,7 @@ Result<> Failback::keep_one_alive(StepContext& context) {
   TRY(keep_stopped(context));
   if (job.data.value("last_copy_by", std::uint64_t{0}) != job.fencing) job.data["last_copy_done"] = false;
   TRY(last_copy(context));
-  return switch_off_original(context.catalog, parts_.sites, job.subject, text(job.data, "datacenter"),
-                             home_of(job));
+  return switch_off_original(context.catalog, parts_.sites, job, text(job.data, "datacenter"), home_of(job));
 }
 
 Result<> Failback::start(StepContext& context) {

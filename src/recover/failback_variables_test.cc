@@ -1,7 +1,8 @@
 // The variables of a machine's firmware on the way home.
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include "protect/firmware_variables.h"
+#include "recover/failback_check.h"
 #include "recover/failback_fixture.h"
 
 namespace rekindle {
@@ -21,6 +22,15 @@ class FailbackVariablesTest : public FailbackTest {
     const Job job = run(instance_backup_procedure(site, *this),
                         parameters_of(InstanceBackupRequest{"web", failover().id}));
     ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  }
+  // What 'failback plan' says of them.
+  std::vector<Finding> said(ComeHomeTo to) {
+    auto found =
+        check_failback({*catalog, site, *this, clock}, catalog->get<DrPlan>("plan").value(), {}, to, false)
+            .value()
+            .findings;
+    std::erase_if(found, [](const Finding& finding) { return finding.topic != "firmware"; });
+    return found;
   }
   MachineId home_of(const Job& job) { return MachineId(job.data.at("machine_id").get<std::string>()); }
 
@@ -64,6 +74,21 @@ TEST_F(FailbackVariablesTest, WithoutThemANewVmIsMadeAllTheSame) {
   const Job job = come_home();
   ASSERT_EQ(job.state, JobState::succeeded) << job.error;
   EXPECT_TRUE(site.firmware_variables(home_of(job)).value().empty());
+}
+
+TEST_F(FailbackVariablesTest, ThatANewVmWouldNotHaveThemIsSaidBefore) {
+  site.set_firmware_variables(id, {});
+  live_in_the_account();
+  const auto found = said(ComeHomeTo::fresh);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].light, Light::yellow);
+  EXPECT_THAT(found[0].sentence, testing::HasSubstr("EFI/BOOT/BOOTX64.EFI"));
+  EXPECT_TRUE(said(ComeHomeTo::automatic).empty()) << "the VM of before has its own";
+}
+
+TEST_F(FailbackVariablesTest, WhereTheyAreStoredNothingIsSaid) {
+  live_in_the_account();
+  EXPECT_TRUE(said(ComeHomeTo::fresh).empty());
 }
 
 }  // namespace

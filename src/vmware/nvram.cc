@@ -25,7 +25,9 @@ Error refused(int status, const std::string& name) {
                    "'{}' is not there: the machine was never started, or its file was removed", name);
     case 500:  // only of reading: what is written belongs to a machine that was never started
       return error(ErrorCode::failed_precondition,
-                   "the host keeps '{}' locked (HTTP 500): back the machine up once while it is off", name);
+                   "the host keeps '{}' locked (HTTP 500): back the machine up once while it is off; backups "
+                   "keep on what was read",
+                   name);
     default:
       return error(ErrorCode::internal, "'{}': unexpected HTTP {}", name, status);
   }
@@ -101,8 +103,11 @@ Result<> upload_nvram(VimSession& session, const std::string& url, const Datasto
                       ByteView content) {
   const auto answer = session.put(url, content);
   if (answer.ok() && is_success(answer->status)) return {};
-  const auto removed = session.remove(url);
-  static_cast<void>(removed.ok());  // what was wrong with the upload is what is said
+  // A refusal wrote nothing: what is there then is whole, of an earlier call.
+  if (!answer.ok() || answer->status >= 500) {
+    const auto removed = session.remove(url);
+    static_cast<void>(removed.ok());  // what was wrong with the upload is what is said
+  }
   if (!answer.ok()) return Error(answer.error()).context("writing '{}'", path.str());
   return refused(answer->status, path.str());
 }

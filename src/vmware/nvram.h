@@ -31,8 +31,9 @@ Result<NvramToBe> nvram_to_be(const ObjectProperties& vm);
 // of the session.
 Result<Bytes> download_nvram(VimSession& session, const std::string& url, const DatastorePath& path);
 
-// Makes or replaces it: repeatable. After an error it is gone, if that could be done: of half a file a
-// machine might not start. Errors as above.
+// Makes or replaces it: repeatable. After an error without an answer, or of the server's own, it is gone, if
+// that could be done: of half a file a machine might not start. After a refusal it is as it was. Errors as
+// above.
 Result<> upload_nvram(VimSession& session, const std::string& url, const DatastorePath& path,
                       ByteView content);
 

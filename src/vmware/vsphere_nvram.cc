@@ -17,15 +17,21 @@ Result<Bytes> VsphereSite::firmware_variables(const MachineId& id) {
   return download_nvram(*session_, download_url(session_->origin(), datacenter, path), path);
 }
 
-// Also to a machine that an earlier call made: it may have been killed before it came to this.
+// Also to a machine that an earlier call made: it may have been killed before it came to this. What may work
+// at the next attempt is an error.
 Result<> VsphereSite::give_firmware_variables(const MachineId& id, const NewMachine& wanted) {
   if (wanted.machine.firmware != Firmware::uefi || wanted.firmware_variables.empty()) return {};
   const Result<> written = write_nvram(id, wanted.firmware_variables);
-  if (written.ok() || written.error().code() == ErrorCode::cancelled) return written;
+  if (written.ok()) return {};
+  const Error& why = written.error();
+  if (why.transient() || why.code() == ErrorCode::cancelled)
+    return Error(why).context("giving the variables of UEFI to '{}'", wanted.machine.name);
+  // It runs, and has variables by now; or else its firmware makes new ones.
+  const bool runs_already = why.code() == ErrorCode::failed_precondition;
   log::warn(
-      "the variables of UEFI could not be given to the new VM '{}', so that it starts from the boot loader's "
-      "fallback path, EFI/BOOT/BOOTX64.EFI: {}",
-      wanted.machine.name, written.error().message());
+      "the variables of UEFI could not be given to the new VM '{}'{}: {}", wanted.machine.name,
+      runs_already ? "" : ", so that it starts from the boot loader's fallback path, EFI/BOOT/BOOTX64.EFI",
+      why.message());
   return {};
 }
 

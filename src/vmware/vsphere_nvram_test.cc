@@ -8,6 +8,7 @@
 namespace rekindle {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -27,13 +28,7 @@ class VsphereNvramTest : public testing::Test {
     add_place("f-1", "datastore", "Datacenter", "dc-1");
     add_place("dc-1", "DC", "Folder", "root-1");
     say_name("web.nvram");
-    VsphereOptions options;
-    options.url = "https://vc";
-    options.user = "u";
-    options.password = "p";
-    options.retry = {.attempts = 2, .first_pause = std::chrono::milliseconds(1)};
-    options.busy_retry = options.retry;
-    site = VsphereSite::connect(options, server, clock, random).value();
+    site = VsphereSite::connect(canned_options(), server, clock, random).value();
     server.folder = [this](const HttpRequest& request) {
       requests.push_back(request.method + " " + request.url);
       if (request.method == "PUT") uploaded = std::string(request.body_text());
@@ -127,6 +122,13 @@ TEST_F(VsphereNvramTest, SayWhatTheAccountLacks) {
   EXPECT_EQ(read().error().code(), ErrorCode::not_found);
 }
 
+TEST_F(VsphereNvramTest, ThatTheHostKeepsLockedSayWhenTheyCanBeRead) {
+  server.folder = [](const HttpRequest&) { return HttpResponse{500, {}, {}}; };
+  const Error error = read().error();
+  EXPECT_EQ(error.code(), ErrorCode::failed_precondition);
+  EXPECT_THAT(error.message(), HasSubstr("while it is off"));
+}
+
 TEST_F(VsphereNvramTest, AreGivenToTheMachineThatWasMade) {
   const auto made = site->create_machine(wanted);
   ASSERT_TRUE(made.ok()) << made.error().message();
@@ -152,7 +154,25 @@ TEST_F(VsphereNvramTest, ThatCannotBeGivenAreNoReasonToRefuseTheMachine) {
   const auto made = site->create_machine(wanted);
   ASSERT_TRUE(made.ok()) << made.error().message();
   EXPECT_EQ(*made, MachineId("uuid-1"));
+  EXPECT_THAT(requests, ElementsAre(std::string("PUT ") + url_of_web)) << "an earlier call's may be there";
+}
+
+TEST_F(VsphereNvramTest, OfWhichAPartMayHaveBeenWrittenAreRemoved) {
+  status_of_changes = 500;
+  const auto made = site->create_machine(wanted);
+  ASSERT_TRUE(made.ok()) << made.error().message();
   EXPECT_THAT(requests, ElementsAre(std::string("PUT ") + url_of_web, std::string("DELETE ") + url_of_web));
+}
+
+TEST_F(VsphereNvramTest, ThatMayBeGivenAtTheNextAttemptAreAnError) {
+  status_of_changes = 503;
+  const auto made = site->create_machine(wanted);
+  ASSERT_FALSE(made.ok());
+  EXPECT_TRUE(made.error().transient()) << made.error().message();
+  EXPECT_THAT(requests, Contains(std::string("DELETE ") + url_of_web));
+  status_of_changes = 201;
+  EXPECT_EQ(site->create_machine(wanted).value(), MachineId("uuid-1"));
+  EXPECT_EQ(uploaded, "variables");
 }
 
 TEST_F(VsphereNvramTest, AreNotPutUnderAMachineThatRuns) {

@@ -13,6 +13,24 @@ from vim import Vim, wait_until
 MIB = 2**20
 
 
+def newest_failback(scene):
+    return [job for job in scene.json("job", "list") if job["kind"] == "failback"][-1]
+
+
+def begin_and_be_asked(test, scene, *options):
+    """A failback that copies until somebody says go: its process."""
+    process = subprocess.Popen([BINARY, "failback", "start", "dr", "--ask", *options], text=True,
+                               env={**os.environ, **scene.env()}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    test.addCleanup(process.__exit__, None, None, None)
+    test.addCleanup(process.kill)
+    while True:
+        status = scene.json("failback", "status", "dr")
+        if status and status[0]["state"] == "waits for an approval":
+            return process
+        test.assertIsNone(process.poll(), "it ended before it asked")
+        time.sleep(0.2)
+
+
 class ComesHome(unittest.TestCase):
     """A planned failover: the VM was switched off, and lies untouched when its machine comes home."""
     variant = "bios"
@@ -25,7 +43,7 @@ class ComesHome(unittest.TestCase):
             before = self.write_there(scene)
             self.check_plan(scene)
             scene.region_request("DELETE", "/rekindle-sandbox/calls")
-            job = scene.json("failback", "start", "dr")
+            job = self.come_home(scene)
             self.check_service(scene, before)
             self.check_job(scene, job)
             self.check_account(scene)
@@ -58,6 +76,9 @@ class ComesHome(unittest.TestCase):
         found = scene.json("failback", "plan", "dr")
         self.assertIn(found["light"], ("green", "yellow"), found)
         self.assertIn("downtime", [one["topic"] for one in found["findings"]])
+
+    def come_home(self, scene):
+        return scene.json("failback", "start", "dr")
 
     def check_service(self, scene, before):
         url = scene.source_url
@@ -162,19 +183,10 @@ class ComesHomeWhenItIsTold(unittest.TestCase):
 
     def begin(self, scene):
         """Nobody answers on an isolated network, so that the plan names no health check for home."""
-        process = subprocess.Popen([BINARY, "failback", "start", "dr", "--to", "new", "--ask"], text=True,
-                                   env={**os.environ, **scene.env()}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        self.addCleanup(process.__exit__, None, None, None)
-        self.addCleanup(process.kill)
-        while True:
-            status = scene.json("failback", "status", "dr")
-            if status and status[0]["state"] == "waits for an approval":
-                return process
-            self.assertIsNone(process.poll(), "it ended before it asked")
-            time.sleep(0.2)
+        return begin_and_be_asked(self, scene, "--to", "new")
 
     def job(self, scene):
-        return [job for job in scene.json("job", "list") if job["kind"] == "failback"][-1]
+        return newest_failback(scene)
 
     def running(self, scene):
         return len([one for one in scene.inventory()["instances"] if one["state"] == "running"])

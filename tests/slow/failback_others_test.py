@@ -1,10 +1,13 @@
 """The other ways home: of a UEFI guest, into a datacenter without the VM, and into another datacenter."""
 
+import pathlib
 import unittest
 
 import failback_test
 from scene import DISK_COMMAND, Scene, ServersOnly, http_get, ledger_lines, wait_for_http
 from vim import Vim, wait_until
+
+OVMF_VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd"  # as the sandbox's firmware begins
 
 
 class ComesHomeUefi(failback_test.ComesHome):
@@ -22,6 +25,36 @@ class ComesHomeToNothing(failback_test.ComesHomeAfterADisaster):
     def check_service(self, scene, before):
         scene.web = scene.machine_status()
         super().check_service(scene, before)
+
+
+class ComesHomeUefiToNothing(ComesHomeToNothing):
+    """The firmware of the new VM knows from where the one that is gone started: it is given its variables."""
+    variant = "uefi"
+
+    def lose(self, scene):
+        self.variables = self.nvram(scene)
+        super().lose(scene)
+
+    def nvram(self, scene):
+        """The file's bytes, past the product."""
+        file, = [path for path in pathlib.Path(scene.directory).rglob("web.nvram") if path.parent.name == "web"]
+        return file.read_bytes()
+
+    def check_plan(self, scene):
+        super().check_plan(scene)
+        topics = [one["topic"] for one in scene.json("failback", "plan", "dr")["findings"]]
+        self.assertNotIn("firmware", topics, "the vault has its variables")
+
+    def come_home(self, scene):
+        """Looks at the new VM before its first start, in which its firmware writes."""
+        process = failback_test.begin_and_be_asked(self, scene)
+        self.assertEqual(scene.machine_status()["power"], "poweredOff")
+        self.assertTrue(self.nvram(scene) == self.variables, "byte for byte")
+        self.assertFalse(self.variables == pathlib.Path(OVMF_VARIABLES).read_bytes(), "it had boot entries")
+        scene.run("failback", "approve", "dr")
+        err = process.communicate()[1]
+        self.assertEqual(process.returncode, 0, err)
+        return failback_test.newest_failback(scene)
 
 
 class ComesHomeThoughBornThere(unittest.TestCase):
