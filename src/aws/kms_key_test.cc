@@ -26,7 +26,7 @@ class KmsKeyTest : public testing::Test {
     return check();
   }
   std::string refusal_of(const json& metadata) {
-    const auto checked = check_key(metadata);
+    const auto checked = check_answered(200, {{"KeyMetadata", metadata}});
     return checked.ok() ? "it was accepted" : checked.error().message();
   }
 

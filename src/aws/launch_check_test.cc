@@ -153,6 +153,7 @@ TEST_F(LaunchCheckTest, LooksAtTheKeyAndTheInstanceProfile) {
   EXPECT_THAT(refusal().message(), HasSubstr("KMS has no key 'alias/dr'"));
   settings();
   transport.answer(200, R"({"KeyMetadata":{"KeyState":"Enabled","KeyUsage":"ENCRYPT_DECRYPT"}})");
+  transport.answer(400, R"({"__type":"DryRunOperationException"})");
   transport.answer(404, "<ErrorResponse><Error><Code>NoSuchEntity</Code></Error></ErrorResponse>");
   EXPECT_THAT(refusal().message(), HasSubstr("IAM has no instance profile 'web-role'"));
 }

@@ -1,9 +1,14 @@
 // For tests: a small real guest that conversion has something to do for.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <string>
 
+#include "disk/memory_disk.h"
+#include "guest/ext4_volume.h"
 #include "guest/guest_fixture.h"
+#include "guest/volume_view.h"
 
 namespace rekindle {
 
@@ -30,6 +35,20 @@ inline const Bytes& guest_to_convert() {
                                            {{1, guest_fixture::ext4_image(files, 15)}});
   }();
   return disk;
+}
+
+// The same kernel with VMware's drivers beside its others, as distributions' kernels have them.
+inline Bytes with_vmware_drivers(Bytes disk) {
+  const std::string modules = "/usr/lib/modules/6.1.0-50-amd64";
+  MemoryDisk memory(std::move(disk));
+  VolumeView view(memory, {{1 * mib, 15 * mib}});
+  const auto volume = Ext4Volume::open(view).value();
+  const std::string dep = "kernel/nvme.ko:\nkernel/ena.ko:\nkernel/vmw_pvscsi.ko:\nkernel/vmxnet3.ko:\n";
+  EXPECT_TRUE(volume->replace(modules + "/modules.dep", as_bytes(dep)).ok());
+  for (const char* module : {"/kernel/vmw_pvscsi.ko", "/kernel/vmxnet3.ko"})
+    EXPECT_TRUE(volume->create(modules + module, as_bytes("MODULE"), 0644).ok());
+  EXPECT_TRUE(volume->close().ok());
+  return memory.content();
 }
 
 }  // namespace rekindle

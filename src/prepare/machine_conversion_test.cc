@@ -114,10 +114,11 @@ TEST(MachineConversion, NorIsOneOfTheMachineAsItLeft) {
 }
 
 TEST(MachineConversion, NorIsOneOfAMachineThatIsMadeFitForHome) {
-  expect_no_read_is_the_guests_fault(converted_guest(), [](BlockSource& now) -> Result<> {
-    TRY(adapt_machine(now, {}));
-    return {};
-  });
+  expect_no_read_is_the_guests_fault(with_vmware_drivers(converted_guest()),
+                                     [](BlockSource& now) -> Result<> {
+                                       TRY(adapt_machine(now, {}));
+                                       return {};
+                                     });
 }
 
 // A loss of the connection is one, whoever reads.

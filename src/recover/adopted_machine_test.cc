@@ -27,21 +27,8 @@ class AdoptTest : public FailbackTest {
       if (entry.kind != ResourceKind::instance) continue;
       EXPECT_TRUE(catalog->mark_released(entry.token).ok());
     }
-    install_drivers(made.instance_id);
+    site.instance_writes(made.instance_id, 0, 0, with_vmware_drivers(site.instance_disk(made.instance_id)));
     return made.instance_id;
-  }
-  // A kernel with all its modules, as distributions' kernels have them.
-  void install_drivers(const InstanceId& instance) {
-    const std::string modules = "/usr/lib/modules/6.1.0-50-amd64";
-    MemoryDisk memory(site.instance_disk(instance));
-    VolumeView view(memory, {{1 * mib, 15 * mib}});
-    const auto volume = Ext4Volume::open(view).value();
-    const std::string dep = "kernel/nvme.ko:\nkernel/ena.ko:\nkernel/vmw_pvscsi.ko:\nkernel/vmxnet3.ko:\n";
-    EXPECT_TRUE(volume->replace(modules + "/modules.dep", as_bytes(dep)).ok());
-    for (const char* module : {"/kernel/vmw_pvscsi.ko", "/kernel/vmxnet3.ko"})
-      EXPECT_TRUE(volume->create(modules + module, as_bytes("MODULE"), 0644).ok());
-    EXPECT_TRUE(volume->close().ok());
-    site.instance_writes(instance, 0, 0, memory.content());
   }
   AdoptRequest request_for(const InstanceId& instance) {
     return {"plan", instance, "born", "dc", "vault", "VM Network"};
