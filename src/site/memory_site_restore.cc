@@ -81,8 +81,9 @@ Result<MachineId> MemorySite::create_machine(const NewMachine& wanted) {
   }
   const MachineId id = machine.id;
   add_machine(std::move(machine));
-  guests_.at(id.str()).token = wanted.token;
-  guests_.at(id.str()).firmware_variables = wanted.firmware_variables;
+  Guest& guest = guests_.at(id.str());
+  guest.token = wanted.token;
+  guest.firmware_variables = wanted.firmware_variables;
   TRY(after("create_machine"));
   return id;
 }

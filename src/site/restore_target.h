@@ -46,7 +46,7 @@ class RestoreTarget {
   virtual Result<> check_writable(const MachineId& id) = 0;
   // Makes a machine that is off, its disks all zeros and thin, changed block tracking on. Repeatable: the
   // same token, the same machine, also after a crash or a lost answer. That the firmware's variables cannot
-  // be given to it is logged and no error.
+  // be given to it is logged and no error, but for what may work later: `unavailable`, and it is there.
   virtual Result<MachineId> create_machine(const NewMachine& wanted) = 0;
   virtual Result<std::optional<MachineId>> find_machine(const std::string& token) = 0;
   // With its disks; powers it off before. Absent is fine.
