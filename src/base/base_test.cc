@@ -1,7 +1,10 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <mutex>
+#include <set>
 #include <thread>
+#include <vector>
 
 #include "base/bounded_queue.h"
 #include "base/bytes.h"
@@ -111,16 +114,33 @@ TEST(BoundedQueue, MovesEverythingFromManyToMany) {
   EXPECT_FALSE(queue.push(1));
 }
 
-TEST(ParallelFor, StopsAtTheFirstErrorAndReturnsIt) {
-  std::atomic<int> calls = 0;
-  const auto result = parallel_for(1000, 4, {}, [&](std::size_t index) -> Result<> {
-    ++calls;
-    if (index == 10) return error(ErrorCode::corrupt, "ten");
+TEST(ParallelFor, StartsNothingAfterAnError) {
+  std::vector<std::size_t> started;
+  const auto result = parallel_for(1000, 1, {}, [&](std::size_t index) -> Result<> {
+    started.push_back(index);
+    if (index == 2) return error(ErrorCode::corrupt, "two");
     return {};
   });
   ASSERT_FALSE(result.ok());
-  EXPECT_EQ(result.error().message(), "ten");
-  EXPECT_LT(calls, 1000);
+  EXPECT_EQ(result.error().message(), "two");
+  EXPECT_EQ(started, (std::vector<std::size_t>{0, 1, 2}));
+}
+
+// When the others see an error is the scheduler's business: what holds on several threads is that the one
+// that failed starts nothing more, and whose error it is.
+TEST(ParallelFor, ReturnsTheErrorOfTheLowestIndexOfManyThreads) {
+  std::mutex mutex;
+  std::set<std::thread::id> failed;
+  const auto result = parallel_for(1000, 4, {}, [&](std::size_t index) -> Result<> {
+    const std::lock_guard lock(mutex);
+    EXPECT_FALSE(failed.contains(std::this_thread::get_id()))
+        << index << " was started by a thread that had failed";
+    if (index < 10) return {};
+    failed.insert(std::this_thread::get_id());
+    return error(ErrorCode::corrupt, "{}", index);
+  });
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().message(), "10");
 }
 
 TEST(File, IsReplacedAtomicallyAndReadBack) {
