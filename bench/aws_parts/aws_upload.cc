@@ -32,7 +32,7 @@ std::string environment(const char* name) {
 
 // The same bytes, read and hashed once: what is left is the endpoint, the network and the signature.
 Result<> put_bare(AwsSite& site, const ImageId& id, std::uint64_t blocks) {
-  constexpr std::size_t in_flight = 96;  // as the writer
+  constexpr std::size_t in_flight = 128;  // as the writer
   SystemRandom random;
   Bytes content(image_block_bytes);
   random.fill(content);

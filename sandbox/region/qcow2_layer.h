@@ -66,6 +66,7 @@ class Qcow2Layer {
   std::uint64_t append_cluster();
   std::vector<std::uint64_t> used_clusters() const;
 
+  std::mutex writing_;        // held by the one that writes data; before mutex_
   mutable std::mutex mutex_;  // guards the tables and end_
   File file_;
   const std::uint64_t size_bytes_;

@@ -223,10 +223,10 @@ Outcome<> check_signed_headers(const HttpRequest& request, const Authorization& 
 
 Outcome<std::string> payload_hash(const HttpRequest& request, const Authorization& authorization,
                                   const Dialect& dialect) {
-  const std::string actual = to_hex(sha256(request.body));
   const std::string_view claimed = request.headers.get("x-amz-content-sha256");
-  if (claimed.empty()) return actual;
   if (claimed == unsigned_payload && authorization.service == "ebs") return std::string(claimed);
+  const std::string actual = to_hex(sha256(request.body));
+  if (claimed.empty()) return actual;
   if (claimed != actual)
     return mismatch(dialect, authorization.service, "x-amz-content-sha256 is not the body's SHA-256");
   return actual;

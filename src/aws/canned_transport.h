@@ -26,6 +26,8 @@ class CannedTransport final : public HttpTransport {
   Result<HttpResponse> send(const HttpRequest& request) override {
     const std::lock_guard lock(mutex_);
     requests_.push_back(request);
+    requests_.back().body = to_bytes(request.content());
+    requests_.back().borrowed_body = {};
     if (answers_.empty()) return error(ErrorCode::internal, "no answer was written down for {}", request.url);
     Result<HttpResponse> next = std::move(answers_.front());
     answers_.pop_front();

@@ -120,7 +120,7 @@ Result<> EbsClient::put_block(const ImageId& image, std::uint64_t index, ByteVie
                           {"x-amz-Data-Length", std::to_string(content.size())},
                           {"x-amz-Checksum", checksum},
                           {"x-amz-Checksum-Algorithm", "SHA256"}};
-  call.request.body = to_bytes(content);
+  call.request.borrowed_body = content;
   call.request.timeout = block_timeout;
   call.payload = Payload::unsigned_body;
   call.request.stop = std::move(stop);

@@ -44,7 +44,7 @@ std::uint64_t number_in(std::string_view text) {
 
 // Proves the body on the way and, kept by S3, ever after; S3 demands it of a put that locks.
 void add_checksum(HttpRequest& request) {
-  request.headers.add("x-amz-checksum-sha256", to_base64(sha256(request.body)));
+  request.headers.add("x-amz-checksum-sha256", to_base64(sha256(request.content())));
   request.headers.add("x-amz-sdk-checksum-algorithm", "SHA256");
 }
 
@@ -129,7 +129,7 @@ Result<HttpResponse> S3Client::send_put(ServiceCall call, const S3Put& put) {
 
 Result<> S3Client::put(const S3Put& put, ByteView body) {
   ServiceCall call = call_of("PutObject", "PUT", put.key);
-  call.request.body = to_bytes(body);
+  call.request.borrowed_body = body;
   call.request.timeout = time_for(body.size());
   describe_object(call.request, put);
   add_checksum(call.request);
@@ -203,7 +203,7 @@ Result<S3Part> S3Client::put_part(const std::string& key, const std::string& upl
                                   ByteView body) {
   ServiceCall call =
       call_of("UploadPart", "PUT", key, {{"partNumber", std::to_string(number)}, {"uploadId", upload_id}});
-  call.request.body = to_bytes(body);
+  call.request.borrowed_body = body;
   call.request.timeout = time_for(body.size());
   add_checksum(call.request);
   S3Part part{"", std::string(call.request.headers.get("x-amz-checksum-sha256"))};

@@ -123,7 +123,7 @@ Result<> sign(HttpRequest& request, const AwsCredentials& credentials, const Sig
               Payload payload) {
   const Url url = TRY(parse_url(request.url));
   const std::string payload_hash =
-      payload == Payload::unsigned_body ? std::string(unsigned_payload) : to_hex(sha256(request.body));
+      payload == Payload::unsigned_body ? std::string(unsigned_payload) : to_hex(sha256(request.content()));
   const std::string time = basic_time(now);
   request.headers.set("X-Amz-Date", time);
   // It may have been signed before, with other credentials.

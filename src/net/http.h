@@ -41,6 +41,7 @@ struct HttpRequest {
   HttpHeaders headers;
   Bytes body;
   // Client only:
+  ByteView borrowed_body;  // sent in the place of `body` and not copied: it outlives send()
   std::chrono::milliseconds connect_timeout{10000};
   std::chrono::milliseconds timeout{60000};  // of the whole attempt
   std::size_t max_response_bytes = 256 * mib;
@@ -51,7 +52,9 @@ struct HttpRequest {
   std::string query;     // as on the wire
   std::string remote_address;
 
-  std::string_view body_text() const { return as_text(body); }
+  // What is sent, or was received.
+  ByteView content() const { return borrowed_body.empty() ? ByteView(body) : borrowed_body; }
+  std::string_view body_text() const { return as_text(content()); }
 };
 
 struct HttpResponse {

@@ -37,6 +37,36 @@ TEST(HttpServer, AnswersManyRequestsOnOneConnection) {
   }
 }
 
+// Longer than what one read takes, so that its end comes by reads of its own; and nothing of it is taken for
+// the next.
+TEST(HttpServer, TakesALongBodyWholeAndTheNextRequestAfterIt) {
+  auto server = HttpServer::start({}, echo).value();
+  CurlTransport client;
+  Bytes body(1000 * 1000);
+  for (std::size_t i = 0; i < body.size(); ++i) body[i] = static_cast<std::byte>(i % 251);
+  for (const std::size_t length : {body.size(), std::size_t{1}, body.size() - 1}) {
+    HttpRequest request = request_to(*server, "http", "/x");
+    request.method = "PUT";
+    request.body = to_bytes(ByteView(body).first(length));
+    const auto answer = client.send(request);
+    ASSERT_TRUE(answer.ok()) << answer.error().message();
+    EXPECT_TRUE(answer->body_text() == "PUT /x  " + std::string(as_text(request.body))) << length;
+  }
+}
+
+TEST(HttpServer, RefusesABodyBeyondItsLimit) {
+  HttpServerOptions options;
+  options.max_body_bytes = 10;
+  auto server = HttpServer::start(options, echo).value();
+  CurlTransport client;
+  HttpRequest request = request_to(*server, "http", "/x");
+  request.method = "PUT";
+  request.body = Bytes(10);
+  EXPECT_EQ(client.send(request).value().status, 200);
+  request.body = Bytes(11);
+  EXPECT_EQ(client.send(request).value().status, 413);
+}
+
 TEST(HttpServer, SpeaksTlsToAClientThatPinnedItsThumbprint) {
   auto directory = TemporaryDirectory::make().value();
   const TlsIdentity identity = load_or_make_identity(directory.path()).value();

@@ -1,6 +1,7 @@
 #include "protect/image_copy.h"
 
 #include <algorithm>
+#include <cstring>
 #include <mutex>
 #include <semaphore>
 
@@ -30,27 +31,40 @@ std::vector<std::uint64_t> blocks_of(const Extents& areas) {
   return blocks;
 }
 
+Result<> read_block(BlockSource& disk, std::uint64_t index, ByteSpan content) {
+  CHECK(content.size() == image_block_bytes);
+  const std::uint64_t start = index * image_block_bytes;
+  const std::uint64_t there = start < disk.size() ? disk.size() - start : 0;
+  const ByteSpan data = content.first(std::min<std::uint64_t>(image_block_bytes, there));
+  if (!data.empty()) TRY(disk.read_at(start, data));
+  std::ranges::fill(content.subspan(data.size()), std::byte{0});
+  return {};
+}
+
 Result<Bytes> read_block(BlockSource& disk, std::uint64_t index) {
   Bytes content(image_block_bytes);
-  const std::uint64_t start = index * image_block_bytes;
-  if (start < disk.size()) {
-    const std::uint64_t length = std::min<std::uint64_t>(image_block_bytes, disk.size() - start);
-    TRY(disk.read_at(start, ByteSpan(content).first(length)));
-  }
+  TRY(read_block(disk, index, content));
   return content;
 }
 
 namespace {
 
+// A thread's room for a block: to make it, and to fill it with zeros, for each block would cost as much as to
+// copy it.
+ByteSpan room_for_a_block() {
+  thread_local Bytes room(image_block_bytes);
+  return room;
+}
+
 // read_block() by any number of threads, few of which read at a time.
 class DiskReader {
  public:
   explicit DiskReader(BlockSource& disk) : disk_(disk) {}
-  Result<Bytes> read(std::uint64_t index) {
+  Result<> read(std::uint64_t index, ByteSpan content) {
     turns_.acquire();
-    auto content = read_block(disk_, index);
+    auto done = read_block(disk_, index, content);
     turns_.release();
-    return content;
+    return done;
   }
 
  private:
@@ -108,7 +122,8 @@ Result<> put_blocks(BlockSource& disk, const std::vector<std::uint64_t>& blocks,
   Checkpoints checkpoints(done, blocks.size(), checkpoint);
   return parallel_for(blocks.size() - done, writer.puts_in_flight(), stop, [&](std::size_t i) -> Result<> {
     const std::uint64_t index = blocks[done + i];
-    const Bytes content = TRY(reader.read(index));
+    const ByteSpan content = room_for_a_block();
+    TRY(reader.read(index, content));
     TRY(writer.put_block(index, content), "block {}", index);
     progress.bytes_done += content.size();
     return checkpoints.done(done + i);
@@ -120,8 +135,9 @@ Result<> compare_blocks(BlockSource& disk, BlockSource& image, const std::vector
   DiskReader reader(disk);
   return parallel_for(blocks.size(), parallel_compares, std::move(stop), [&](std::size_t i) -> Result<> {
     const Bytes stored = TRY(read_block(image, blocks[i]), "reading back block {}", blocks[i]);
-    const Bytes wanted = TRY(reader.read(blocks[i]));
-    if (stored != wanted) {
+    const ByteSpan wanted = room_for_a_block();
+    TRY(reader.read(blocks[i], wanted));
+    if (std::memcmp(stored.data(), wanted.data(), wanted.size()) != 0) {
       return error(
           ErrorCode::corrupt,
           "block {} of the new DR copy is not what was written; it is thrown away, the old copy stays",

@@ -17,6 +17,8 @@ std::vector<std::uint64_t> blocks_of(const Extents& areas);
 
 // The block's content: of the disk, and zeros beyond its end.
 Result<Bytes> read_block(BlockSource& disk, std::uint64_t index);
+// Into `content`, which has room for one.
+Result<> read_block(BlockSource& disk, std::uint64_t index, ByteSpan content);
 
 // Puts the blocks, as many at a time as the writer wants, begun in rising order. `done` blocks of an earlier
 // process are not put again: only their digests are told to the writer. Every now and then, and at the end,
