@@ -32,12 +32,12 @@ std::string environment(const char* name) {
 
 // The same bytes, read and hashed once: what is left is the endpoint, the network and the signature.
 Result<> put_bare(AwsSite& site, const ImageId& id, std::uint64_t blocks) {
-  constexpr std::size_t in_flight = 128;  // as the writer
+  const auto writer = TRY(site.open_writer(id));
   SystemRandom random;
   Bytes content(image_block_bytes);
   random.fill(content);
   const Sha256 digest = sha256(content);
-  return parallel_for(blocks, in_flight, {}, [&](std::size_t i) {
+  return parallel_for(blocks, writer->puts_in_flight(), {}, [&](std::size_t i) {
     return site.ebs().put_block(id, i, content, digest, std::chrono::minutes(2));
   });
 }

@@ -199,9 +199,9 @@ Result<std::uint64_t> Qcow2Layer::claim(std::uint64_t index) {
 
 Result<> Qcow2Layer::write(std::uint64_t index, ByteView bytes) {
   CHECK(bytes.size() == cluster && index < cluster_count());
-  const std::uint64_t offset = TRY(claim(index));
   // The kernel lets one at a time write a file, and those that wait for it burn their CPU.
   const std::lock_guard writing(writing_);
+  const std::uint64_t offset = TRY(claim(index));
   TRY(file_.write_at(offset, bytes));
   const std::lock_guard lock(mutex_);
   const std::uint64_t table = index / entries_per_table;

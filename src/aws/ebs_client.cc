@@ -12,7 +12,9 @@ namespace {
 using nlohmann::json;
 
 // AWS stores a block in about 100 ms. From outside AWS a put is seen now and then that is never answered.
-constexpr std::chrono::milliseconds block_timeout{20000};
+constexpr std::chrono::milliseconds get_timeout{20000};
+// Of a whole attempt: a line on which many puts share 10 Mbit/s is slow, not broken.
+constexpr std::chrono::milliseconds put_timeout{60000};
 constexpr std::chrono::milliseconds control_timeout{30000};
 constexpr std::size_t page_blocks = 10000;
 constexpr int read_attempts = 3;
@@ -121,7 +123,7 @@ Result<> EbsClient::put_block(const ImageId& image, std::uint64_t index, ByteVie
                           {"x-amz-Checksum", checksum},
                           {"x-amz-Checksum-Algorithm", "SHA256"}};
   call.request.borrowed_body = content;
-  call.request.timeout = block_timeout;
+  call.request.timeout = put_timeout;
   call.payload = Payload::unsigned_body;
   call.request.stop = std::move(stop);
   call.settle_for = settle_for;
@@ -211,7 +213,7 @@ Result<Bytes> EbsClient::get_block_once(const ImageId& image, std::uint64_t inde
   ServiceCall call =
       control_call("GetSnapshotBlock", "GET",
                    fmt::format("{}?{}", block_path(image, index), encode_query({{"blockToken", token}})));
-  call.request.timeout = block_timeout;
+  call.request.timeout = get_timeout;
   call.request.max_response_bytes = 2 * image_block_bytes;
   call.quota = &get_;
   ServiceReply reply = TRY(service_->send(std::move(call)), "GetSnapshotBlock");

@@ -93,6 +93,7 @@ TEST_F(EbsClientTest, PutsABlockWithItsChecksumAndAnUnsignedBody) {
   EXPECT_EQ(sent.headers.get("x-amz-Checksum"), zeros_checksum);
   EXPECT_EQ(sent.headers.get("x-amz-Data-Length"), "524288");
   EXPECT_EQ(sent.headers.get("x-amz-Content-Sha256"), "UNSIGNED-PAYLOAD");
+  EXPECT_EQ(sent.body, Bytes(image_block_bytes));
   EXPECT_THAT(
       std::string(sent.headers.get("Authorization")),
       HasSubstr(

@@ -53,13 +53,15 @@ struct ServiceReply {
 };
 
 // So that a broken service is not buried under retries: every retry costs, every success gives a little back.
+// Full, it pays for a retry of all that may be on the way at once, thrice: a connection of many that breaks,
+// breaks them all.
 class RetryBudget {
  public:
   bool spend();
   void earn();
 
  private:
-  static constexpr int full = 500;
+  static constexpr int full = 2000;
   static constexpr int price = 5;
   std::mutex mutex_;
   int tokens_ = full;

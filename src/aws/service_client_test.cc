@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "aws/canned_transport.h"
 
 namespace rekindle {
@@ -182,9 +185,22 @@ TEST_F(ServiceClientTest, CorrectsTheClockOnlyOncePerCall) {
 }
 
 TEST_F(ServiceClientTest, StopsRetryingABrokenServiceWhenTheBudgetIsSpent) {
-  for (int i = 0; i < 1000; ++i) transport.answer(500, "");
-  for (int i = 0; i < 100; ++i) EXPECT_FALSE(client->call(call()).ok());
-  EXPECT_EQ(transport.requests().size(), 200U) << "100 first attempts, and 500 / 5 retries";
+  for (int i = 0; i < 2000; ++i) transport.answer(500, "");
+  for (int i = 0; i < 400; ++i) EXPECT_FALSE(client->call(call()).ok());
+  EXPECT_EQ(transport.requests().size(), 800U) << "400 first attempts, and 2000 / 5 retries";
+}
+
+TEST_F(ServiceClientTest, ManyThatBreakAtOnceAreAllSentAgain) {
+  constexpr std::size_t at_once = 4 * 96;  // some disks, written directly
+  for (std::size_t i = 0; i < at_once; ++i) transport.lose_connection();
+  for (std::size_t i = 0; i < at_once; ++i) transport.answer(200, "fine");
+  std::atomic<int> failed = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < at_once; ++i)
+      threads.emplace_back([&] { failed += client->call(call()).ok() ? 0 : 1; });
+  }
+  EXPECT_EQ(failed, 0);
 }
 
 TEST_F(ServiceClientTest, EachAttemptTakesItsTurn) {

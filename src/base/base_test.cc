@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <mutex>
 #include <set>
@@ -10,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/file_limit.h"
 #include "base/id.h"
 #include "base/parallel.h"
 #include "base/process.h"
@@ -151,6 +153,18 @@ TEST(File, IsReplacedAtomicallyAndReadBack) {
   EXPECT_EQ(read_text_file(path).value(), "two");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(directory.path()), {}), 1);
   EXPECT_EQ(read_text_file(directory.path() / "absent").error().code(), ErrorCode::not_found);
+}
+
+TEST(FileLimit, IsRaisedAsFarAsTheSystemLets) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit low{std::min<rlim_t>(before.rlim_max, 256), before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+  EXPECT_EQ(raise_open_files(), before.rlim_max);
+  rlimit after{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &after), 0);
+  EXPECT_EQ(after.rlim_cur, before.rlim_max);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 TEST(FileLock, IsExclusive) {

@@ -41,7 +41,8 @@ struct HttpRequest {
   HttpHeaders headers;
   Bytes body;
   // Client only:
-  ByteView borrowed_body;  // sent in the place of `body` and not copied: it outlives send()
+  ByteView
+      borrowed_body;  // unless empty sent instead of `body`; the caller keeps the bytes until send() returns
   std::chrono::milliseconds connect_timeout{10000};
   std::chrono::milliseconds timeout{60000};  // of the whole attempt
   std::size_t max_response_bytes = 256 * mib;

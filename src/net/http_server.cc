@@ -90,11 +90,16 @@ class Conversation {
       http::read(stream_, buffer_, parser, failure);
       return;
     }
+    // What was announced is not yet sent: room is made for what comes.
     Bytes& body = parser.get().body();
-    body.resize(static_cast<std::size_t>(*length));
-    const std::size_t there = asio::buffer_copy(asio::buffer(body), buffer_.data());
-    buffer_.consume(there);
-    asio::read(stream_, asio::buffer(body) + there, failure);
+    body.reserve(static_cast<std::size_t>(*length));
+    while (body.size() < *length && !failure) {
+      const std::size_t size = body.size();
+      body.resize(std::min<std::size_t>(*length, size + read_bytes));
+      const std::size_t there = asio::buffer_copy(asio::buffer(body) + size, buffer_.data());
+      buffer_.consume(there);
+      asio::read(stream_, asio::buffer(body) + size + there, failure);
+    }
   }
 
   bool refuse_body(unsigned version) {

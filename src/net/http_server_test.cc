@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <boost/asio.hpp>
 
 #include "base/file.h"
 #include "net/curl_transport.h"
@@ -37,20 +38,101 @@ TEST(HttpServer, AnswersManyRequestsOnOneConnection) {
   }
 }
 
-// Longer than what one read takes, so that its end comes by reads of its own; and nothing of it is taken for
-// the next.
-TEST(HttpServer, TakesALongBodyWholeAndTheNextRequestAfterIt) {
-  auto server = HttpServer::start({}, echo).value();
-  CurlTransport client;
+Bytes long_body() {
   Bytes body(1000 * 1000);
   for (std::size_t i = 0; i < body.size(); ++i) body[i] = static_cast<std::byte>(i % 251);
+  return body;
+}
+
+// Longer than what one read takes, so that its end comes by reads of its own.
+void expect_long_bodies(HttpTransport& client, HttpRequest request) {
+  const Bytes body = long_body();
   for (const std::size_t length : {body.size(), std::size_t{1}, body.size() - 1}) {
-    HttpRequest request = request_to(*server, "http", "/x");
     request.method = "PUT";
     request.body = to_bytes(ByteView(body).first(length));
     const auto answer = client.send(request);
     ASSERT_TRUE(answer.ok()) << answer.error().message();
     EXPECT_TRUE(answer->body_text() == "PUT /x  " + std::string(as_text(request.body))) << length;
+  }
+}
+
+TEST(HttpServer, TakesALongBodyWhole) {
+  auto server = HttpServer::start({}, echo).value();
+  CurlTransport client;
+  expect_long_bodies(client, request_to(*server, "http", "/x"));
+}
+
+TEST(HttpServer, TakesALongBodyWholeOverTls) {
+  auto directory = TemporaryDirectory::make().value();
+  HttpServerOptions options;
+  options.tls = load_or_make_identity(directory.path()).value();
+  auto server = HttpServer::start(options, echo).value();
+  CurlTransport client({TlsTrust::Kind::anyone, ""});
+  expect_long_bodies(client, request_to(*server, "https", "/x"));
+}
+
+// What a client writes at once, before it reads an answer.
+std::string answers_to(std::uint16_t port, const std::string& requests) {
+  namespace asio = boost::asio;
+  asio::io_context context;
+  asio::ip::tcp::socket socket(context);
+  socket.connect({asio::ip::make_address("127.0.0.1"), port});
+  asio::write(socket, asio::buffer(requests));
+  std::string answers;
+  boost::system::error_code end;
+  asio::read(socket, asio::dynamic_buffer(answers), end);
+  return answers;
+}
+
+TEST(HttpServer, TellsRequestsApartThatComeAtOnce) {
+  auto server = HttpServer::start({}, echo).value();
+  const std::string answers = answers_to(
+      server->port(),
+      "POST /long HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+      "POST /parts HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nde\r\n1\r\nf\r\n0\r\n\r\n"
+      "POST /none HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+      "GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  std::size_t at = 0;
+  for (const char* wanted : {"POST /long  abc", "POST /parts  def", "POST /none  ", "GET /last  "}) {
+    at = answers.find(wanted, at);
+    ASSERT_NE(at, std::string::npos) << wanted << " in " << answers;
+  }
+}
+
+TEST(HttpServer, AnswersNothingToABodyThatEndsTooSoon) {
+  std::atomic<int> handled = 0;
+  auto server = HttpServer::start({}, [&](const HttpRequest&) {
+                  ++handled;
+                  return HttpResponse();
+                }).value();
+  {
+    namespace asio = boost::asio;
+    asio::io_context context;
+    asio::ip::tcp::socket socket(context);
+    socket.connect({asio::ip::make_address("127.0.0.1"), server->port()});
+    asio::write(socket,
+                asio::buffer(std::string("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc")));
+    socket.shutdown(asio::ip::tcp::socket::shutdown_send);
+    std::string answer;
+    boost::system::error_code end;
+    asio::read(socket, asio::dynamic_buffer(answer), end);
+    EXPECT_EQ(answer, "");
+  }
+  EXPECT_EQ(handled, 0);
+}
+
+TEST(CurlTransport, SendsABorrowedBodyInThePlaceOfItsOwn) {
+  auto server = HttpServer::start({}, echo).value();
+  CurlTransport client;
+  const Bytes lent = long_body();
+  for (const char* method : {"PUT", "POST"}) {
+    HttpRequest request = request_to(*server, "http", "/x");
+    request.method = method;
+    request.body = to_bytes(as_bytes("own"));
+    request.borrowed_body = lent;
+    const auto answer = client.send(request);
+    ASSERT_TRUE(answer.ok()) << answer.error().message();
+    EXPECT_TRUE(answer->body_text() == std::string(method) + " /x  " + std::string(as_text(lent))) << method;
   }
 }
 

@@ -49,8 +49,8 @@ Result<Bytes> read_block(BlockSource& disk, std::uint64_t index) {
 
 namespace {
 
-// A thread's room for a block: to make it, and to fill it with zeros, for each block would cost as much as to
-// copy it.
+// A thread's room for a block, until its next call: to make it, and to fill it with zeros, for each block
+// would cost as much as to copy it.
 ByteSpan room_for_a_block() {
   thread_local Bytes room(image_block_bytes);
   return room;
@@ -101,7 +101,8 @@ Result<> resume(BlockSource& disk, const std::vector<std::uint64_t>& blocks, std
                 ImageWriter& writer, std::stop_token stop) {
   std::vector<BlockDigest> digests(done);
   TRY(parallel_for(done, parallel_reads, std::move(stop), [&](std::size_t i) -> Result<> {
-    const Bytes content = TRY(read_block(disk, blocks[i]));
+    const ByteSpan content = room_for_a_block();
+    TRY(read_block(disk, blocks[i], content));
     digests[i] = {blocks[i], sha256(content)};
     return {};
   }));
