@@ -185,15 +185,19 @@ unknown = refused(ebs.start_snapshot, VolumeSize=1, ParentSnapshotId='snap-01234
 a, b = [ebs.start_snapshot(VolumeSize=1, Timeout=10)['SnapshotId'] for _ in range(2)]
 unread = refused(ebs.list_snapshot_blocks, SnapshotId=a)
 quota = refused(ebs.start_snapshot, VolumeSize=1)
+volume = ec2.create_volume(AvailabilityZone='us-east-1a', Size=1)['VolumeId']
+until(lambda: ec2.describe_volumes(VolumeIds=[volume])['Volumes'][0]['State'] == 'available')
+of_volume = refused(ec2.create_snapshot, VolumeId=volume)
 def it_is_an_error(): return ec2.describe_snapshots(SnapshotIds=[a])['Snapshots'][0]['State'] == 'error'
 until(it_is_an_error)
-done(encrypted=encrypted, smaller=smaller, unknown=unknown, quota=quota, unread=unread, late=reason(put, snapshot=a, index=0, data=block('x')))
+done(encrypted=encrypted, smaller=smaller, unknown=unknown, quota=quota, of_volume=of_volume, unread=unread, late=reason(put, snapshot=a, index=0, data=block('x')))
 )");
   EXPECT_EQ(seen["encrypted"], refusal("ValidationException", 400));
   EXPECT_EQ(seen["smaller"], "INVALID_VOLUME_SIZE");
   EXPECT_EQ(seen["unknown"], refusal("ResourceNotFoundException", 404));
   EXPECT_EQ(seen["unread"], refusal("ValidationException", 400));
   EXPECT_EQ(seen["quota"], refusal("ServiceQuotaExceededException", 402));
+  EXPECT_EQ(seen["of_volume"], refusal("PendingSnapshotLimitExceeded", 400));
   EXPECT_EQ(seen["late"], "WRITE_REQUEST_TIMEOUT");
 }
 

@@ -8,6 +8,7 @@
 #include "aws/instance_profile.h"
 #include "aws/kms_key.h"
 #include "aws/launch_check.h"
+#include "aws/pending_snapshots.h"
 #include "aws/service_quotas.h"
 #include "base/log.h"
 #include "site/refusal.h"
@@ -24,17 +25,9 @@ constexpr milliseconds longest_poll{2000};
 constexpr milliseconds release_time{10000};
 
 // An account may have 100 snapshots pending (L-94D7AB7D, fixed): of a plan of many machines, the others wait.
-constexpr milliseconds pending_poll{5000};
-constexpr milliseconds pending_patience{600000};
 
 // Amazon Linux 2023 of every day: the newest is the last by name.
 constexpr const char* public_images = "al2023-ami-2023*-x86_64";
-
-bool too_many_pending(const Error& error) {
-  const std::string& message = error.message();
-  return message.find("ConcurrentLimitExceeded") != std::string::npos ||
-         message.find("pending snapshots") != std::string::npos;
-}
 
 Image to_image(Ec2Snapshot snapshot) {
   Image image;
@@ -163,16 +156,15 @@ Result<ImageId> AwsSite::start_image(const ImageSpec& spec) {
     request.encrypted = true;
     request.kms_key_arn = TRY(kms_key_arn(*kms_, spec.encryption.kms_key));
   }
-  const auto deadline = clock_.ticks() + pending_patience;
-  for (bool lost_one = false;;) {
-    auto started = ebs_->start_snapshot(request);
-    if (started.ok()) recent_.note(started->str());
-    if (started.ok() || !too_many_pending(started.error()) || clock_.ticks() >= deadline)
-      return lost_one ? after_making(std::move(started)) : started;
-    lost_one = lost_one || started.error().code() != ErrorCode::exhausted;
-    log::info("{}; waiting until others are complete", started.error().message());
-    if (!clock_.sleep(pending_poll, spec.stop)) return error(ErrorCode::cancelled, "cancelled by the user");
-  }
+  bool lost_one = false;
+  auto started = when_few_are_pending(clock_, spec.stop, [&] {
+    auto once = ebs_->start_snapshot(request);
+    lost_one = lost_one ||
+               (!once.ok() && too_many_pending(once.error()) && once.error().code() != ErrorCode::exhausted);
+    return once;
+  });
+  if (started.ok()) recent_.note(started->str());
+  return lost_one ? after_making(std::move(started)) : started;
 }
 
 Result<Ec2Snapshot> AwsSite::describe_image(const ImageId& id) {

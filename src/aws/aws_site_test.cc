@@ -65,6 +65,18 @@ TEST_F(AwsSiteTest, WaitsWhileTooManyImagesArePending) {
   EXPECT_EQ(transport.requests().size(), 3U);
 }
 
+TEST_F(AwsSiteTest, FreezesAVolumeWhenOthersAreComplete) {
+  const std::string none = "<R xmlns='urn:ec2'><snapshotSet/></R>";
+  transport.answer(200, none);
+  for (const char* code : {"PendingSnapshotLimitExceeded", "ConcurrentSnapshotLimitExceeded"})
+    transport.answer(400, fault_xml(code));
+  transport.answer(200, "<R xmlns='urn:ec2'><snapshotId>snap-1</snapshotId><status>pending</status></R>");
+  const Time start = clock.now();
+  EXPECT_EQ(site->freeze_volume(VolumeId("vol-1"), {gib, {}, "", "token", {}}).value(), ImageId("snap-1"));
+  EXPECT_EQ(transport.unused(), 0U);
+  EXPECT_EQ(clock.now() - start, std::chrono::seconds(10)) << "two pauses";
+}
+
 TEST_F(AwsSiteTest, WaitsForOthersNoLongerWhenTheUserSaysStop) {
   std::stop_source stop;
   stop.request_stop();
@@ -181,6 +193,18 @@ TEST_F(AwsSiteTest, CallsAnImageThatAwsCouldNotCompleteCorrupt) {
   transport.answer(202, "{}");
   transport.answer(200, snapshots("error", "<statusMessage>checksum</statusMessage>"));
   EXPECT_EQ(writer->complete().error().code(), ErrorCode::corrupt);
+}
+
+TEST_F(AwsSiteTest, PutsNoFasterThanOneSnapshotTakesWhateverTheAccountMay) {
+  AwsSiteOptions fast = options();
+  fast.ebs_quotas.put = {5000, 100};
+  site = *AwsSite::make(fast, transport, clock, random);
+  const auto writer = open_writer();
+  const Bytes block(image_block_bytes);
+  const Time start = clock.now();
+  for (int i = 0; i < 110; ++i) transport.answer(201, "{}");
+  for (std::uint64_t i = 0; i < 110; ++i) ASSERT_TRUE(writer->put_block(i, block).ok());
+  EXPECT_EQ(clock.now() - start, std::chrono::milliseconds(100)) << "10 at once, then 1000 a second";
 }
 
 TEST_F(AwsSiteTest, RefusesABlockOutsideTheImage) {

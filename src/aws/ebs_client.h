@@ -27,6 +27,9 @@ struct EbsQuotas {
   Rate complete{10, 1};
 };
 
+// What no quota of an account raises: puts into one snapshot, and gets from one.
+inline constexpr Rate most_of_a_snapshot{1000, 10};
+
 struct StartSnapshotRequest {
   std::uint64_t size_gib = 0;     // 1 to 65536
   std::optional<ImageId> parent;  // blocks not put are those of the parent

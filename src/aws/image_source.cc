@@ -123,6 +123,7 @@ void EbsImageSource::forget_window(std::uint64_t number) {
 Result<EbsImageSource::Block> EbsImageSource::load(std::uint64_t index) {
   if (Block cached = find_cached(index)) return cached;
   const std::string token = TRY(token_of(index));
+  turns_.take();
   auto content = ebs_.get_block(image_, index, token);
   if (!content.ok() && content.error().code() == ErrorCode::failed_precondition) {
     forget_window(index / window_blocks);

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "aws/ebs_client.h"
+#include "base/token_bucket.h"
 #include "disk/block_device.h"
 
 namespace rekindle {
@@ -52,6 +53,7 @@ class EbsImageSource final : public BlockSource {
   const ImageId image_;
   const std::uint64_t size_bytes_;
   EbsClient& ebs_;
+  TokenBucket turns_{most_of_a_snapshot, clock_};
   Clock& clock_;
   Extents data_;  // constant once open
 

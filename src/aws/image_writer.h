@@ -8,6 +8,7 @@
 #include "aws/ebs_client.h"
 #include "aws/ec2_client.h"
 #include "aws/recently_made.h"
+#include "base/token_bucket.h"
 
 namespace rekindle {
 
@@ -46,6 +47,7 @@ class EbsImageWriter final : public ImageWriter {
   RecentlyMade& recent_;
   Clock& clock_;
   const std::chrono::milliseconds complete_within_;
+  TokenBucket turns_{most_of_a_snapshot, clock_};
   BlockDigests digests_;
   std::stop_token stop_;
 };

@@ -3,6 +3,7 @@
 
 #include "aws/aws_site.h"
 #include "aws/gone.h"
+#include "aws/pending_snapshots.h"
 #include "base/page_buffer.h"
 #include "disk/file_disk.h"
 
@@ -154,7 +155,8 @@ Result<ImageId> AwsSite::freeze_volume(const VolumeId& id, const ImageSpec& spec
   }
   Tags tags = marked(spec.tags);
   if (spec.parent) tags[parent_tag] = spec.parent->str();
-  const Ec2Snapshot snapshot = TRY(ec2_->create_snapshot(id, spec.description, tags));
+  const Ec2Snapshot snapshot = TRY(when_few_are_pending(
+      clock_, spec.stop, [&] { return ec2_->create_snapshot(id, spec.description, tags); }));
   recent_.note(snapshot.id.str());
   return snapshot.id;
 }

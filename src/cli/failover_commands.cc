@@ -64,7 +64,8 @@ Result<RecoveryPoint> point_as_of(Catalog& catalog, const std::string& machine, 
 // DR copies aside, of the points at that time.
 Result<std::map<std::string, std::string>> make_copies(Session& session, Workplace& workplace,
                                                        const DrPlan& plan,
-                                                       const std::vector<std::string>& machines, Time as_of) {
+                                                       const std::vector<std::string>& machines, Time as_of,
+                                                       Unfinished unfinished) {
   constexpr std::size_t most_at_once = 8;
   Catalog* catalog = TRY(workplace.catalog());
   Session of_jobs = session;
@@ -75,9 +76,9 @@ Result<std::map<std::string, std::string>> make_copies(Session& session, Workpla
     const std::string& machine = machines[i];
     const RecoveryPoint point = TRY(point_as_of(*catalog, machine, as_of), "{}", machine);
     const ReplicateRequest request{plan.name, machine, point.id.str()};
-    const Job job = TRY(perform_job(of_jobs, workplace, JobKind::replicate, machine, parameters_of(request),
-                                    Unfinished::cancel),
-                        "{}", machine);
+    const Job job =
+        TRY(perform_job(of_jobs, workplace, JobKind::replicate, machine, parameters_of(request), unfinished),
+            "{}", machine);
     TRY(outcome(job), "{}", machine);
     const auto copy = job.data.at("copy").get<DrCopy>();
     const std::lock_guard lock(mutex);
@@ -138,7 +139,8 @@ Result<Job> perform_run(Session& session, Workplace& workplace, const FailoverIn
   request.asked = asked_for(input);
   if (!input.as_of.empty()) {
     const Time as_of = TRY(from_iso8601(input.as_of), "--as-of");
-    request.dr_copy_ids = TRY(make_copies(session, workplace, plan, request.machines, as_of));
+    const Unfinished way = request.kind == FailoverKind::test ? Unfinished::wait : Unfinished::cancel;
+    request.dr_copy_ids = TRY(make_copies(session, workplace, plan, request.machines, as_of, way));
   }
   return perform_job(session, workplace, JobKind::plan_failover, plan_subject(plan.name),
                      parameters_of(request), Unfinished::cancel);

@@ -88,6 +88,19 @@ Result<> cancel_living(Workplace& workplace, const Job& job) {
                job.owner);
 }
 
+// A living process's job, until it is over; or its process, which leaves the job unfinished.
+Result<> wait_for_living(Session& session, Workplace& workplace, const Job& job) {
+  Catalog* catalog = TRY(workplace.catalog());
+  session.output.say(fmt::format("Waiting for {} {} of {}; 'rekindle job cancel {}' ends it sooner.",
+                                 word(job.kind), job.id, job.subject, job.id));
+  for (;;) {
+    const Job now = TRY(catalog->job(job.id));
+    if (is_over(now.state) || !owner_lives(now.owner)) return {};
+    if (!workplace.clock().sleep(std::chrono::milliseconds(500), session.interrupted))
+      return error(ErrorCode::cancelled, "cancelled by the user");
+  }
+}
+
 // Whether finishing the interrupted job was what the user asks for now: pressing the button again after a
 // crash must not be refused because it worked.
 bool serves(const Job& finished, JobKind kind, const nlohmann::json& parameters) {
@@ -106,8 +119,11 @@ Result<std::optional<Job>> clear_the_way(Session& session, Workplace& workplace,
   for (const Job& job : jobs) {
     if (job.subject != subject || side_of(job.kind) != side_of(kind)) continue;
     std::stop_source cancelled;
-    if (unfinished == Unfinished::cancel && job.kind == JobKind::replicate) {
-      if (owner_lives(job.owner)) TRY(cancel_living(workplace, job));
+    if (unfinished != Unfinished::finish && job.kind == JobKind::replicate) {
+      if (owner_lives(job.owner)) {
+        TRY(unfinished == Unfinished::wait ? wait_for_living(session, workplace, job)
+                                           : cancel_living(workplace, job));
+      }
       cancelled.request_stop();
     }
     // Nobody wants a failover of yesterday any more, but the one who asks for it again.
@@ -153,7 +169,8 @@ Result<Job> run_failover(Session& session, Workplace& workplace, const FailoverR
   }
   Session own = session;
   own.interrupted = std::move(stop);
-  return perform_job(own, workplace, JobKind::failover, request.machine, parameters, Unfinished::cancel);
+  const Unfinished way = request.kind == FailoverKind::test ? Unfinished::wait : Unfinished::cancel;
+  return perform_job(own, workplace, JobKind::failover, request.machine, parameters, way);
 }
 
 // A backup of the instance that a schedule or a person began is no reason to give the way home up. It is not

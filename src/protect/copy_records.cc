@@ -1,5 +1,7 @@
 #include "protect/copy_records.h"
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "jobs/settling.h"
 #include "model/json.h"
@@ -54,8 +56,9 @@ DrCopy copy_to_make(const Job& job, const RecoveryPoint& point, const DrPlan& pl
   copy.firmware = point.machine.firmware;
   copy.vcpus = point.machine.vcpus;
   copy.memory_mib = point.machine.memory_mib;
-  copy.encrypted = plan.encrypt_copies;
-  copy.kms_key = plan.copies_kms_key;
+  const ImageEncryption encryption = encryption_of(plan);
+  copy.encrypted = encryption.encrypted;
+  copy.kms_key = encryption.kms_key;
   for (const RecoveryPointDisk& disk : point.disks)
     copy.disks.push_back({disk.disk_id, ImageId(), disk.size_bytes});
   return copy;
@@ -108,12 +111,21 @@ void begin_anew(Job& job, const DiskId& disk) {
   job.data["anew"] = anew;
 }
 
+// A block that an image does not hold reads as zeros; but as noise on an encrypted volume, also of an image
+// that is not. Encrypted images hold their zeros: so the images of machines that start encrypted are, too.
 ImageEncryption encryption_of(const DrPlan& plan) {
-  return {plan.encrypt_copies, plan.copies_kms_key};
+  const auto encrypts = [](const FailoverSettings& settings) { return settings.volumes.encrypted == true; };
+  const bool starts_encrypted =
+      encrypts(plan.production) || encrypts(plan.test) ||
+      std::any_of(plan.machines.begin(), plan.machines.end(), [&](const PlanMachine& machine) {
+        return encrypts(machine.production) || encrypts(machine.test);
+      });
+  return {plan.encrypt_copies || starts_encrypted, plan.copies_kms_key};
 }
 
 bool is_encrypted_as(const DrCopy& copy, const DrPlan& plan) {
-  return copy.encrypted == plan.encrypt_copies && copy.kms_key == plan.copies_kms_key;
+  const ImageEncryption wanted = encryption_of(plan);
+  return copy.encrypted == wanted.encrypted && copy.kms_key == wanted.kms_key;
 }
 
 Result<std::vector<JobId>> makers_of(Catalog& catalog, const DrCopy& copy) {

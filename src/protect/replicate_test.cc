@@ -99,6 +99,22 @@ TEST_F(ReplicateTest, ACopyThatThePlanWantsEncryptedBeginsAnew) {
   EXPECT_TRUE(replicate().data.at("up_to_date"));
 }
 
+// What its image leaves out would be noise on the encrypted volume.
+TEST_F(ReplicateTest, ACopyOfAMachineThatStartsEncryptedIsEncryptedAndHoldsItsZeros) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  EXPECT_FALSE(copies().at(0).encrypted);
+  auto plan = catalog->get<DrPlan>("plan").value();
+  plan.machines.at(0).test.volumes.encrypted = true;
+  ASSERT_TRUE(catalog->put(plan).ok());
+  const Job job = replicate();
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  EXPECT_TRUE(copies().at(0).encrypted);
+  EXPECT_TRUE(site.image(copies().at(0).disks[0].image_id)->zeros_must_be_put);
+  expect_copy_equals_machine();
+  EXPECT_TRUE(replicate().data.at("up_to_date"));
+}
+
 TEST_F(ReplicateTest, WhatTheSiteRefusesAsAChildIsWrittenWhole) {
   ASSERT_EQ(back_up().state, JobState::succeeded);
   ASSERT_EQ(replicate().state, JobState::succeeded);

@@ -2,6 +2,7 @@
 and with the sandbox's servers killed under it. After each: no unfinished job, and at the sites exactly what the
 catalog lists."""
 
+import concurrent.futures
 import os
 import random
 import shutil
@@ -31,6 +32,7 @@ class ProtectionKilledAtEveryPoint(unittest.TestCase):
         world.scene.back_up()
         self.kill_a_replicate_that_cleans(world)
         self.fail_over_past_an_interrupted_replicate(world)
+        self.try_a_failover_beside_a_replicate(world)
 
     def kill_a_backup_that_cleans(self, world):
         away = world.scene.vault + ".away"
@@ -58,6 +60,31 @@ class ProtectionKilledAtEveryPoint(unittest.TestCase):
         self.assertEqual(world.scene.failover()["recovery_point_id"], before["recovery_point_id"])
         world.check()
         world.end_failovers()
+
+    def try_a_failover_beside_a_replicate(self, world):
+        """A test leaves the replication alone: it waits, and starts from the copy that comes."""
+        world.write()
+        world.scene.back_up()
+        world.scene.region_fault(action="PutSnapshotBlock", kind="latency", delay_ms=3000, times=-1)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            replication = pool.submit(world.scene.replicate)
+            job = self.running_replicate(world, replication)
+            world.scene.fail_over("--test")
+            replication.result()
+        world.scene.region_request("DELETE", "/rekindle-sandbox/faults")
+        world.check_job(job, "succeeded")
+        newest = world.scene.json("backup", "list")[-1]
+        self.assertEqual(world.scene.failover()["recovery_point_id"], newest["id"])
+        world.check()
+        world.end_failovers()
+
+    def running_replicate(self, world, replication):
+        while not replication.done():
+            newest = world.scene.json("job", "list")[-1]
+            if (newest["kind"], newest["state"]) == ("replicate", "running"):
+                return newest["id"]
+            time.sleep(0.05)
+        self.fail(f"the replication was over before it was seen: {replication.result()}")
 
 
 class FailoverKilledAtEveryPoint(unittest.TestCase):
