@@ -1,11 +1,16 @@
 """Where an account's credentials come from: a key, the environment, a profile, the instance's role, and a role that is
 assumed with any of these."""
 
+import base64
 import json
 import os
+import pathlib
 import unittest
+import urllib.request
 
-from scene import ServersOnly
+from scene import DIRECT, ServersOnly
+
+EXTERNAL_ID = "only-the-proxy-says-this"
 
 
 class AccountCredentials(unittest.TestCase):
@@ -13,7 +18,7 @@ class AccountCredentials(unittest.TestCase):
     def setUpClass(cls):
         cls.scene = cls.enterClassContext(ServersOnly())
         cls.region = cls.scene.sandbox["region"]
-        cls.scene.region_request("POST", "/rekindle-sandbox/roles", {"name": "dr", "external_id": "x1"})
+        cls.scene.region_request("POST", "/rekindle-sandbox/roles", {"name": "dr", "external_id": EXTERNAL_ID})
         cls.scene.region_request("POST", "/rekindle-sandbox/roles", {"name": "proxy", "of_instances": True})
 
     def add(self, name, *options, env=None, check=True):
@@ -30,6 +35,45 @@ class AccountCredentials(unittest.TestCase):
         return {"AWS_ACCESS_KEY_ID": self.region["access_key_id"],
                 "AWS_SECRET_ACCESS_KEY": self.region["secret_access_key"]}
 
+    def assert_home_does_not_hold(self, secret):
+        """In no file, also none beside the catalog (its log), and not as what anybody can read back."""
+        data = secret.encode()
+        # Where in a longer text it stands decides how its base64 looks; without the ends, which its neighbours change.
+        encoded = [base64.b64encode(b"\0" * before + data)[4:-4] for before in range(3)]
+        for file in pathlib.Path(self.scene.home).rglob("*"):
+            content = file.read_bytes() if file.is_file() else b""
+            for form in (data, data.hex().encode(), *encoded):
+                # Not assertNotIn, which would print the catalog.
+                self.assertFalse(form in content, f"{file} holds a secret: {form}")
+
+    def session_of_the_proxy(self):
+        """Temporary keys as the environment holds them, with their session token."""
+        def ask(path, method="GET", **headers):
+            request = urllib.request.Request(self.region["endpoint"] + "/latest/" + path, method=method,
+                                             data=b"" if method == "PUT" else None)
+            for name, value in headers.items():
+                request.add_header("X-aws-ec2-metadata-" + name.replace("_", "-"), value)
+            with DIRECT.open(request, timeout=10) as answer:
+                return answer.read().decode()
+
+        token = ask("api/token", "PUT", token_ttl_seconds="60")
+        keys = json.loads(ask("meta-data/iam/security-credentials/proxy", token=token))
+        return {"AWS_ACCESS_KEY_ID": keys["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+                "AWS_SESSION_TOKEN": keys["Token"]}
+
+    def test_a_key_is_kept_and_its_secret_is_sealed(self):
+        self.add("static", "--access-key-id", self.region["access_key_id"])
+        # The search finds what is not secret and stands beside it.
+        with self.assertRaisesRegex(AssertionError, r"catalog\.db\S* holds"):
+            self.assert_home_does_not_hold(self.region["access_key_id"])
+        self.assert_home_does_not_hold(self.region["secret_access_key"])
+
+    def test_a_session_of_the_environment_is_not_kept(self):
+        session = self.session_of_the_proxy()
+        self.assertIn("Registered session", self.add("session", "--environment", env=session)[1])
+        self.assert_home_does_not_hold(session["AWS_SECRET_ACCESS_KEY"])
+        self.assert_home_does_not_hold(session["AWS_SESSION_TOKEN"])
+
     def test_the_environment(self):
         self.assertIn("Registered env", self.add("env", "--environment", env=self.keys())[1])
         status, _, err = self.add("env2", "--environment", env={"AWS_ACCESS_KEY_ID": ""}, check=False)
@@ -41,7 +85,8 @@ class AccountCredentials(unittest.TestCase):
         with open(config, "w", encoding="utf-8") as file:
             file.write(f"[profile base]\naws_access_key_id = {self.region['access_key_id']}\n"
                        f"aws_secret_access_key = {self.region['secret_access_key']}\n"
-                       f"[profile dr]\nrole_arn = {self.role('dr')}\nsource_profile = base\nexternal_id = x1\n")
+                       f"[profile dr]\nrole_arn = {self.role('dr')}\nsource_profile = base\n"
+                       f"external_id = {EXTERNAL_ID}\n")
         files = {"AWS_CONFIG_FILE": config, "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
         self.assertIn("Registered ops", self.add("ops", "--profile", "dr", env=files)[1])
         err = self.add("ops2", "--profile", "nobody", env=files, check=False)[2]
@@ -56,12 +101,11 @@ class AccountCredentials(unittest.TestCase):
     def test_an_assumed_role(self):
         key = ("--access-key-id", self.region["access_key_id"])
         role = ("--assume-role", self.role("dr"))
-        self.add("assumed", *key, *role, "--external-id", "x1")
+        self.add("assumed", *key, *role, "--external-id", EXTERNAL_ID)
         shown = self.scene.json("account", "show", "assumed")
         self.assertEqual((shown["credentials"], shown["role_arn"]), ("access_key", self.role("dr")))
-        self.assertNotIn("x1", json.dumps(shown))
-        with open(os.path.join(self.scene.home, "catalog.db"), "rb") as catalog:
-            self.assertNotIn(b'"x1"', catalog.read())
+        self.assertNotIn(EXTERNAL_ID, json.dumps(shown))
+        self.assert_home_does_not_hold(EXTERNAL_ID)
         err = self.add("assumed2", *key, *role, "--external-id", "wrong", check=False)[2]
         self.assertIn(self.role("dr") + " may not be assumed: its trust policy", err)
 

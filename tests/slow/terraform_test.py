@@ -170,8 +170,8 @@ class TerraformPeer(unittest.TestCase):
         self.assertIn('"gp3"', text)
         text = text.replace(asked, 'version = "2.67.0"').replace('"gp3"', '"gp2"')
         pathlib.Path(self.folder, "main.tf").write_text(text, encoding="utf-8")
-        for name in ("policy.json", "vault-policy.json"):
-            shutil.copy(os.path.join(ROOT, "deploy/terraform", name), self.folder)
+        for policy in pathlib.Path(ROOT, "deploy/terraform").glob("*.json"):
+            shutil.copy(policy, self.folder)
         verdict = json.loads(Terraform(self.folder).run("validate", "-json", good=(0, 1)).stdout)
         self.assertEqual([one["summary"] for one in verdict["diagnostics"] if one["severity"] == "error"], [])
 
