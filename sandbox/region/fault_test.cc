@@ -80,10 +80,13 @@ TEST_F(FaultTest, AQuotaRefusesWhatIsBeyondIt) {
   const auto seen = boto(R"(
 told = [refused(ec2.describe_vpcs) for _ in range(30)]
 time.sleep(1)
-done(refused=[one for one in told if one], went=told.count(None), later=refused(ec2.describe_vpcs))
+admin('POST', 'faults', {'action': 'StartSnapshot', 'kind': 'quota', 'per_second': 1, 'times': -1})
+of_ebs = [refused(ebs.start_snapshot, VolumeSize=1) for _ in range(3)]
+done(refused=[one for one in told if one], went=told.count(None), later=refused(ec2.describe_vpcs), of_ebs=of_ebs[-1])
 )");
   ASSERT_FALSE(seen["refused"].empty());
-  EXPECT_EQ(seen["refused"][0], refusal("ThrottlingException", 400));
+  EXPECT_EQ(seen["refused"][0], refusal("RequestLimitExceeded", 503));
+  EXPECT_EQ(seen["of_ebs"], refusal("ThrottlingException", 400));
   EXPECT_GE(seen["went"], 2);
   EXPECT_EQ(seen["later"], nullptr);
 }

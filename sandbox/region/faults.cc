@@ -65,6 +65,14 @@ std::string usual_reason(const std::string& code) {
   return "";
 }
 
+// EC2 and EBS have codes of their own for it.
+Refusal quota_refusal(const std::string& action) {
+  if (!action.ends_with("SnapshotBlock") && !action.ends_with("SnapshotBlocks") &&
+      action != "ListChangedBlocks" && action != "StartSnapshot" && action != "CompleteSnapshot")
+    return {"RequestLimitExceeded", "Request limit exceeded.", 503};
+  return {"ThrottlingException", "The account has used up its quota of " + action, 400, "ACCOUNT_THROTTLED"};
+}
+
 // Takes one call from the quota; false when it is used up.
 bool take_one(FaultRule& rule) {
   const auto now = std::chrono::steady_clock::now();
@@ -156,8 +164,7 @@ Faults::Verdict Faults::judge(const std::string& action, bool dry_run) {
         break;
       case FaultRule::Kind::quota:
         if (take_one(rule)) break;
-        verdict.refusal = Refusal{"ThrottlingException", "The account has used up its quota of " + action,
-                                  400, "ACCOUNT_THROTTLED"};
+        verdict.refusal = quota_refusal(action);
         break;
     }
   }

@@ -22,7 +22,7 @@ struct FaultRule {
     lose_response,  // all is done, the connection closes without an answer
     latency,        // answered `delay_ms` later
     instance_dies,  // RunInstances: the instances end while pending, with `code` as their StateReason
-    quota,  // refused with ThrottlingException beyond `per_second` calls, and a tenth of a second's at once
+    quota,          // throttled beyond `per_second` calls, and a tenth of a second's at once
   };
   std::string action = "*";  // EC2, EBS or STS action; "*": any
   Kind kind = Kind::error;
