@@ -41,8 +41,7 @@ struct HttpRequest {
   HttpHeaders headers;
   Bytes body;
   // Client only:
-  ByteView
-      borrowed_body;  // unless empty sent instead of `body`; the caller keeps the bytes until send() returns
+  ByteView borrowed_body;  // unless empty, sent instead of `body`; lent until send() returns
   std::chrono::milliseconds connect_timeout{10000};
   std::chrono::milliseconds timeout{60000};  // of the whole attempt
   std::size_t max_response_bytes = 256 * mib;
