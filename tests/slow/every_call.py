@@ -1,5 +1,5 @@
 """Every call that an operation makes to AWS is refused, lost before and lost after it took effect, and the process is
-killed right before and right after it: what the tests of that in e2e and slow share.
+killed right before and right after it: what every_call_test plays on.
 
 A clean run of the command tells how often it makes each call. A case is one of them, the third DescribeSnapshots, and
 what happens to it. After that the user gives the command again, or resumes the job, until it is done. At every moment
