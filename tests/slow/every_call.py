@@ -29,8 +29,8 @@ REFUSALS = {"throttled": ("RequestLimitExceeded", "RequestThrottledException"),
 LOSSES = ("lose_request", "lose_response")
 KILLS = ("sent", "answered")
 MODES = (*REFUSALS, *LOSSES, *KILLS)
-# Calls of which there are hundreds alike, some of them at random blocks: the first, one in the middle, and a later one (how many
-# there are varies a little: the last may not be reached).
+# Calls of which there are hundreds alike, some of them at random blocks: the first, one in the middle, and a later one
+# (how many there are varies a little: the last may not be reached).
 MANY = ("PutSnapshotBlock", "GetSnapshotBlock")
 # Each incremental copy is a child of the one before; a new beginning keeps the chain of layers short.
 LONGEST_CHAIN = 20
