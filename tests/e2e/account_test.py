@@ -1,7 +1,9 @@
 """Where an account's credentials come from: a key, the environment, a profile, the instance's role, and a role that is
-assumed with any of these."""
+assumed with any of these. And what the audit of an account finds there and removes."""
 
 import base64
+import hashlib
+import hmac
 import json
 import os
 import pathlib
@@ -115,6 +117,72 @@ class AccountCredentials(unittest.TestCase):
             self.assertNotEqual(status, 0, options)
             self.assertRegex(err, "one of --access-key-id|--assume-role", options)
         self.assertNotIn("none", [one["name"] for one in self.scene.json("account", "list")])
+
+
+class AccountAudit(unittest.TestCase):
+    """What carries this installation's tags and is not listed is named, and removed when the user says so. All else in
+    the account is somebody else's."""
+
+    def test_orphans_go_when_the_user_says_so_and_nothing_else_does(self):
+        self.scene = self.enterContext(ServersOnly())
+        self.scene.add_account()
+        foreign = sorted(self.foreign_things())
+        self.assertIn("0 objects of ours, 0 orphans, 0 lost", self.scene.run("account", "audit", "aws")[1])
+        ours = self.tags("rekindle-nobody-knows-it", self.installation())
+        orphans = [self.volume(ours), self.snapshot(ours)]
+        all_of_it = sorted(foreign + orphans)
+        self.names_orphans(orphans, "remove it with --remove")
+        self.names_orphans(orphans, "nothing was removed; say --yes", "--remove")
+        self.names_orphans(orphans, "remove it with --remove", "--yes")
+        self.assertEqual(self.there(), all_of_it)
+        self.assertIn("2 orphans are gone", self.scene.run("account", "audit", "aws", "--remove", "--yes")[1])
+        self.assertEqual(self.there(), foreign)
+        for options in ((), ("--remove", "--yes")):
+            self.assertIn("0 objects of ours, 0 orphans, 0 lost",
+                          self.scene.run("account", "audit", "aws", *options)[1])
+        self.assertEqual(self.there(), foreign)
+
+    def names_orphans(self, orphans, says, *options):
+        status, out, err = self.scene.run("account", "audit", "aws", *options, check=False)
+        self.assertEqual(status, 1, err)
+        rows = [line for line in out.splitlines() if "ORPHAN" in line]
+        self.assertEqual(len(rows), len(orphans), out)
+        for orphan in orphans:
+            self.assertTrue(any(orphan in row for row in rows), out)
+        self.assertIn(f"{len(orphans)} objects of ours, {len(orphans)} orphans, 0 lost", out)
+        self.assertIn(says, err)
+
+    def foreign_things(self):
+        """Without a tag, with a token that is nobody's, of another installation, and with our mark but no token."""
+        several = ({}, {"rekindle:token": "t"}, self.tags("t", "0123456789abcdef"),
+                   {"rekindle:installation": self.installation()})
+        return [make(tags) for tags in several for make in (self.volume, self.snapshot)]
+
+    def installation(self):
+        """By the key of the home. It must not change between versions: the audit would not know what is ours."""
+        with open(os.path.join(self.scene.home, "secret.key"), encoding="utf-8") as file:
+            key = bytes.fromhex(file.read().strip())
+        return hmac.new(key, b"rekindle installation", hashlib.sha256).hexdigest()[:16]
+
+    def tags(self, token, installation):
+        return {"rekindle:token": token, "rekindle:installation": installation}
+
+    def volume(self, tags):
+        words = {"TagSpecification_1_ResourceType": "volume"} if tags else {}
+        for number, (key, value) in enumerate(tags.items(), 1):
+            words[f"TagSpecification_1_Tag_{number}_Key"] = key
+            words[f"TagSpecification_1_Tag_{number}_Value"] = value
+        zone = self.scene.sandbox["region"]["name"] + "a"
+        return self.scene.ec2().call("CreateVolume", AvailabilityZone=zone, Size="1", **words).findtext("volumeId")
+
+    def snapshot(self, tags):
+        listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+        return self.scene.ec2().start_snapshot(VolumeSize=1, Tags=listed)
+
+    def there(self):
+        inventory = self.scene.inventory()
+        return sorted(one["id"] for kind in ("volumes", "snapshots") for one in inventory[kind]
+                      if one["state"] != "deleting")
 
 
 if __name__ == "__main__":

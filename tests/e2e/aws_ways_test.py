@@ -51,7 +51,33 @@ class BothWaysAndWorkflows(unittest.TestCase):
         (instance,) = [one for one in self.scene.inventory()["instances"] if one["id"] == record["instance_id"]]
         self.assertEqual(instance["image_id"], copy["template_id"], "it was launched from the AMI that was ready")
         wait_for_http(self.scene.instance_url("/ready"))
+        self.replicate_while_the_test_runs(copy)
         self.scene.run("failover", "clean-up", "dr")
+        self.assertEqual(self.live_instances(), [])
+
+    def replicate_while_the_test_runs(self, old):
+        """The machine at home goes on and its DR copy is replaced: the instance loses the AMI and the snapshots that it
+        came from, and nothing of what is on its disk."""
+        running = self.live_instances()
+        self.assertEqual(len(running), 1)
+        digest = http_get(self.scene.source_url("/digest"), timeout=60)
+        http_get(self.scene.source_url(f"/scatter?mib=2&seed={len(self.WAYS)}"), timeout=60)
+        point = self.scene.back_up()["data"]["point"]
+        self.assertEqual(self.scene.replicate()["state"], "succeeded")
+        (copy,) = self.scene.json("replicate", "list")
+        self.assertEqual((copy["state"], copy["recovery_point_id"]), ("current", point["id"]))
+        self.assertNotEqual(copy["id"], old["id"])
+        inventory = self.scene.inventory()
+        self.assertEqual([one["id"] for one in inventory["snapshots"]], [copy["disks"][0]["image_id"]])
+        self.assertEqual([one["id"] for one in inventory["images"]], [copy["template_id"]])
+        self.assertEqual(self.live_instances(), running)
+        http_get(self.scene.instance_url("/ready"), timeout=10)
+        self.assertEqual(http_get(self.scene.instance_url("/digest"), timeout=60), digest)
+        self.assertNotEqual(http_get(self.scene.source_url("/digest"), timeout=60), digest)
+
+    def live_instances(self):
+        return [one["id"] for one in self.scene.inventory()["instances"]
+                if one["state"] not in ("terminated", "shutting-down") and not one.get("proxy")]
 
     def audit(self):
         self.assertIn("0 orphans, 0 lost", self.scene.run("account", "audit", "aws")[1])

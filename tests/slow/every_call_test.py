@@ -1,5 +1,5 @@
 """Every call of replicate, failover and clean-up is refused, lost, and the process killed at it; by both ways of writing
-and both workflows. tests/e2e has a sample."""
+and both workflows."""
 
 import itertools
 import os

@@ -1,5 +1,5 @@
 """Every call that an operation makes to AWS is refused, lost before and lost after it took effect, and the process is
-killed right before and right after it: what the tests of that in e2e and slow share.
+killed right before and right after it: what every_call_test plays on.
 
 A clean run of the command tells how often it makes each call. A case is one of them, the third DescribeSnapshots, and
 what happens to it. After that the user gives the command again, or resumes the job, until it is done. At every moment
@@ -29,8 +29,8 @@ REFUSALS = {"throttled": ("RequestLimitExceeded", "RequestThrottledException"),
 LOSSES = ("lose_request", "lose_response")
 KILLS = ("sent", "answered")
 MODES = (*REFUSALS, *LOSSES, *KILLS)
-# Calls of which there are hundreds alike, some of them at random blocks: the first, one in the middle, and a later one (how many
-# there are varies a little: the last may not be reached).
+# Calls of which there are hundreds alike, some of them at random blocks: the first, one in the middle, and a later one
+# (how many there are varies a little: the last may not be reached).
 MANY = ("PutSnapshotBlock", "GetSnapshotBlock")
 # Each incremental copy is a child of the one before; a new beginning keeps the chain of layers short.
 LONGEST_CHAIN = 20
