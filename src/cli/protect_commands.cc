@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "cli/job_control.h"
 #include "cli/protect_work.h"
+#include "cli/replicate_verify.h"
 #include "jobs/sweep.h"
 #include "protect/backup.h"
 #include "protect/copy_records.h"
@@ -132,6 +133,7 @@ void add_backup_commands(CLI::App& root, Session& session) {
 void add_replicate_commands(CLI::App& root, Session& session) {
   CLI::App* noun = root.add_subcommand("replicate", "DR copies");
   add_replicate_run(*noun, session);
+  add_replicate_verify(*noun, session);
   add_replicate_clean_up(*noun, session);
   add_list_verb<DrCopy>(*noun, session, "List the DR copies",
                         {{"machine", "MACHINE"},

@@ -8,6 +8,7 @@
 
 #include "disk/block_device.h"
 #include "jobs/job_runner.h"
+#include "model/dr_plan.h"
 #include "site/recovery_target.h"
 
 namespace rekindle {
@@ -31,5 +32,15 @@ Result<> put_blocks(BlockSource& disk, const std::vector<std::uint64_t>& blocks,
 // Reads the blocks back and compares them with the disk. `corrupt` names the first that differs.
 Result<> compare_blocks(BlockSource& disk, BlockSource& image, const std::vector<std::uint64_t>& blocks,
                         Progress& progress, std::stop_token stop);
+
+// The same, to the end: those that differ, ascending.
+Result<std::vector<std::uint64_t>> differing_blocks(BlockSource& disk, BlockSource& image,
+                                                    const std::vector<std::uint64_t>& blocks,
+                                                    Progress& progress, std::stop_token stop);
+
+// Of `blocks`, those whose content in the image has another SHA-256 (hex) than recorded, ascending.
+Result<std::vector<std::uint64_t>> differing_from_record(BlockSource& image,
+                                                         const std::vector<ConvertedBlock>& blocks,
+                                                         Progress& progress, std::stop_token stop);
 
 }  // namespace rekindle

@@ -141,6 +141,26 @@ TEST_F(ImageCopy, FindsTheBlockThatDiffers) {
   EXPECT_NE(compared.error().message().find("block 2"), std::string::npos);
 }
 
+TEST_F(ImageCopy, FindsAllBlocksThatDiffer) {
+  Bytes stored = disk.content();
+  stored.resize(3 * image_block_bytes);
+  stored[7] ^= std::byte{1};
+  stored[3 * image_block_bytes - 1] = std::byte{1};  // beyond the disk's end
+  MemoryDisk image(stored);
+  EXPECT_EQ(differing_blocks(disk, image, blocks, progress, {}).value(), (std::vector<std::uint64_t>{0, 2}));
+  EXPECT_EQ(progress.bytes_done, 3 * image_block_bytes);
+  EXPECT_TRUE(differing_blocks(disk, image, {1}, progress, {})->empty());
+}
+
+TEST_F(ImageCopy, FindsWhatIsNotAsRecorded) {
+  std::vector<ConvertedBlock> record;
+  for (const std::uint64_t index : blocks)
+    record.push_back({index, to_hex(sha256(read_block(disk, index).value()))});
+  EXPECT_TRUE(differing_from_record(disk, record, progress, {})->empty());
+  record[1].sha256 = record[0].sha256;
+  EXPECT_EQ(differing_from_record(disk, record, progress, {}).value(), std::vector<std::uint64_t>{1});
+}
+
 TEST(BlocksOf, NamesEachBlockOnce) {
   EXPECT_EQ(
       blocks_of({{0, 10}, {20, 10}, {image_block_bytes - 1, 2}, {4 * image_block_bytes, image_block_bytes}}),

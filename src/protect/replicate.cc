@@ -11,6 +11,7 @@
 #include "prepare/copy_template.h"
 #include "protect/copy_content.h"
 #include "protect/copy_records.h"
+#include "protect/copy_verification.h"
 #include "protect/firmware_variables.h"
 #include "protect/image_copy.h"
 #include "protect/retired_copies.h"
@@ -24,9 +25,6 @@ nlohmann::json parameters_of(const ReplicateRequest& request) {
 }
 
 namespace {
-
-// Of the blocks that were not written, how many are read back all the same: they prove the lineage.
-constexpr std::size_t sampled_blocks = 32;
 
 class Replication {
  public:
@@ -378,27 +376,10 @@ Result<> Replication::write(StepContext& context) {
 }
 
 Result<> Replication::verify_disk(StepContext& context, std::size_t position) {
-  Job& job = context.job;
+  const Job& job = context.job;
   RecoveryTarget* site = TRY(target(job));
   const CopyContent* wanted = TRY(content(job));
-  const DrCopyDisk disk = copy_of(job).disks[position];
-  const auto source = TRY(wanted->open_disk(position));
-  const Image state = TRY(site->image(disk.image_id));
-  const auto image = TRY(site->open_image(disk.image_id));
-  const std::uint64_t all = (disk.size_bytes + image_block_bytes - 1) / image_block_bytes;
-  std::vector<std::uint64_t> blocks;
-  if (job.data.value("verify_all", false)) {
-    for (std::uint64_t i = 0; i < all; ++i) blocks.push_back(i);
-  } else {
-    blocks = TRY(wanted->differing(position, state.zeros_must_be_put));
-    // Random others: those that the image has from its parent, or that must be zeros.
-    for (std::size_t i = 0; i < std::min<std::uint64_t>(sampled_blocks, all); ++i)
-      blocks.push_back(context.random.below(all));
-  }
-  std::sort(blocks.begin(), blocks.end());
-  blocks.erase(std::unique(blocks.begin(), blocks.end()), blocks.end());
-  context.progress.bytes_total += blocks.size() * image_block_bytes;
-  return compare_blocks(*source, *image, blocks, context.progress, context.stop);
+  return verify_new_disk(context, *site, *wanted, position);
 }
 
 Result<> Replication::verify(StepContext& context) {

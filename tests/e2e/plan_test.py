@@ -132,6 +132,20 @@ class PlanOfTwo(unittest.TestCase):
         account_has("instance-profiles", {"name": "web-role", "role": "web"})
         self.assertEqual(findings("red"), [])
 
+    def test_the_copies_hold_what_their_recovery_points_say(self):
+        self.scene.run("replicate", "verify", "dr", "--all")
+        (db,) = self.scene.json("replicate", "verify", "dr", "--machine", "db")
+        current = next(one for one in self.scene.json("replicate", "list")
+                       if one["machine"] == "db" and one["state"] == "current")
+        self.assertEqual((db["dr_copy_id"], db["recovery_point_id"]), (current["id"], current["recovery_point_id"]))
+        self.assertEqual(db["blocks_differing"], 0)
+        (all_of_db,) = self.scene.json("replicate", "verify", "dr", "--machine", "db", "--all")
+        self.assertGreater(db["blocks_compared"], 0)
+        self.assertGreaterEqual(all_of_db["blocks_compared"], db["blocks_compared"])
+        status, _, err = self.scene.run("replicate", "verify", "dr", "--machine", "mail", check=False)
+        self.assertEqual(status, 1)
+        self.assertIn("the plan dr has no machine 'mail'; it has: ", err)
+
     def test_what_it_costs(self):
         cost = self.scene.json("plan", "cost", "dr")
         self.assertTrue(cost["estimate"])
