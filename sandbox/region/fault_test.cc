@@ -77,10 +77,11 @@ done(first=first, every=every, puts=calls['PutSnapshotBlock'], refused=calls['Cr
 TEST_F(FaultTest, AQuotaRefusesWhatIsBeyondIt) {
   region->faults().add(
       {.action = "DescribeVpcs", .kind = FaultRule::Kind::quota, .times = -1, .per_second = 20});
+  region->faults().add(
+      {.action = "StartSnapshot", .kind = FaultRule::Kind::quota, .times = -1, .per_second = 1});
   const auto seen = boto(R"(
 told = [refused(ec2.describe_vpcs) for _ in range(30)]
 time.sleep(1)
-admin('POST', 'faults', {'action': 'StartSnapshot', 'kind': 'quota', 'per_second': 1, 'times': -1})
 of_ebs = [refused(ebs.start_snapshot, VolumeSize=1) for _ in range(3)]
 done(refused=[one for one in told if one], went=told.count(None), later=refused(ec2.describe_vpcs), of_ebs=of_ebs[-1])
 )");

@@ -70,9 +70,14 @@ TEST_F(AwsSiteTest, FreezesAVolumeWhenOthersAreComplete) {
   transport.answer(200, none);
   for (const char* code : {"PendingSnapshotLimitExceeded", "ConcurrentSnapshotLimitExceeded"})
     transport.answer(400, fault_xml(code));
-  transport.answer(200, "<R xmlns='urn:ec2'><snapshotId>snap-1</snapshotId><status>pending</status></R>");
+  transport.answer(200,
+                   "<R "
+                   "xmlns='urn:ec2'><snapshotId>snap-1</snapshotId><status>pending</status><volumeSize>1</"
+                   "volumeSize></R>");
   const Time start = clock.now();
-  EXPECT_EQ(site->freeze_volume(VolumeId("vol-1"), {gib, {}, "", "token", {}}).value(), ImageId("snap-1"));
+  const auto frozen = site->freeze_volume(VolumeId("vol-1"), {gib, {}, "", "token", {}});
+  ASSERT_TRUE(frozen.ok()) << frozen.error().message();
+  EXPECT_EQ(*frozen, ImageId("snap-1"));
   EXPECT_EQ(transport.unused(), 0U);
   EXPECT_EQ(clock.now() - start, std::chrono::seconds(10)) << "two pauses";
 }
