@@ -53,8 +53,8 @@ class EbsImageSource final : public BlockSource {
   const ImageId image_;
   const std::uint64_t size_bytes_;
   EbsClient& ebs_;
-  TokenBucket turns_{most_of_a_snapshot, clock_};
   Clock& clock_;
+  TokenBucket turns_{most_of_a_snapshot, clock_};
   Extents data_;  // constant once open
 
   std::mutex mutex_;                                   // of what follows
