@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <latch>
+#include <mutex>
+#include <set>
 #include <thread>
 
 #include "aws/canned_transport.h"
@@ -190,15 +193,34 @@ TEST_F(ServiceClientTest, StopsRetryingABrokenServiceWhenTheBudgetIsSpent) {
   EXPECT_EQ(transport.requests().size(), 800U) << "400 first attempts, and 2000 / 5 retries";
 }
 
+// Loses what each thread sends first.
+class BreakingTransport final : public HttpTransport {
+ public:
+  Result<HttpResponse> send(const HttpRequest&) override {
+    const std::lock_guard lock(mutex_);
+    if (seen_.insert(std::this_thread::get_id()).second) return error(ErrorCode::unavailable, "reset");
+    return HttpResponse();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<std::thread::id> seen_;
+};
+
 TEST_F(ServiceClientTest, ManyThatBreakAtOnceAreAllSentAgain) {
-  constexpr std::size_t at_once = 4 * 96;  // some disks, written directly
-  for (std::size_t i = 0; i < at_once; ++i) transport.lose_connection();
-  for (std::size_t i = 0; i < at_once; ++i) transport.answer(200, "fine");
+  constexpr int at_once = 3 * 128;  // some disks, written directly
+  BreakingTransport breaking;
+  client = *ServiceClient::make(options, breaking, clock, random);
+  std::latch all_there(at_once);
   std::atomic<int> failed = 0;
   {
     std::vector<std::jthread> threads;
-    for (std::size_t i = 0; i < at_once; ++i)
-      threads.emplace_back([&] { failed += client->call(call()).ok() ? 0 : 1; });
+    for (int i = 0; i < at_once; ++i) {
+      threads.emplace_back([&] {
+        all_there.arrive_and_wait();
+        failed += client->call(call()).ok() ? 0 : 1;
+      });
+    }
   }
   EXPECT_EQ(failed, 0);
 }
