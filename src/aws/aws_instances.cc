@@ -4,6 +4,7 @@
 #include <set>
 
 #include "aws/aws_site.h"
+#include "aws/pending_snapshots.h"
 #include "site/refusal.h"
 
 namespace rekindle {
@@ -114,7 +115,9 @@ Result<MachineSnapshot> AwsInstances::create_snapshot(const MachineId& id, const
   auto images = TRY(may_exist ? look_patiently(name) : images_of(name));
   if (images.empty()) {
     const Tags tags = site_.marked({{token_tag, name}, {instance_tag, id.str()}});
-    auto made = site_.ec2().create_snapshots(InstanceId(id.str()), "Rekindle: " + name, tags);
+    auto made = when_few_are_pending(site_.clock_, {}, [&] {
+      return site_.ec2().create_snapshots(InstanceId(id.str()), "Rekindle: " + name, tags);
+    });
     if (!made.ok() && !is_refusal(made.error().code())) {
       lost_.note(name);
       auto late = after_making(look_patiently(name));

@@ -61,7 +61,7 @@ class RetryBudget {
   void earn();
 
  private:
-  static constexpr int full = 2000;
+  static constexpr int full = 4000;
   static constexpr int price = 5;
   std::mutex mutex_;
   int tokens_ = full;

@@ -188,9 +188,9 @@ TEST_F(ServiceClientTest, CorrectsTheClockOnlyOncePerCall) {
 }
 
 TEST_F(ServiceClientTest, StopsRetryingABrokenServiceWhenTheBudgetIsSpent) {
-  for (int i = 0; i < 2000; ++i) transport.answer(500, "");
-  for (int i = 0; i < 400; ++i) EXPECT_FALSE(client->call(call()).ok());
-  EXPECT_EQ(transport.requests().size(), 800U) << "400 first attempts, and 2000 / 5 retries";
+  for (int i = 0; i < 4000; ++i) transport.answer(500, "");
+  for (int i = 0; i < 800; ++i) EXPECT_FALSE(client->call(call()).ok());
+  EXPECT_EQ(transport.requests().size(), 1600U) << "800 first attempts, and 4000 / 5 retries";
 }
 
 // Loses what each thread sends first.
@@ -208,7 +208,7 @@ class BreakingTransport final : public HttpTransport {
 };
 
 TEST_F(ServiceClientTest, ManyThatBreakAtOnceAreAllSentAgain) {
-  constexpr int at_once = 3 * 128;  // some disks, written directly
+  constexpr int at_once = 4 * 128;  // four disks, written directly
   BreakingTransport breaking;
   client = *ServiceClient::make(options, breaking, clock, random);
   std::latch all_there(at_once);

@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/log.h"
@@ -9,15 +10,29 @@
 
 namespace rekindle {
 
+namespace {
+
+constexpr rlim_t enough = 65536;
+rlimit before{};  // all zero as long as nothing was raised
+
+}  // namespace
+
 std::uint64_t raise_open_files() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
-  if (limit.rlim_cur >= limit.rlim_max) return limit.rlim_cur;
-  const rlimit raised{limit.rlim_max, limit.rlim_max};
-  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return raised.rlim_cur;
+  const rlimit raised{std::max(limit.rlim_cur, std::min(limit.rlim_max, enough)), limit.rlim_max};
+  if (raised.rlim_cur == limit.rlim_cur) return limit.rlim_cur;
+  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) {
+    before = limit;
+    return raised.rlim_cur;
+  }
   log::warn("this process may open {} files only ({}): replicate few disks at a time", limit.rlim_cur,
             std::generic_category().message(errno));
   return limit.rlim_cur;
+}
+
+void restore_open_files() {
+  if (before.rlim_max != 0) static_cast<void>(setrlimit(RLIMIT_NOFILE, &before));
 }
 
 }  // namespace rekindle

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "base/file.h"
+#include "base/file_limit.h"
 
 namespace rekindle {
 
@@ -46,6 +47,7 @@ std::vector<char*> argument_pointers(const std::vector<std::string>& argv) {
   // A daemon that inherits a listening socket keeps its port taken after we are gone, and libraries do not
   // all open theirs with close-on-exec.
   ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+  restore_open_files();
   ::execvp(arguments[0], arguments);
   const int reason = errno;
   const ssize_t written = ::write(report, &reason, sizeof reason);

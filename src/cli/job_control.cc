@@ -110,6 +110,12 @@ bool serves(const Job& finished, JobKind kind, const nlohmann::json& parameters)
           kind == JobKind::failback);
 }
 
+// What a disaster does not wait for, either.
+bool is_test_failover(const Job& job) {
+  return (job.kind == JobKind::failover || job.kind == JobKind::plan_failover) &&
+         job.parameters.value("kind", FailoverKind::production) == FailoverKind::test;
+}
+
 // Returns the interrupted job that did, when finished, what is wanted.
 Result<std::optional<Job>> clear_the_way(Session& session, Workplace& workplace, JobKind kind,
                                          const std::string& subject, const nlohmann::json& parameters,
@@ -119,6 +125,8 @@ Result<std::optional<Job>> clear_the_way(Session& session, Workplace& workplace,
   for (const Job& job : jobs) {
     if (job.subject != subject || side_of(job.kind) != side_of(kind)) continue;
     std::stop_source cancelled;
+    if (unfinished == Unfinished::cancel && is_test_failover(job) && owner_lives(job.owner))
+      TRY(cancel_living(workplace, job));
     if (unfinished != Unfinished::finish && job.kind == JobKind::replicate) {
       if (owner_lives(job.owner)) {
         TRY(unfinished == Unfinished::wait ? wait_for_living(session, workplace, job)

@@ -14,7 +14,7 @@ JobProcedure procedure_of(JobKind kind, Session& session, Workplace& workplace);
 
 enum class Unfinished {
   finish,  // a dead process's job of the machine is finished first; a living one's is an error
-  cancel,  // a replication is cancelled first, living or not: a disaster does not wait
+  cancel,  // a replication is cancelled first, living or not, and a living test: a disaster does not wait
   wait,    // a living replication is waited for, a dead one cancelled: a test leaves alone what goes on
 };
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "model/copy_encryption.h"
+
 namespace rekindle {
 
 namespace {
@@ -184,7 +186,7 @@ Result<> check_plan(const DrPlan& plan) {
   if (plan.keep_copies < 1)
     return error(ErrorCode::invalid_argument,
                  "keep_copies must be 1 at least: the newest DR copy is kept always");
-  if (!plan.copies_kms_key.empty() && !plan.encrypt_copies)
+  if (!plan.copies_kms_key.empty() && !encrypts_copies(plan))
     return error(ErrorCode::invalid_argument, "copies_kms_key encrypts nothing without encrypt_copies: true");
   if (plan.keep_days < 0) return error(ErrorCode::invalid_argument, "keep_days must not be negative");
   if (plan.workflow == DrWorkflow::ami && plan.convert != ConvertWhen::ahead) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "model/copy_encryption.h"
 #include "model/json.h"
 
 namespace rekindle {
@@ -57,6 +58,18 @@ TEST(DrPlan, AKeyForCopiesThatAreNotEncryptedIsRefused) {
   DrPlan plan = small_plan();
   plan.copies_kms_key = "alias/copies";
   EXPECT_THAT(check_plan(plan).error().message(), HasSubstr("encrypt_copies: true"));
+}
+
+TEST(DrPlan, CopiesOfWhatStartsEncryptedAreEncrypted) {
+  DrPlan plan = small_plan();
+  EXPECT_FALSE(encrypts_copies(plan));
+  plan.test.volumes.kms_key = "alias/tests";
+  EXPECT_TRUE(encrypts_copies(plan));
+  plan = small_plan();
+  plan.machines.at(0).production.volumes.encrypted = true;
+  plan.copies_kms_key = "alias/copies";
+  EXPECT_TRUE(encrypts_copies(plan));
+  EXPECT_TRUE(check_plan(plan).ok()) << check_plan(plan).error().message();
 }
 
 TEST(DrPlan, AWordThatIsNotKnownIsRefused) {

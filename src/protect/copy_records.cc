@@ -1,9 +1,8 @@
 #include "protect/copy_records.h"
 
-#include <algorithm>
-
 #include "base/log.h"
 #include "jobs/settling.h"
+#include "model/copy_encryption.h"
 #include "model/json.h"
 
 namespace rekindle {
@@ -111,16 +110,8 @@ void begin_anew(Job& job, const DiskId& disk) {
   job.data["anew"] = anew;
 }
 
-// A block that an image does not hold reads as zeros; but as noise on an encrypted volume, also of an image
-// that is not. Encrypted images hold their zeros: so the images of machines that start encrypted are, too.
 ImageEncryption encryption_of(const DrPlan& plan) {
-  const auto encrypts = [](const FailoverSettings& settings) { return settings.volumes.encrypted == true; };
-  const bool starts_encrypted =
-      encrypts(plan.production) || encrypts(plan.test) ||
-      std::any_of(plan.machines.begin(), plan.machines.end(), [&](const PlanMachine& machine) {
-        return encrypts(machine.production) || encrypts(machine.test);
-      });
-  return {plan.encrypt_copies || starts_encrypted, plan.copies_kms_key};
+  return {encrypts_copies(plan), plan.copies_kms_key};
 }
 
 bool is_encrypted_as(const DrCopy& copy, const DrPlan& plan) {

@@ -42,7 +42,8 @@ class Replication {
   Result<RecoveryTarget*> target(const Job& job) { return sites_.account(text(job.data, "account")); }
   Result<CopyContent*> content(const Job& job);
   Result<> drop_lost_images(const Job& job, DrCopy& copy);
-  Result<std::optional<DrCopy>> find_kept(StepContext& context, const RecoveryPointId& point, bool ahead);
+  Result<std::optional<DrCopy>> find_kept(StepContext& context, const DrPlan& plan,
+                                          const RecoveryPointId& point, bool ahead);
   Result<ImageSpec> image_spec(const Job& job, std::size_t position);
   Result<> start_image(StepContext& context, std::size_t position);
   Result<> start_volume(StepContext& context, std::size_t position);
@@ -147,7 +148,7 @@ Result<> Replication::choose(StepContext& context) {
   const bool done = old_copy && disks > 0 && old_copy->disks.size() == disks &&
                     old_copy->recovery_point_id == point.id && old_copy->certificate.has_value() == ahead &&
                     is_encrypted_as(*old_copy, plan);
-  const auto kept = done || !is_aside(job) ? std::nullopt : TRY(find_kept(context, point.id, ahead));
+  const auto kept = done || !is_aside(job) ? std::nullopt : TRY(find_kept(context, plan, point.id, ahead));
   job.data["up_to_date"] = done || kept.has_value();
   job.data["vault"] = point.vault;
   job.data["copy"] = kept ? *kept : done ? *old_copy : copy_to_make(job, point, plan);
@@ -161,13 +162,14 @@ Result<> Replication::choose(StepContext& context) {
 }
 
 // A copy of that point that is still whole: nothing has to be made.
-Result<std::optional<DrCopy>> Replication::find_kept(StepContext& context, const RecoveryPointId& point,
-                                                     bool ahead) {
+Result<std::optional<DrCopy>> Replication::find_kept(StepContext& context, const DrPlan& plan,
+                                                     const RecoveryPointId& point, bool ahead) {
   const Job& job = context.job;
   const auto copies = TRY(context.catalog.list<DrCopy>(text(job.parameters, "machine")));
   for (DrCopy copy : copies) {
     const bool fits = copy.state == DrCopyState::kept && copy.plan == text(job.parameters, "plan") &&
-                      copy.recovery_point_id == point && copy.certificate.has_value() == ahead;
+                      copy.recovery_point_id == point && copy.certificate.has_value() == ahead &&
+                      is_encrypted_as(copy, plan);
     if (!fits) continue;
     const std::size_t disks = copy.disks.size();
     TRY(drop_lost_images(job, copy));
@@ -340,6 +342,7 @@ Result<ImageId> Replication::freeze_volume(StepContext& context, std::size_t pos
   RecoveryTarget* site = TRY(target(job));
   ImageSpec spec = TRY(image_spec(job, position));
   spec.may_exist = context.catalog.ledger_entry(spec.token).ok();
+  spec.stop = context.stop;
   return make_resource(context, entry_of(copy_of(job), ResourceKind::image, spec.token),
                        [&] { return site->freeze_volume(volume_of(job, position), spec); });
 }

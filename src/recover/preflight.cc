@@ -4,6 +4,7 @@
 #include <map>
 
 #include "jobs/dr_copies.h"
+#include "model/copy_encryption.h"
 #include "model/json.h"
 #include "prepare/copy_template.h"
 #include "recover/launch_settings.h"
@@ -36,6 +37,7 @@ class Check {
   void check_template(const DrCopy& copy);
   Result<> check_age(const DrCopy& copy);
   Result<std::optional<std::string>> missed_backups(Time newest);
+  void check_encryption(const DrCopy& copy);
   void check_certificate(const DrCopy& copy);
   void check_launch(const PlanMachine& machine, const DrCopy& copy);
   bool check_addresses(const FailoverSettings& settings, const LaunchSpec& spec);
@@ -178,6 +180,15 @@ Result<> Check::check_age(const DrCopy& copy) {
     add(Light::green, "age", old);
   }
   return {};
+}
+
+void Check::check_encryption(const DrCopy& copy) {
+  if (copy.encrypted || !encrypts_copies(plan_)) return;
+  add(Light::red, "encryption",
+      fmt::format(
+          "its DR copy leaves out zeros, which would read as noise on an encrypted volume; make one that "
+          "holds them with 'rekindle replicate run {}'",
+          plan_.name));
 }
 
 void Check::check_certificate(const DrCopy& copy) {
@@ -383,6 +394,7 @@ Result<> Check::check_machine(const PlanMachine& machine) {
     copy_ = copy;
   }
   TRY(check_age(*copy));
+  check_encryption(*copy);
   check_certificate(*copy);
   check_launch(machine, *copy);
   return check_second_home(*copy);

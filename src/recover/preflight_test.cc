@@ -93,6 +93,14 @@ TEST_F(PreflightTest, ACopyThatFellBehindIsYellow) {
   EXPECT_THAT(said("age"), HasSubstr("2 newer recovery points are not in it"));
 }
 
+TEST_F(PreflightTest, ACopyWithoutItsZerosIsRedWhereItStartsEncrypted) {
+  EXPECT_EQ(said("encryption"), "");
+  plan_says([](DrPlan& plan) { plan.test.volumes.encrypted = true; });
+  EXPECT_THAT(said("encryption"), HasSubstr("red: its DR copy leaves out zeros"));
+  change([](DrCopy& it) { it.encrypted = true; });
+  EXPECT_EQ(said("encryption"), "");
+}
+
 TEST_F(PreflightTest, ACertificateSaysWhetherItBoots) {
   change([](DrCopy& it) { it.certificate->warnings = {"swap will not be there"}; });
   EXPECT_THAT(said("certificate"), HasSubstr("yellow: would boot; swap will not be there"));

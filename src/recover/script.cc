@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/file_limit.h"
 
 namespace rekindle {
 
@@ -52,6 +53,7 @@ Result<Running> start(const std::string& script, const std::map<std::string, std
     ::dup2(ends[1], STDOUT_FILENO);
     ::dup2(ends[1], STDERR_FILENO);
     ::close_range(3, ~0U, 0);
+    restore_open_files();
     ::execve("/bin/sh", argv.data(), pointers.data());
     ::_exit(127);
   }
