@@ -110,7 +110,8 @@ class PlanOfTwo(unittest.TestCase):
     def test_the_check_asks_for_quotas_keys_and_roles(self):
         def findings(light):
             out = self.scene.run("plan", "check", "dr", "--json", check=False)[1]
-            return [one["sentence"] for one in json.loads(out)["findings"] if one["light"] == light]
+            return [one["sentence"] for one in json.loads(out)["findings"]
+                    if one["light"] == light and one["topic"] != "encryption"]
 
         def account_has(what, body):
             self.scene.region_request("POST", "/rekindle-sandbox/" + what, body)
@@ -131,6 +132,9 @@ class PlanOfTwo(unittest.TestCase):
         self.assertIn("IAM has no instance profile 'web-role'", findings("red")[0])
         account_has("instance-profiles", {"name": "web-role", "role": "web"})
         self.assertEqual(findings("red"), [])
+        out = self.scene.run("plan", "check", "dr", "--json", check=False)[1]
+        self.assertIn(("encryption", "red"), [(one["topic"], one["light"]) for one in json.loads(out)["findings"]],
+                      "the copies were made before their machines were to start encrypted")
 
     def test_the_copies_hold_what_their_recovery_points_say(self):
         self.scene.run("replicate", "verify", "dr", "--all")
