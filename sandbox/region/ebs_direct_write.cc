@@ -5,6 +5,7 @@
 #include "sandbox/region/digest.h"
 #include "sandbox/region/ebs_direct.h"
 #include "sandbox/region/ebs_refusals.h"
+#include "sandbox/region/pending_snapshots.h"
 
 namespace rekindle::sandbox {
 
@@ -153,11 +154,7 @@ Outcome<HttpResponse> EbsDirect::start_snapshot(const HttpRequest& request) {
     const Snapshot known = TRY(require_snapshot(earlier->result_ids.front()));
     return json_answer(201, started_json(known));
   }
-  const auto& all = state.all<Snapshot>();
-  const auto pending =
-      std::count_if(all.begin(), all.end(), [](const auto& row) { return row.second.state == "pending"; });
-  if (static_cast<std::size_t>(pending) >= cloud_.options().pending_snapshots)
-    return ebs_quota(cloud_.options().pending_snapshots);
+  if (too_many_pending(cloud_)) return ebs_quota(cloud_.options().pending_snapshots);
   Snapshot snapshot = TRY(new_snapshot(body));
   const auto parent = state.find<Snapshot>(snapshot.parent_snapshot_id);
   snapshot.layer_id = TRY(cloud_.layers().create(static_cast<std::uint64_t>(snapshot.size_gib) * gib,

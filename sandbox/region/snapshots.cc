@@ -1,5 +1,6 @@
 // Snapshots, the EC2 half: of volumes. (Through the EBS direct APIs: ebs_direct.h.)
 #include "sandbox/region/ec2_call.h"
+#include "sandbox/region/pending_snapshots.h"
 
 namespace rekindle::sandbox {
 
@@ -43,17 +44,10 @@ Outcome<> check_pending(Cloud& cloud, const std::string& volume_id) {
                 "Maximum allowed in-progress snapshots for a single volume exceeded.");
 }
 
-Outcome<> check_all_pending(Cloud& cloud) {
-  const auto& all = cloud.state().all<Snapshot>();
-  const auto pending =
-      std::count_if(all.begin(), all.end(), [](const auto& row) { return row.second.state == "pending"; });
-  if (static_cast<std::size_t>(pending) < cloud.options().pending_snapshots) return {};
-  return refuse("PendingSnapshotLimitExceeded", "Maximum allowed in-progress snapshots exceeded.");
-}
-
 // Of volumes that are one, or all of one instance; in their order.
 Outcome<std::vector<Snapshot>> freeze_as_snapshots(Ec2Call& call, const std::vector<Volume>& volumes) {
-  TRY(check_all_pending(call.cloud));
+  if (too_many_pending(call.cloud))
+    return refuse("PendingSnapshotLimitExceeded", "Maximum allowed in-progress snapshots exceeded.");
   for (const Volume& volume : volumes) TRY(check_pending(call.cloud, volume.id));
   const Tags tags = TRY(tags_on_create(call.in, "snapshot"));
   const auto layers = TRY(call.cloud.freeze(volumes));

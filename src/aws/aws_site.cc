@@ -24,8 +24,6 @@ constexpr milliseconds longest_poll{2000};
 // A snapshot is free some seconds after its AMI was deregistered.
 constexpr milliseconds release_time{10000};
 
-// An account may have 100 snapshots pending (L-94D7AB7D, fixed): of a plan of many machines, the others wait.
-
 // Amazon Linux 2023 of every day: the newest is the last by name.
 constexpr const char* public_images = "al2023-ami-2023*-x86_64";
 

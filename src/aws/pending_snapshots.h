@@ -1,5 +1,5 @@
-// AWS makes so many snapshots at a time, 100 of an account and five of a volume, and refuses what is more
-// until others are complete.
+// AWS makes so many snapshots at a time, 100 of an account (L-94D7AB7D, fixed) and five of a volume, and
+// refuses what is more until others are complete: of a plan of many machines, the others wait.
 #pragma once
 
 #include <chrono>

@@ -53,8 +53,8 @@ struct ServiceReply {
 };
 
 // So that a broken service is not buried under retries: every retry costs, every success gives a little back.
-// Full, it pays for a retry of all that may be on the way at once, thrice: a connection of many that breaks,
-// breaks them all.
+// Full, it pays for a retry of all puts that some disks have on the way: what breaks the line, breaks them
+// all.
 class RetryBudget {
  public:
   bool spend();

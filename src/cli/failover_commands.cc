@@ -137,7 +137,7 @@ Result<Job> perform_run(Session& session, Workplace& workplace, const FailoverIn
   request.datacenter_is_down = input.datacenter_is_down;
   request.machines = TRY(machines_to_start(*catalog, plan, input));
   request.asked = asked_for(input);
-  const Unfinished way = request.kind == FailoverKind::test ? Unfinished::wait : Unfinished::cancel;
+  const Unfinished way = unfinished_for(request.kind);
   if (!input.as_of.empty()) {
     const Time as_of = TRY(from_iso8601(input.as_of), "--as-of");
     request.dr_copy_ids = TRY(make_copies(session, workplace, plan, request.machines, as_of, way));

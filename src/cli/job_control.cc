@@ -1,6 +1,7 @@
 #include "cli/job_control.h"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 
 #include "base/log.h"
@@ -88,17 +89,25 @@ Result<> cancel_living(Workplace& workplace, const Job& job) {
                job.owner);
 }
 
-// A living process's job, until it is over; or its process, which leaves the job unfinished.
-Result<> wait_for_living(Session& session, Workplace& workplace, const Job& job) {
+// Until no living process has an unfinished job that is meant.
+Result<> wait_while_one_lives(Workplace& workplace, const std::function<bool(const Job&)>& is_meant,
+                              const std::stop_token& stop) {
   Catalog* catalog = TRY(workplace.catalog());
-  session.output.say(fmt::format("Waiting for {} {} of {}; 'rekindle job cancel {}' ends it sooner.",
-                                 word(job.kind), job.id, job.subject, job.id));
   for (;;) {
-    const Job now = TRY(catalog->job(job.id));
-    if (is_over(now.state) || !owner_lives(now.owner)) return {};
-    if (!workplace.clock().sleep(std::chrono::milliseconds(500), session.interrupted))
+    const auto jobs = TRY(catalog->unfinished_jobs());
+    const bool lives = std::any_of(jobs.begin(), jobs.end(),
+                                   [&](const Job& job) { return is_meant(job) && owner_lives(job.owner); });
+    if (!lives) return {};
+    if (!workplace.clock().sleep(std::chrono::milliseconds(500), stop))
       return error(ErrorCode::cancelled, "cancelled by the user");
   }
+}
+
+Result<> wait_for_living(Session& session, Workplace& workplace, const Job& job) {
+  session.output.say(fmt::format("Waiting for {} {} of {}; 'rekindle job cancel {}' ends it sooner.",
+                                 word(job.kind), job.id, job.subject, job.id));
+  return wait_while_one_lives(
+      workplace, [&](const Job& other) { return other.id == job.id; }, session.interrupted);
 }
 
 // Whether finishing the interrupted job was what the user asks for now: pressing the button again after a
@@ -177,25 +186,20 @@ Result<Job> run_failover(Session& session, Workplace& workplace, const FailoverR
   }
   Session own = session;
   own.interrupted = std::move(stop);
-  const Unfinished way = request.kind == FailoverKind::test ? Unfinished::wait : Unfinished::cancel;
-  return perform_job(own, workplace, JobKind::failover, request.machine, parameters, way);
+  return perform_job(own, workplace, JobKind::failover, request.machine, parameters,
+                     unfinished_for(request.kind));
 }
 
 // A backup of the instance that a schedule or a person began is no reason to give the way home up. It is not
 // taken for the pass: its snapshot may be older than the stop of the instance.
 Result<> wait_for_living_backup(Workplace& workplace, const std::string& machine,
                                 const std::stop_token& stop) {
-  Catalog* catalog = TRY(workplace.catalog());
-  for (;;) {
-    const auto jobs = TRY(catalog->unfinished_jobs());
-    const bool lives = std::any_of(jobs.begin(), jobs.end(), [&](const Job& job) {
-      return job.subject == machine && side_of(job.kind) == side_of(JobKind::instance_backup) &&
-             owner_lives(job.owner);
-    });
-    if (!lives) return {};
-    if (!workplace.clock().sleep(std::chrono::milliseconds(500), stop))
-      return error(ErrorCode::cancelled, "cancelled by the user");
-  }
+  return wait_while_one_lives(
+      workplace,
+      [&](const Job& job) {
+        return job.subject == machine && side_of(job.kind) == side_of(JobKind::instance_backup);
+      },
+      stop);
 }
 
 // A pass of a failback, which has the terminal.

@@ -18,6 +18,11 @@ enum class Unfinished {
   wait,    // a living replication is waited for, a dead one cancelled: a test leaves alone what goes on
 };
 
+// What a failover does with what stands in its way.
+constexpr Unfinished unfinished_for(FailoverKind kind) {
+  return kind == FailoverKind::test ? Unfinished::wait : Unfinished::cancel;
+}
+
 // Performs a job to its end and draws it. Returns it also when it failed.
 Result<Job> perform_job(Session& session, Workplace& workplace, JobKind kind, const std::string& subject,
                         nlohmann::json parameters, Unfinished unfinished);

@@ -105,7 +105,7 @@ struct DrPlan {
   bool verify_all = false;         // read back every block, not only what was written and a sample
   int keep_copies = 1;             // complete DR copies of a machine, the newest among them
   bool encrypt_copies = false;     // their images; else as the account does it by default
-  std::string copies_kms_key;      // id, ARN or alias, with encrypt_copies; empty: the account's own
+  std::string copies_kms_key;      // id, ARN or alias; of encrypted copies; empty: the account's own
   int health_check_seconds = 300;  // how long a service may take to answer
   FailoverSettings production;     // of all machines, unless they say otherwise
   FailoverSettings test;

@@ -77,7 +77,7 @@ class Verification {
   Result<> check_image(const DrCopyDisk& disk);
   std::vector<ConvertedBlock> overlay(std::size_t position) const;
   Result<std::vector<std::uint64_t>> blocks_to_compare(BlockSource& source, BlockSource& image,
-                                                       std::size_t position);
+                                                       const std::vector<ConvertedBlock>& overlay);
   Result<DiskVerification> verify_disk(Vault& vault, std::size_t position);
 
   VerificationPlace place_;
@@ -126,13 +126,13 @@ std::vector<ConvertedBlock> Verification::overlay(std::size_t position) const {
 }
 
 // Of the recovery point's content. What holds data in neither is zeros in both.
-Result<std::vector<std::uint64_t>> Verification::blocks_to_compare(BlockSource& source, BlockSource& image,
-                                                                   std::size_t position) {
+Result<std::vector<std::uint64_t>> Verification::blocks_to_compare(
+    BlockSource& source, BlockSource& image, const std::vector<ConvertedBlock>& overlay) {
   const Extents wanted = TRY(source.data_extents({0, source.size()}));
   const Extents stored = TRY(image.data_extents({0, image.size()}));
   std::vector<std::uint64_t> blocks = blocks_of(unite(wanted, stored));
   std::set<std::uint64_t> converted;
-  for (const ConvertedBlock& block : overlay(position)) converted.insert(block.index);
+  for (const ConvertedBlock& block : overlay) converted.insert(block.index);
   std::erase_if(blocks, [&](std::uint64_t index) { return converted.contains(index); });
   if (all_) return blocks;
   std::vector<std::uint64_t> sample;
@@ -146,8 +146,8 @@ Result<DiskVerification> Verification::verify_disk(Vault& vault, std::size_t pos
   TRY(check_image(disk));
   const auto source = TRY(vault.open_disk(copy_.recovery_point_id, disk.disk_id));
   const auto image = TRY(site_->open_image(disk.image_id), "opening the image {}", disk.image_id);
-  const auto blocks = TRY(blocks_to_compare(*source, *image, position));
   const auto converted = overlay(position);
+  const auto blocks = TRY(blocks_to_compare(*source, *image, converted));
   DiskVerification verified{disk.disk_id, disk.image_id, blocks.size() + converted.size(), {}};
   progress_.bytes_total += verified.blocks_compared * image_block_bytes;
   const auto differing = TRY(differing_blocks(*source, *image, blocks, progress_, stop_));
