@@ -6,7 +6,7 @@
 #include <semaphore>
 
 #include "base/parallel.h"
-#include "crypto/hash.h"
+#include "crypto/gathered_sha256.h"
 
 namespace rekindle {
 
@@ -100,10 +100,11 @@ class Checkpoints {
 Result<> resume(BlockSource& disk, const std::vector<std::uint64_t>& blocks, std::size_t done,
                 ImageWriter& writer, std::stop_token stop) {
   std::vector<BlockDigest> digests(done);
+  GatheredSha256 digest;
   TRY(parallel_for(done, parallel_reads, std::move(stop), [&](std::size_t i) -> Result<> {
     const ByteSpan content = room_for_a_block();
     TRY(read_block(disk, blocks[i], content));
-    digests[i] = {blocks[i], sha256(content)};
+    digests[i] = {blocks[i], digest(content)};
     return {};
   }));
   writer.resume_from(digests);
