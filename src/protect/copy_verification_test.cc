@@ -44,7 +44,7 @@ class CopyVerificationTest : public ProtectTest {
     ASSERT_TRUE(catalog->put(plan).ok());
   }
   Result<CopyVerification> verify(Vaults& vaults, bool all = true) {
-    return verify_current_copy({*catalog, site, vaults, random}, {"plan", "web", all}, progress, {});
+    return verify_current_copy({*catalog, site, vaults, random, clock}, {"plan", "web", all}, progress, {});
   }
   Result<CopyVerification> verify(bool all = true) { return verify(*this, all); }
   ImageId image(std::size_t disk) { return copies().at(0).disks.at(disk).image_id; }
@@ -90,7 +90,7 @@ TEST_F(CopyVerificationTest, AFlippedBitIsFoundAndItsBlockNamed) {
   const Result<> result = outcome(*verified);
   EXPECT_EQ(result.error().code(), ErrorCode::corrupt);
   EXPECT_THAT(result.error().message(), AllOf(HasSubstr("web: disk disk-b: block 4 "),
-                                              HasSubstr("'rekindle replicate clean-up plan'")));
+                                              HasSubstr("'rekindle replicate run plan' makes it anew")));
   EXPECT_THAT(result.error().message(), testing::Not(HasSubstr("in all")));
 }
 
@@ -210,8 +210,8 @@ TEST_F(CopyVerificationTest, StopsWhenItIsTold) {
   back_up_and_replicate();
   std::stop_source stop;
   stop.request_stop();
-  const auto verified =
-      verify_current_copy({*catalog, site, *this, random}, {"plan", "web", true}, progress, stop.get_token());
+  const auto verified = verify_current_copy({*catalog, site, *this, random, clock}, {"plan", "web", true},
+                                            progress, stop.get_token());
   EXPECT_EQ(verified.error().code(), ErrorCode::cancelled);
 }
 
