@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "guest/guest_to_convert_fixture.h"
+#include "jobs/dr_copies.h"
 #include "model/json.h"
 #include "protect/protect_fixture.h"
 
@@ -92,6 +93,12 @@ TEST_F(CopyVerificationTest, AFlippedBitIsFoundAndItsBlockNamed) {
   EXPECT_THAT(result.error().message(), AllOf(HasSubstr("web: disk disk-b: block 4 "),
                                               HasSubstr("'rekindle replicate run plan' makes it anew")));
   EXPECT_THAT(result.error().message(), testing::Not(HasSubstr("in all")));
+  ASSERT_EQ(copies().at(0).damaged.size(), 1U);
+  const CopyDamage damage = copies().at(0).damaged[0];
+  EXPECT_EQ(damage.disk_id, DiskId("disk-b"));
+  EXPECT_EQ(damage.block, 4U);
+  EXPECT_EQ(damage.blocks, 1U);
+  EXPECT_EQ(damage.found, clock.now());
 }
 
 TEST_F(CopyVerificationTest, WhatShouldBeZerosIsComparedTooAndAllDifferencesAreCounted) {
@@ -204,6 +211,23 @@ TEST_F(CopyVerificationTest, ACopyThatIsReplacedAndKeptIsVerifiedToTheEnd) {
   ASSERT_TRUE(verified.ok()) << verified.error().message();
   EXPECT_EQ(verified->copy.id, copy.id);
   EXPECT_EQ(verified->blocks_differing(), 0U);
+}
+
+// Its successor was made before the bit flipped.
+TEST_F(CopyVerificationTest, WhatIsFoundInACopyThatIsReplacedAndKeptIsNotedOnThatOne) {
+  plan_says([](DrPlan& plan) { plan.keep_copies = 2; });
+  back_up_and_replicate();
+  const DrCopy copy = copies().at(0);
+  const auto verified = verify_while([&] {
+    scatter(1);
+    back_up_and_replicate();
+    site.damage_image(copy.disks[0].image_id, 0);
+  });
+  ASSERT_TRUE(verified.ok()) << verified.error().message();
+  EXPECT_EQ(verified->copy.state, DrCopyState::kept);
+  EXPECT_THAT(outcome(*verified).error().message(), HasSubstr("a newer copy took its place meanwhile"));
+  EXPECT_EQ(catalog->get<DrCopy>(copy.id)->damaged.size(), 1U);
+  EXPECT_TRUE(current_copy(*catalog, "plan", "web").value()->damaged.empty());
 }
 
 TEST_F(CopyVerificationTest, StopsWhenItIsTold) {
