@@ -30,7 +30,7 @@ class DamagedCopy(unittest.TestCase):
         self.scene.create_plan(write=self.write, workflow=self.workflow)
 
     def update(self):
-        """The guest has written a little (its ledger goes on), and the DR copy follows; returns how many blocks were put."""
+        """The guest writes a little by itself, and the DR copy follows; returns how many blocks were put."""
         self.scene.back_up()
         return self.scene.replicate()["data"]["blocks_put_0"]
 
