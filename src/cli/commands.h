@@ -20,7 +20,8 @@ struct Session {
   Output output;
   std::function<Result<>()> chosen;  // the command that was named
   std::function<Result<Workplace*>()> workplace;
-  std::stop_token interrupted;  // by Ctrl-C or SIGTERM
+  std::stop_token interrupted;   // by Ctrl-C or SIGTERM
+  bool shares_terminal = false;  // with others at work beside it: no progress line is drawn
 };
 
 // A verb: `action` runs when it was named. Options are added to the returned command.

@@ -69,7 +69,7 @@ Result<std::map<std::string, std::string>> make_copies(Session& session, Workpla
   constexpr std::size_t most_at_once = 8;
   Catalog* catalog = TRY(workplace.catalog());
   Session of_jobs = session;
-  of_jobs.output.json = session.output.json || machines.size() > 1;  // several do not share a progress line
+  of_jobs.shares_terminal = machines.size() > 1;
   std::mutex mutex;
   std::map<std::string, std::string> copies;
   TRY(parallel_for(machines.size(), most_at_once, session.interrupted, [&](std::size_t i) -> Result<> {

@@ -147,6 +147,14 @@ struct BootCertificate {
   std::string signature;                 // hex, by the vault's key, of all of the above
 };
 
+// A disk of a copy that was read back, and is not what the recovery point says.
+struct CopyDamage {
+  DiskId disk_id;
+  std::uint64_t block = 0;   // the first that differs, of 512 KiB
+  std::uint64_t blocks = 0;  // that were found to differ, in all
+  Time found{};
+};
+
 // pending: being written. current: complete, verified, the one that failover uses. kept: replaced, and still
 // whole, as the plan says; for a failover from its point. retired: replaced. aside: of an earlier recovery
 // point, complete and verified, for one failover.
@@ -175,6 +183,7 @@ struct DrCopy {
   // As the plan asked for when its images were made of nothing.
   bool encrypted = false;
   std::string kms_key;
+  std::vector<CopyDamage> damaged;  // the next replication makes these disks anew
 };
 
 enum class FailoverKind { test, production };

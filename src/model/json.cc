@@ -47,6 +47,7 @@ JSON_FIELDS(BackupPolicy, name, datacenter, vault, machines, schedule, retention
 JSON_FIELDS(ProtectedMachine, name, id, datacenter, vault, runs_at)
 JSON_FIELDS(DrCopyDisk, disk_id, image_id, size_bytes)
 JSON_FIELDS(ConvertedBlock, index, sha256)
+JSON_FIELDS(CopyDamage, disk_id, block, blocks, found)
 JSON_FIELDS(CertificateCheck, name, passed, detail)
 JSON_FIELDS(BootCertificate, would_boot, reason, checks, warnings, recovery_point_id, content_ids, signature)
 JSON_FIELDS(Approval, id, time)

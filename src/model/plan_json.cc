@@ -226,7 +226,8 @@ void to_json(nlohmann::json& j, const DrCopy& value) {
        {"conversion", value.conversion},
        {"template_id", value.template_id},
        {"encrypted", value.encrypted},
-       {"kms_key", value.kms_key}};
+       {"kms_key", value.kms_key},
+       {"damaged", value.damaged}};
   if (value.certificate) j["certificate"] = *value.certificate;
 }
 
@@ -250,6 +251,7 @@ void from_json(const nlohmann::json& j, DrCopy& value) {
   read_if_there(j, "template_id", value.template_id);
   read_if_there(j, "encrypted", value.encrypted);
   read_if_there(j, "kms_key", value.kms_key);
+  read_if_there(j, "damaged", value.damaged);
   if (j.contains("certificate")) value.certificate = j["certificate"].get<BootCertificate>();
 }
 

@@ -70,7 +70,7 @@ Result<bool> copy_is_behind(Catalog& catalog, const DrPlan& plan, const std::str
   if (!copy || copy->recovery_point_id != point->id) return true;
   // Or the plan wants another one of the same point.
   const bool wants_template = plan.workflow == DrWorkflow::ami && copy->converted;
-  return copy->account != plan.account || !is_encrypted_as(*copy, plan) ||
+  return !copy->damaged.empty() || copy->account != plan.account || !is_encrypted_as(*copy, plan) ||
          copy->template_id.empty() == wants_template ||
          copy->certificate.has_value() != (plan.convert == ConvertWhen::ahead);
 }

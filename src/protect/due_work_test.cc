@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "protect/copy_damage.h"
 #include "protect/protect_fixture.h"
 
 namespace rekindle {
@@ -81,6 +82,16 @@ TEST_F(DueWorkTest, NothingNewIsNoReasonToReplicate) {
   ASSERT_EQ(replicate().state, JobState::succeeded);
   clock.advance(minutes(3));
   EXPECT_THAT(due(), testing::Not(testing::Contains(replication)));
+}
+
+TEST_F(DueWorkTest, ADamagedCopyIsReasonEnough) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  EXPECT_THAT(due(), Not(Contains(replication)));
+  ASSERT_TRUE(record_damage(*catalog, copies().at(0).id, {{DiskId("disk-b"), 1, 1, clock.now()}}).ok());
+  EXPECT_THAT(due(), Contains(replication));
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  EXPECT_THAT(due(), Not(Contains(replication)));
 }
 
 TEST_F(DueWorkTest, WhatFailedIsTriedAgainAfterFiveMinutes) {

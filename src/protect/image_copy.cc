@@ -152,38 +152,19 @@ class Differences {
   std::vector<std::uint64_t> found_;
 };
 
-// Tells `differs` of each block that does; its error ends the comparison.
-Result<> compare_each(BlockSource& disk, BlockSource& image, const std::vector<std::uint64_t>& blocks,
-                      Progress& progress, std::stop_token stop,
-                      const std::function<Result<>(std::uint64_t index)>& differs) {
-  DiskReader reader(disk);
-  return parallel_for(blocks.size(), parallel_compares, std::move(stop), [&](std::size_t i) -> Result<> {
-    const Bytes stored = TRY(read_block(image, blocks[i]), "reading back block {}", blocks[i]);
-    const ByteSpan wanted = room_for_a_block();
-    TRY(reader.read(blocks[i], wanted), "reading block {} of the recovery point", blocks[i]);
-    if (std::memcmp(stored.data(), wanted.data(), wanted.size()) != 0) TRY(differs(blocks[i]));
-    progress.bytes_done += image_block_bytes;
-    return {};
-  });
-}
-
 }  // namespace
-
-Result<> compare_blocks(BlockSource& disk, BlockSource& image, const std::vector<std::uint64_t>& blocks,
-                        Progress& progress, std::stop_token stop) {
-  return compare_each(disk, image, blocks, progress, std::move(stop), [](std::uint64_t index) -> Result<> {
-    return error(ErrorCode::corrupt,
-                 "block {} of the new DR copy is not what was written; it is thrown away, the old copy stays",
-                 index);
-  });
-}
 
 Result<std::vector<std::uint64_t>> differing_blocks(BlockSource& disk, BlockSource& image,
                                                     const std::vector<std::uint64_t>& blocks,
                                                     Progress& progress, std::stop_token stop) {
   Differences differences;
-  TRY(compare_each(disk, image, blocks, progress, std::move(stop), [&](std::uint64_t index) -> Result<> {
-    differences.note(index);
+  DiskReader reader(disk);
+  TRY(parallel_for(blocks.size(), parallel_compares, std::move(stop), [&](std::size_t i) -> Result<> {
+    const Bytes stored = TRY(read_block(image, blocks[i]), "reading back block {}", blocks[i]);
+    const ByteSpan wanted = room_for_a_block();
+    TRY(reader.read(blocks[i], wanted), "reading block {} of the recovery point", blocks[i]);
+    if (std::memcmp(stored.data(), wanted.data(), wanted.size()) != 0) differences.note(blocks[i]);
+    progress.bytes_done += image_block_bytes;
     return {};
   }));
   return differences.ascending();

@@ -11,6 +11,7 @@
 #include "model/json.h"
 #include "prepare/copy_template.h"
 #include "prepare/machine_conversion.h"
+#include "recover/encrypted_start.h"
 #include "recover/failover_steps.h"
 #include "recover/second_home.h"
 
@@ -161,6 +162,11 @@ Result<> FailoverSteps::check(StepContext& context) {
   TRY(refuse_second_home(context));
   const FailoverSettings wanted = settings_of(found, *machine, failover_kind_of(job));
   const DrCopy source = TRY(copy(context));
+  for (const CopyDamage& damage : source.damaged) {  // better than nothing, in a disaster
+    log::warn("{}: disk {} of its DR copy is damaged: block {} is not what the recovery point says",
+              source.machine, damage.disk_id, damage.block);
+  }
+  TRY(refuse_noise(*site, source, wanted));
   const LaunchChoice choice = TRY(resolve_candidates(*site, source, wanted));
   for (const std::string& remark : choice.remarks) log::warn("{}: {}", machine->machine, remark);
   job.data["settings"] = choice.settings;

@@ -7,6 +7,7 @@
 #include "model/copy_encryption.h"
 #include "model/json.h"
 #include "prepare/copy_template.h"
+#include "recover/encrypted_start.h"
 #include "recover/launch_settings.h"
 #include "recover/plan_failover.h"
 #include "recover/second_home.h"
@@ -37,6 +38,7 @@ class Check {
   void check_template(const DrCopy& copy);
   Result<> check_age(const DrCopy& copy);
   Result<std::optional<std::string>> missed_backups(Time newest);
+  void check_damage(const DrCopy& copy);
   void check_encryption(const DrCopy& copy);
   void check_certificate(const DrCopy& copy);
   void check_launch(const PlanMachine& machine, const DrCopy& copy);
@@ -182,8 +184,19 @@ Result<> Check::check_age(const DrCopy& copy) {
   return {};
 }
 
+void Check::check_damage(const DrCopy& copy) {
+  for (const CopyDamage& damage : copy.damaged) {
+    add(Light::red, "copy damaged",
+        fmt::format("disk {}: block {} (of 512 KiB) is not what its recovery point says, as was found at {}; "
+                    "'rekindle replicate run {}' makes it anew",
+                    damage.disk_id, damage.block, to_iso8601(damage.found), plan_.name));
+  }
+}
+
 void Check::check_encryption(const DrCopy& copy) {
   if (copy.encrypted || !encrypts_copies(plan_)) return;
+  const auto lacking = leaves_out_zeros(*site_, copy);
+  if (lacking.ok() && !*lacking) return;  // the account encrypted them by default
   add(Light::red, "encryption",
       fmt::format(
           "its DR copy leaves out zeros, which would read as noise on an encrypted volume; make one that "
@@ -394,6 +407,7 @@ Result<> Check::check_machine(const PlanMachine& machine) {
     copy_ = copy;
   }
   TRY(check_age(*copy));
+  check_damage(*copy);
   check_encryption(*copy);
   check_certificate(*copy);
   check_launch(machine, *copy);

@@ -82,6 +82,16 @@ TEST_F(PreflightTest, AMissingCopyAndAMissingImageAreRed) {
   EXPECT_THAT(said("DR copy"), HasSubstr("red: it has none; make one with 'rekindle replicate run plan'"));
 }
 
+TEST_F(PreflightTest, ADamagedCopyIsRedAndSaysTheWayOut) {
+  EXPECT_EQ(said("copy damaged"), "");
+  change([](DrCopy& it) { it.damaged = {{DiskId("disk-a"), 7, 2, Time{}}}; });
+  EXPECT_THAT(said("copy damaged"), HasSubstr("red: disk disk-a: block 7 (of 512 KiB) is not what"));
+  EXPECT_THAT(said("copy damaged"), HasSubstr("'rekindle replicate run plan' makes it anew"));
+  EXPECT_EQ(check().light, Light::red);
+  // Better than nothing.
+  EXPECT_EQ(fail_over(FailoverKind::test).state, JobState::succeeded);
+}
+
 TEST_F(PreflightTest, ACopyThatFellBehindIsYellow) {
   EXPECT_THAT(said("age"), HasSubstr("green"));
   clock.advance(std::chrono::hours(1));
@@ -98,6 +108,18 @@ TEST_F(PreflightTest, ACopyWithoutItsZerosIsRedWhereItStartsEncrypted) {
   plan_says([](DrPlan& plan) { plan.test.volumes.encrypted = true; });
   EXPECT_THAT(said("encryption"), HasSubstr("red: its DR copy leaves out zeros"));
   change([](DrCopy& it) { it.encrypted = true; });
+  EXPECT_EQ(said("encryption"), "");
+}
+
+// The account encrypted its images by default.
+TEST_F(PreflightTest, ACopyWhoseImagesHoldTheirZerosIsNotRed) {
+  plan_says([](DrPlan& plan) { plan.production.volumes.encrypted = true; });
+  ImageSpec spec;
+  spec.size_bytes = copy.disks.at(0).size_bytes;
+  spec.token = "encrypted";
+  spec.encryption.encrypted = true;
+  const ImageId image = site.start_image(spec).value();
+  change([&](DrCopy& it) { it.disks.at(0).image_id = image; });
   EXPECT_EQ(said("encryption"), "");
 }
 
