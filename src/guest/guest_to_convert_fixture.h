@@ -30,7 +30,13 @@ inline const Bytes& guest_to_convert() {
         {"/boot/initrd.img-6.1.0-50-amd64", "the guest's own initrd"},
         {"/boot/grub/grub.cfg", "linux /boot/vmlinuz root=/dev/sda1 ro quiet\n"},
         {"/etc/fstab", "/dev/sda1 / ext4 errors=remount-ro 0 1\n"},
-        {"/etc/network/interfaces", "auto ens192\niface ens192 inet dhcp\n"}};
+        {"/etc/network/interfaces", "auto ens192\niface ens192 inet dhcp\n"},
+        {"/etc/systemd/system/multi-user.target.wants/networking.service",
+         "-> /usr/lib/systemd/system/networking.service"},
+        {"/usr/lib/systemd/system/networking.service", "[Service]\n"},
+        {"/usr/lib/udev/rules.d/80-net-setup-link.rules", "# asks the .link files\n"},
+        {"/usr/sbin/ifup", "PROGRAM"},
+        {"/usr/sbin/dhclient", "PROGRAM"}};
     return guest_fixture::partitioned_disk(16, "label: dos\nstart=2048, type=83, bootable\n",
                                            {{1, guest_fixture::ext4_image(files, 15)}});
   }();
