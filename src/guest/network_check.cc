@@ -98,6 +98,7 @@ class NetworkCheck {
     const auto files = TRY(find_network_files(root_));
     const NetworkRules rules{!options_.keep_static_addresses, hardware_of(options_.platform).link_drivers};
     std::vector<std::string> sources;
+    std::vector<std::string> brought_up;
     for (const NetworkFile& file : files) {
       const std::string text = TRY(root_.read_text(file.path));
       const NetworkEdit edit = file.rewrite(text, rules);
@@ -105,9 +106,12 @@ class NetworkCheck {
       const bool sourced = file.path.starts_with("/etc/network/interfaces.d/");
       if (sourced && (sources.empty() || !glob_matches(sources, file.path))) continue;
       if (!edit.renderer.empty()) renderer_ = edit.renderer;
+      brought_up.insert(brought_up.end(), edit.brought_up.begin(), edit.brought_up.end());
       Settings& settings = settings_[file.tool];
       settings.insert(settings.end(), edit.settings.begin(), edit.settings.end());
     }
+    for (NicSetting& setting : settings_[NetworkTool::ifupdown])
+      setting.at_boot = !brought_up.empty() && glob_matches(brought_up, setting.device);
     note_unread_sources(sources);
     return {};
   }
@@ -187,6 +191,10 @@ class NetworkCheck {
          {"/etc/NetworkManager", "/etc/NetworkManager/conf.d", "/usr/lib/NetworkManager/conf.d"}) {
       const auto files = TRY(files_in(root_, folder, "", ".conf"));
       for (const std::string& path : files) {
+        // Ubuntu's, which netplan puts out of force where NetworkManager is to do the work.
+        const bool overruled =
+            renderer_ == "NetworkManager" && path.ends_with("/10-globally-managed-devices.conf");
+        if (overruled) continue;
         const std::string text = TRY(root_.read_text(path));
         for (const char* refusal : {"no-auto-default", "unmanaged-devices", "managed=0"}) {
           if (text.find(refusal) != std::string::npos) return false;

@@ -17,8 +17,11 @@ struct NetworkEdit : TextEdit {
   std::vector<std::string> nic_names;  // the hardware NICs that the file configures, in its order
   std::string gateway_device;          // that had the way out, by a static address
   std::vector<NicSetting> settings;    // what the new text asks for
-  std::vector<std::string> sources;    // of interfaces(5): globs of the files that it reads as well
-  std::string renderer;                // of netplan(5): "NetworkManager"; empty: it does not say
+  // Of interfaces(5), globs: the files that it reads as well, and the devices that it or another of its files
+  // brings up at boot (which `settings` do not say).
+  std::vector<std::string> sources;
+  std::vector<std::string> brought_up;
+  std::string renderer;  // of netplan(5): "NetworkManager"; empty: it does not say
 };
 
 // Whether a name can be that of a network card: not lo, a bridge, a bond, a VLAN or an alias.

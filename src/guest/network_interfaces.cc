@@ -51,8 +51,6 @@ class InterfacesRewriter {
 
   NetworkEdit rewrite(std::string_view text) {
     for (const std::string& line : split_lines(text)) add(line);
-    for (NicSetting& setting : edit_.settings)
-      setting.at_boot = !at_boot_.empty() && glob_matches(at_boot_, setting.device);
     edit_.text = edit_.changes.empty() ? std::string(text) : join_lines(lines_);
     return std::move(edit_);
   }
@@ -84,7 +82,7 @@ class InterfacesRewriter {
     for (std::size_t i = 1; i < words.size(); ++i) {
       const bool pattern = words[i].starts_with("/");
       if (words[0] == "auto" || words[0] == "allow-auto" || words[0] == "allow-hotplug")
-        at_boot_.push_back(pattern ? words[i].substr(1) : words[i]);
+        edit_.brought_up.push_back(pattern ? words[i].substr(1) : words[i]);
       if (words[0] == "source") edit_.sources.push_back(absolute(words[i]));
       if (words[0] == "source-directory") edit_.sources.push_back(absolute(words[i]) + "/*");
     }
@@ -151,8 +149,7 @@ class InterfacesRewriter {
   NetworkRules rules_;
   NetworkEdit edit_;
   std::vector<std::string> lines_;
-  std::vector<std::string> at_boot_;  // globs of what is brought up
-  bool becomes_dhcp_ = false;         // of the stanza that is read
+  bool becomes_dhcp_ = false;  // of the stanza that is read
   bool is_ipv4_ = false;
 };
 
@@ -177,13 +174,13 @@ constexpr std::string_view joining_devices[] = {"br", "bond", "vlan", "team", "v
 }  // namespace
 
 bool is_on_the_lan(std::string_view name) {
-  return name != "lo" && !is_numbered(name, private_devices) && !name.starts_with("br-") &&
-         !name.starts_with("docker");
+  return name != "lo" && !is_numbered(name, private_devices) && !name.starts_with("docker");
 }
 
 bool is_nic_name(std::string_view name) {
   return !name.empty() && is_on_the_lan(name) && !is_numbered(name, joining_devices) &&
-         name.find_first_of(".:/*=[") == std::string_view::npos && name.size() <= 15;
+         !name.starts_with("br-") && name.find_first_of(".:/*=[") == std::string_view::npos &&
+         name.size() <= 15;
 }
 
 NetworkEdit rewrite_interfaces(std::string_view text, const NetworkRules& rules) {

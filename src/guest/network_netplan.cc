@@ -168,7 +168,7 @@ class NetplanRewriter {
     YamlLine& head = lines_[device.at];
     Keys keys;
     for (const std::size_t child : children(device.at)) keys[lines_[child].key] = child;
-    if (head.value.starts_with("{")) {
+    if (head.value.starts_with("{") && head.value != "{}") {
       edit_.warnings.push_back(head.key + " is written in flow style and was left as it is");
       add_unread(head.key);
       return;
@@ -182,6 +182,9 @@ class NetplanRewriter {
     if (is_static && rules_.static_to_dhcp && is_on_the_lan(head.key)) {
       make_dhcp(head, keys);
       setting.address = AddressSource::dhcp;
+    } else if (!keys.empty() &&
+               std::ranges::all_of(keys, [this](const auto& key) { return dropped_.contains(key.second); })) {
+      head.raw = std::string(head.indent, ' ') + setting.device + ": {}";  // nothing is no map
     }
     edit_.settings.push_back(std::move(setting));
   }
@@ -265,7 +268,7 @@ class NetplanRewriter {
   }
 
   void make_dhcp(const YamlLine& head, const Keys& settings) {
-    if (settings.contains("gateway4") || settings.contains("routes")) edit_.gateway_device = head.key;
+    if (settings.contains("gateway4") || has_default_route(settings)) edit_.gateway_device = head.key;
     for (const char* key : {"addresses", "gateway4", "routes", "nameservers", "dhcp4"}) {
       const auto found = settings.find(key);
       if (found != settings.end()) drop_block(found->second);
@@ -273,6 +276,17 @@ class NetplanRewriter {
     const std::size_t first = settings.begin()->second;
     dhcp_before_.emplace(std::min(first, settings.at("addresses")), lines_[first].indent);
     edit_.changes.push_back(head.key + " takes its IPv4 address by DHCP instead of a static one");
+  }
+
+  bool has_default_route(const Keys& keys) const {
+    const auto routes = keys.find("routes");
+    if (routes == keys.end()) return false;
+    for (std::size_t i = routes->second; i < end_of_block(routes->second); ++i) {
+      for (const char* all : {"default", "0.0.0.0/0"}) {
+        if (lines_[i].raw.find(all) != std::string::npos) return true;
+      }
+    }
+    return false;
   }
 
   void drop_block(std::size_t at) {
