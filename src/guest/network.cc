@@ -85,11 +85,15 @@ class NetworkAdapter {
   // Of several the one that an earlier conversion chose, when the gateway was still in the files; else that
   // of the gateway.
   Result<std::string> first_nic() {
-    for (const std::string& name : nic_names_) {
+    constexpr std::size_t most = 16;  // no instance has more
+    const std::vector<std::string> names(
+        nic_names_.begin(),
+        nic_names_.begin() + static_cast<std::ptrdiff_t>(std::min(nic_names_.size(), most)));
+    for (const std::string& name : names) {
       const bool chosen = TRY(root_.is_file(link_path(name)));
       if (chosen) return name;
     }
-    for (const std::string& name : nic_names_) {
+    for (const std::string& name : names) {
       const auto devices = devices_over({name, rules_.driver()}, settings_);
       const auto is_gateway = [&](const Nic& device) { return device.name == gateway_device_; };
       if (std::ranges::any_of(devices, is_gateway)) return name;

@@ -58,6 +58,28 @@ bool is_any_init(const std::string& path) {
   return path.empty() || path.ends_with("/systemd") || path.ends_with("/init") || path.ends_with("/upstart");
 }
 
+// Of a guest's own making, and to be compared with whatever else it wrote.
+constexpr std::size_t most_globs = 64;
+
+// The devices that ifupdown brings up at boot.
+class BroughtUp {
+ public:
+  void add(const std::string& glob) {
+    if (glob.find_first_of("*?[") == std::string::npos) {
+      names_.insert(glob);
+    } else if (globs_.size() < most_globs) {
+      globs_.push_back(glob);
+    }
+  }
+  bool has(const std::string& device) const {
+    return names_.contains(device) || (!globs_.empty() && glob_matches(globs_, device));
+  }
+
+ private:
+  std::set<std::string> names_;
+  std::vector<std::string> globs_;
+};
+
 // The guest's disk is converted: what its files say is what it will do.
 class NetworkCheck {
  public:
@@ -98,20 +120,21 @@ class NetworkCheck {
     const auto files = TRY(find_network_files(root_));
     const NetworkRules rules{!options_.keep_static_addresses, hardware_of(options_.platform).link_drivers};
     std::vector<std::string> sources;
-    std::vector<std::string> brought_up;
+    BroughtUp brought_up;
     for (const NetworkFile& file : files) {
       const std::string text = TRY(root_.read_text(file.path));
       const NetworkEdit edit = file.rewrite(text, rules);
       if (file.path == "/etc/network/interfaces") sources = edit.sources;
+      sources.resize(std::min(sources.size(), most_globs));
       const bool sourced = file.path.starts_with("/etc/network/interfaces.d/");
       if (sourced && (sources.empty() || !glob_matches(sources, file.path))) continue;
       if (!edit.renderer.empty()) renderer_ = edit.renderer;
-      brought_up.insert(brought_up.end(), edit.brought_up.begin(), edit.brought_up.end());
+      for (const std::string& glob : edit.brought_up) brought_up.add(glob);
       Settings& settings = settings_[file.tool];
       settings.insert(settings.end(), edit.settings.begin(), edit.settings.end());
     }
     for (NicSetting& setting : settings_[NetworkTool::ifupdown])
-      setting.at_boot = !brought_up.empty() && glob_matches(brought_up, setting.device);
+      setting.at_boot = brought_up.has(setting.device);
     note_unread_sources(sources);
     return {};
   }
@@ -250,6 +273,7 @@ class NetworkCheck {
   }
 
   NetworkReadiness not_configured() const {
+    constexpr std::size_t most = 5;
     std::vector<std::string> names;
     for (const auto& [tool, settings] : settings_) {
       if (!running_.contains(tool)) continue;
@@ -259,14 +283,12 @@ class NetworkCheck {
                         "up is not known",
                         card_.name, to_string(tool)));
       for (const NicSetting& setting : settings) {
-        const bool asks = setting.address != AddressSource::none;
+        const bool asks = setting.address != AddressSource::none && names.size() < most;
         if (asks && std::ranges::find(names, setting.device) == names.end()) names.push_back(setting.device);
       }
     }
     if (names.empty())
       return not_known("no configuration of a NIC was found, and what brings the network up is not known");
-    constexpr std::size_t most = 5;
-    names.resize(std::min(names.size(), most));
     return stays_down(fmt::format(
         "the NIC will be called {}{}, and the guest configures {}: configure {} there", card_.name,
         naming_.by.empty() ? "" : " by " + naming_.by, fmt::join(names, ", "), card_.name));

@@ -180,6 +180,7 @@ class NetplanRewriter {
     }
     const bool is_static = keys.contains("addresses");
     if (is_static && rules_.static_to_dhcp && is_on_the_lan(head.key)) {
+      if (keys.contains("gateway4") || has_default_route(keys)) edit_.gateway_device = setting.device;
       make_dhcp(head, keys);
       setting.address = AddressSource::dhcp;
     } else if (!keys.empty() &&
@@ -211,7 +212,8 @@ class NetplanRewriter {
   // Of a list in either style.
   std::vector<std::string> items_of(std::size_t at) const {
     std::vector<std::string> items = flow_items(lines_[at].value);
-    for (std::size_t i = at + 1; i < end_of_block(at); ++i) {
+    const std::size_t end = end_of_block(at);
+    for (std::size_t i = at + 1; i < end; ++i) {
       if (!lines_[i].list_item) continue;
       items.push_back(unquoted(std::string_view(lines_[i].raw).substr(lines_[i].indent + 1)));
     }
@@ -268,7 +270,6 @@ class NetplanRewriter {
   }
 
   void make_dhcp(const YamlLine& head, const Keys& settings) {
-    if (settings.contains("gateway4") || has_default_route(settings)) edit_.gateway_device = head.key;
     for (const char* key : {"addresses", "gateway4", "routes", "nameservers", "dhcp4"}) {
       const auto found = settings.find(key);
       if (found != settings.end()) drop_block(found->second);
@@ -281,7 +282,8 @@ class NetplanRewriter {
   bool has_default_route(const Keys& keys) const {
     const auto routes = keys.find("routes");
     if (routes == keys.end()) return false;
-    for (std::size_t i = routes->second; i < end_of_block(routes->second); ++i) {
+    const std::size_t end = end_of_block(routes->second);
+    for (std::size_t i = routes->second; i < end; ++i) {
       for (const char* all : {"default", "0.0.0.0/0"}) {
         if (lines_[i].raw.find(all) != std::string::npos) return true;
       }
@@ -290,7 +292,8 @@ class NetplanRewriter {
   }
 
   void drop_block(std::size_t at) {
-    for (std::size_t i = at; i < end_of_block(at); ++i) dropped_.insert(i);
+    const std::size_t end = end_of_block(at);
+    for (std::size_t i = at; i < end; ++i) dropped_.insert(i);
   }
 
   std::string changed_text() const {
