@@ -214,6 +214,24 @@ TEST_F(WindowTest, WhatFailedAtItsEndWaitsForTheNext) {
   EXPECT_THAT(due(), Not(Contains(backup)));
 }
 
+TEST_F(WindowTest, ADailyBackupThatWasMissedWaitsUntilTheWindowOpensAgain) {
+  auto policy = catalog->get<BackupPolicy>("policy").value();
+  policy.schedule = parse_schedule("daily 23:00 22:00-06:00").value();
+  ASSERT_TRUE(catalog->put(policy).ok());
+  it_is(hours(10), minutes(0));
+  EXPECT_THAT(due(), Not(Contains(backup)));
+  it_is(hours(22), minutes(0));
+  EXPECT_THAT(due(), Contains(backup));
+  it_is(hours(5), minutes(59));
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  clock.advance(minutes(10));
+  EXPECT_THAT(due(), Not(Contains(backup)));
+  clock.advance(hours(16));
+  EXPECT_THAT(due(), Not(Contains(backup))) << "it is open, and its time has not come";
+  clock.advance(hours(1));
+  EXPECT_THAT(due(), Contains(backup));
+}
+
 TEST_F(WindowTest, HoldsForReplicationToo) {
   plan_says("every 1h 01:00-02:00");
   ASSERT_EQ(back_up().state, JobState::succeeded);
