@@ -123,6 +123,33 @@ TEST_F(DueWorkTest, AnInstanceWhoseMachineCameHomeGoesWhenItsTimeIsOver) {
   EXPECT_THAT(due(), Contains(removal));
 }
 
+TEST_F(DueWorkTest, ATestThatExpiredIsEndedOnce) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  Failover test;
+  test.id = "failover-1";
+  test.machine = "web";
+  test.kind = FailoverKind::test;
+  test.expires = clock.now() + hours(8);
+  ASSERT_TRUE(catalog->put(test).ok());
+  Failover forgotten = test;
+  forgotten.id = "failover-2";
+  forgotten.expires = Time();
+  ASSERT_TRUE(catalog->put(forgotten).ok());
+  const DueWork removal{JobKind::failover_cleanup, "failover-1", "web"};
+  const DueWork of_forgotten{JobKind::failover_cleanup, "failover-2", "web"};
+  clock.advance(hours(8) - minutes(1));
+  EXPECT_THAT(due(), Not(Contains(removal)));
+  clock.advance(minutes(1));
+  EXPECT_THAT(due(), Contains(removal));
+  EXPECT_THAT(due(), Not(Contains(of_forgotten))) << "nobody said when";
+  // The catalog is read anew, as after a restart.
+  catalog = Catalog::open(directory.path() / "dated.db", clock).value();
+  EXPECT_THAT(due(), Contains(removal));
+  ASSERT_TRUE(
+      catalog->create_job(JobKind::failover_cleanup, "web", {{"failover_id", "failover-1"}}, "release").ok());
+  EXPECT_THAT(due(), Not(Contains(removal))) << "it is being ended";
+}
+
 TEST_F(DueWorkTest, AJobUnderWayIsNotStartedTwice) {
   ASSERT_TRUE(catalog->create_job(JobKind::backup, "web", nlohmann::json::object(), "prepare").ok());
   EXPECT_THAT(due(), IsEmpty());
