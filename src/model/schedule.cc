@@ -171,8 +171,7 @@ Result<Schedule> parse_schedule(std::string_view text) {
         ErrorCode::invalid_argument,
         "'{}' is not a schedule; write manual, after-backup, \"every 15m\", \"every 4h\", hourly, \"daily "
         "02:30\" or \"weekly sun 02:30\", the last five also with a window: \"every 15m 22:00-06:00\", "
-        "\"daily "
-        "23:00 22:00-06:00\"; times are UTC",
+        "\"daily 23:00 22:00-06:00\"; times are UTC",
         text);
   }
   const bool has_time = parsed->kind == ScheduleKind::daily || parsed->kind == ScheduleKind::weekly;
