@@ -38,6 +38,8 @@ void add_backup_commands(CLI::App& root, Session& session);
 void add_point_commands(CLI::App& root, Session& session);
 void add_replicate_commands(CLI::App& root, Session& session);
 void add_failover_commands(CLI::App& root, Session& session);
+// list, show; of the noun failover.
+void add_failover_list_verbs(CLI::App& noun, Session& session);
 void add_failback_commands(CLI::App& root, Session& session);
 void add_failback_adopt_verb(CLI::App& noun, Session& session);
 void add_job_commands(CLI::App& root, Session& session);

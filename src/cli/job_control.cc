@@ -230,17 +230,22 @@ Result<std::vector<Job>> resume_all(Session& session, Workplace& workplace, Resu
   return finished;
 }
 
+Result<> cancel_job(Session& session, Workplace& workplace, const Job& job) {
+  Catalog* catalog = TRY(workplace.catalog());
+  if (owner_lives(job.owner)) TRY(cancel_living(workplace, job));
+  const Job now = TRY(catalog->job(job.id));
+  if (is_over(now.state)) return {};
+  std::stop_source cancelled;
+  cancelled.request_stop();
+  TRY(resume_job(session, workplace, now, cancelled.get_token()));
+  return {};
+}
+
 Result<> cancel_unfinished(Session& session, Workplace& workplace, JobKind kind, const std::string& subject) {
   Catalog* catalog = TRY(workplace.catalog());
   const auto jobs = TRY(catalog->unfinished_jobs());
   for (const Job& job : jobs) {
-    if (job.kind != kind || job.subject != subject) continue;
-    if (owner_lives(job.owner)) TRY(cancel_living(workplace, job));
-    const Job now = TRY(catalog->job(job.id));
-    if (is_over(now.state)) continue;
-    std::stop_source cancelled;
-    cancelled.request_stop();
-    TRY(resume_job(session, workplace, now, cancelled.get_token()));
+    if (job.kind == kind && job.subject == subject) TRY(cancel_job(session, workplace, job));
   }
   return {};
 }

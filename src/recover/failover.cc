@@ -18,12 +18,15 @@
 namespace rekindle {
 
 nlohmann::json parameters_of(const FailoverRequest& request) {
-  return {{"plan", request.plan},
-          {"machine", request.machine},
-          {"kind", request.kind},
-          {"datacenter_is_down", request.datacenter_is_down},
-          {"dr_copy_id", request.dr_copy_id},
-          {"run", request.run}};
+  nlohmann::json parameters = {{"plan", request.plan},
+                               {"machine", request.machine},
+                               {"kind", request.kind},
+                               {"datacenter_is_down", request.datacenter_is_down},
+                               {"dr_copy_id", request.dr_copy_id},
+                               {"run", request.run}};
+  // Else absent: a run knows the jobs of its machines by their parameters, also those of an earlier version.
+  if (request.expires != Time()) parameters["expires"] = request.expires;
+  return parameters;
 }
 
 std::string failover_token(const Job& job, std::string_view what) {
@@ -273,6 +276,7 @@ Result<> FailoverSteps::record(StepContext& context) {
   failover.recovery_point_time = source.recovery_point_time;
   failover.started = job.created;
   failover.finished = context.clock.now();
+  if (failover.kind == FailoverKind::test) failover.expires = job.parameters.value("expires", Time());
   failover.disks = source.disks;
   failover.overlay = source.overlay;
   failover.volume_ids = job.data.value("volume_ids", std::vector<std::string>());

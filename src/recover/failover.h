@@ -36,6 +36,7 @@ struct FailoverRequest {
   bool datacenter_is_down = false;  // the user says so: it is not asked
   std::string dr_copy_id = {};  // a copy aside, of an earlier recovery point; empty: the plan's current one
   std::string run = {};         // the job of the whole plan that this is part of
+  Time expires = {};            // of a test: see Failover::expires
 };
 
 nlohmann::json parameters_of(const FailoverRequest& request);

@@ -29,6 +29,7 @@ FailoverRequest request_of(const Job& job, const std::string& machine) {
   request.datacenter_is_down = job.parameters.value("datacenter_is_down", false);
   request.dr_copy_id = text(job.parameters.value("dr_copy_ids", json::object()), machine.c_str());
   request.run = job.id.str();
+  request.expires = job.parameters.value("expires", Time());
   return request;
 }
 
@@ -208,12 +209,14 @@ Result<> Workflow::run() {
 }  // namespace
 
 nlohmann::json parameters_of(const PlanFailoverRequest& request) {
-  return {{"plan", request.plan},
-          {"kind", request.kind},
-          {"datacenter_is_down", request.datacenter_is_down},
-          {"machines", request.machines},
-          {"dr_copy_ids", request.dr_copy_ids},
-          {"asked", request.asked}};
+  json parameters = {{"plan", request.plan},
+                     {"kind", request.kind},
+                     {"datacenter_is_down", request.datacenter_is_down},
+                     {"machines", request.machines},
+                     {"dr_copy_ids", request.dr_copy_ids},
+                     {"asked", request.asked}};
+  if (request.expires != Time()) parameters["expires"] = request.expires;
+  return parameters;
 }
 
 std::string plan_subject(const std::string& plan) {

@@ -23,6 +23,7 @@ struct PlanFailoverRequest {
   std::vector<std::string> machines;                // of the plan; empty: all
   std::map<std::string, std::string> dr_copy_ids;   // machine -> copy aside; others: the plan's current one
   nlohmann::json asked = nlohmann::json::object();  // the user's words, by which the run is known again
+  Time expires = {};                                // of a test: see Failover::expires
 };
 
 nlohmann::json parameters_of(const PlanFailoverRequest& request);

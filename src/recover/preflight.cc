@@ -10,6 +10,7 @@
 #include "recover/encrypted_start.h"
 #include "recover/launch_settings.h"
 #include "recover/plan_failover.h"
+#include "recover/running_tests.h"
 #include "recover/second_home.h"
 
 namespace rekindle {
@@ -50,6 +51,7 @@ class Check {
   void check_calls();
   Result<> check_second_home(const DrCopy& copy);
   Result<> check_unfinished();
+  Result<> check_tests();
   Result<std::optional<milliseconds>> duration_of(const std::string& machine);
   Result<> forecast();
 
@@ -393,6 +395,16 @@ Result<> Check::check_unfinished() {
   return {};
 }
 
+Result<> Check::check_tests() {
+  const auto tests = TRY(look_at_tests(parts_.catalog, plan_.name, parts_.clock.now()));
+  for (const Finding& test : tests) {
+    machine_ = test.machine;
+    add(test.light, test.topic, test.sentence);
+  }
+  machine_.clear();
+  return {};
+}
+
 Result<> Check::check_machine(const PlanMachine& machine) {
   machine_ = machine.machine;
   TRY(check_unfinished());
@@ -464,6 +476,7 @@ Result<Preflight> Check::run() {
   if (!check_account()) return result_;
   TRY(check_proxy());
   TRY(check_unfinished());
+  TRY(check_tests());
   for (const PlanMachine& machine : plan_.machines) TRY(check_machine(machine));
   check_room();
   check_calls();
