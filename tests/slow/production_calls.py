@@ -1,6 +1,8 @@
 """What every_call_test plays on where AWS runs the machine in production: its copies and its volumes are encrypted, and it
 has an Elastic IP, user data and a role."""
 
+import base64
+
 from every_call import IAM, KMS, World, exists, reads
 from stored_blocks import listed_blocks
 
@@ -45,9 +47,11 @@ class ProductionWorld(World):
         self.test.assertEqual(machine["runs_at"], "account" if running else "datacenter")
         holder = self.scene.ec2().call("DescribeAddresses").findtext(".//instanceId")
         self.test.assertEqual([holder] if holder else [], running)
-        for kind in ("volumes", "snapshots"):
-            for one in filter(exists, self.scene.inventory()[kind]):
-                self.test.assertTrue(one["encrypted"], one["id"])
+        inventory = self.scene.inventory()
+        for one in filter(exists, inventory["instances"]):
+            self.test.assertEqual(base64.b64decode(one["user_data"]).decode(), USER_DATA)
+        for one in filter(exists, [*inventory["volumes"], *inventory["snapshots"]]):
+            self.test.assertTrue(one["encrypted"], one["id"])
 
     def check_holds_zeros(self):
         """A block that the copy lacks would be noise on an encrypted volume."""
