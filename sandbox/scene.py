@@ -6,6 +6,7 @@ import os
 import pathlib
 import shlex
 import shutil
+import ssl
 import subprocess
 import tempfile
 import time
@@ -24,6 +25,9 @@ DISK_COMMAND = (shlex.quote(BINARY) + " sandbox serve-disk --socket {socket} --h
 
 # Never through a proxy: everything here is on this computer.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+# The datacenter's certificate is its own.
+TRUSTING = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(
+    context=ssl._create_unverified_context()))
 
 
 class CommandFailed(Exception):
@@ -151,10 +155,12 @@ class Scene:
                  "--access-key-id", region["access_key_id"], *options)
 
     def add_account_of_a_proxy(self):
-        """The same; this process stands on an EC2 instance, to which volumes can be attached."""
+        """The same; this process stands on an EC2 instance, to which volumes can be attached: returns the folder in which
+        they appear."""
         proxy = json.loads(self.region_request("POST", "/rekindle-sandbox/proxies", {"name": "proxy"}))
         self.add_account("--proxy-instance-id", proxy["instance_id"], "--proxy-device-path",
                          os.path.join(proxy["attached"], "{device}"))
+        return proxy["attached"]
 
     def add_machine(self, name):
         """One more of the same guest; returns what the sandbox says of it."""
@@ -225,6 +231,13 @@ class Scene:
         request = urllib.request.Request(self.sandbox["region"]["endpoint"] + path, data=data, method=method)
         with DIRECT.open(request, timeout=10) as answer:
             return answer.read().decode()
+
+    def datacenter_request(self, what, body):
+        """See sandbox/datacenter/admin_server.h."""
+        url = self.sandbox["datacenter"]["url"].replace("/sdk", "/rekindle-sandbox/") + what
+        request = urllib.request.Request(url, data=json.dumps(body).encode(), method="POST")
+        with TRUSTING.open(request, timeout=60) as answer:
+            return json.loads(answer.read())
 
     def region_fault(self, **rule):
         """See sandbox/region/faults.h."""

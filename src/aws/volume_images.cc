@@ -4,7 +4,7 @@
 #include "aws/aws_site.h"
 #include "aws/gone.h"
 #include "aws/pending_snapshots.h"
-#include "base/page_buffer.h"
+#include "aws/volume_writer.h"
 #include "disk/file_disk.h"
 
 namespace rekindle {
@@ -18,34 +18,6 @@ constexpr milliseconds patient_poll{2000};
 constexpr milliseconds attach_patience{120000};
 constexpr std::string_view first_device = "/dev/sdf";  // to /dev/sdp: AWS's names for data volumes
 constexpr int device_names = 11;
-
-// Blocks of 512 KiB past the page cache: what is on the volume when a write returns stays there.
-class VolumeWriter final : public ImageWriter {
- public:
-  explicit VolumeWriter(std::unique_ptr<FileDisk> disk)
-      : disk_(std::move(disk)), buffers_(image_block_bytes) {
-    disk_->write_directly();
-  }
-
-  Result<> put_block(std::uint64_t index, ByteView content) override {
-    const std::uint64_t offset = index * image_block_bytes;
-    if (content.size() != image_block_bytes || offset + content.size() > disk_->size()) {
-      return error(ErrorCode::invalid_argument, "block {} does not fit into a volume of {} bytes", index,
-                   disk_->size());
-    }
-    PageBuffer buffer = buffers_.take();
-    copy_bytes(content, buffer.span());
-    Result<> written = disk_->write_at(offset, buffer.view());
-    buffers_.give_back(std::move(buffer));
-    return written;
-  }
-  using ImageWriter::complete;
-  Result<> complete(std::stop_token) override { return disk_->flush(); }
-
- private:
-  std::unique_ptr<FileDisk> disk_;
-  PageBufferPool buffers_;
-};
 
 void replace(std::string& text, std::string_view what, std::string_view with) {
   if (const auto at = text.find(what); at != std::string::npos) text.replace(at, what.size(), with);
@@ -97,9 +69,12 @@ Result<VolumeId> AwsSite::create_volume(const VolumeSpec& spec) {
   return volume.id;
 }
 
+// Also of a volume that is encrypted only because the account does so by default since its snapshot was made.
 Result<bool> AwsSite::zeros_must_be_put(const VolumeId& id) {
   const Ec2Volume volume = TRY(describe_volume(id));
-  return volume.encrypted && !volume.snapshot;
+  if (!volume.encrypted || !volume.snapshot) return volume.encrypted;
+  const Ec2Snapshot from = TRY(describe_image(*volume.snapshot));
+  return !from.encrypted;
 }
 
 // The device name under which the proxy has it.
@@ -135,8 +110,10 @@ Result<std::unique_ptr<ImageWriter>> AwsSite::open_volume_writer(const VolumeId&
   const auto deadline = clock_.ticks() + attach_patience;
   for (;;) {
     auto disk = FileDisk::open(path, File::Mode::read_write);
-    if (disk.ok())
+    if (disk.ok()) {
+      (*disk)->write_directly();
       return std::unique_ptr<ImageWriter>(std::make_unique<VolumeWriter>(std::move(disk).value()));
+    }
     // The kernel shows an attached volume some seconds later.
     if (disk.error().code() != ErrorCode::not_found || clock_.ticks() >= deadline)
       return std::move(disk).error().context("opening the volume {} on the AWS proxy", id);

@@ -1,8 +1,15 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <charconv>
 #include <thread>
 
+#include "base/page_buffer.h"
+#include "base/parallel.h"
 #include "base/process.h"
 #include "base/random.h"
 #include "disk/file_disk.h"
@@ -86,6 +93,74 @@ TEST(FileDisk, SaysThatThereIsNoRoomToReserve) {
     EXPECT_EQ(disk->size(), 8 * mib);
   }
   ASSERT_EQ(run_process({"umount", folder.path().string()}).value().exit_status, 0);
+}
+
+// Whether this process has the file open for writes past the page cache.
+bool is_open_directly(const std::filesystem::path& path) {
+  const auto file = std::filesystem::canonical(path);
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    if (std::filesystem::read_symlink(entry.path(), gone) != file) continue;
+    const std::string name = entry.path().filename().string();
+    int fd = -1;
+    std::from_chars(name.data(), name.data() + name.size(), fd);
+    const int flags = ::fcntl(fd, F_GETFL);
+    if (flags >= 0 && (flags & O_DIRECT) != 0 && (flags & O_ACCMODE) == O_WRONLY) return true;
+  }
+  return false;
+}
+
+bool takes_direct_writes(const std::filesystem::path& path) {
+  const FileDescriptor fd(::open(path.c_str(), O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600));
+  const PageBuffer page(page_bytes);
+  return fd && ::pwrite(fd.get(), page.view().data(), page.size(), 0) == static_cast<ssize_t>(page.size());
+}
+
+// Of the file, in the page cache.
+std::size_t resident_pages(const std::filesystem::path& path) {
+  const auto file = File::open(path, File::Mode::read).value();
+  const std::size_t size = file.size().value();
+  void* const mapped = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.fd(), 0);
+  std::vector<unsigned char> pages((size + page_bytes - 1) / page_bytes);
+  CHECK(mapped != MAP_FAILED && ::mincore(mapped, size, pages.data()) == 0);
+  ::munmap(mapped, size);
+  return static_cast<std::size_t>(
+      std::ranges::count_if(pages, [](unsigned char page) { return (page & 1) != 0; }));
+}
+
+TEST(FileDisk, WritesLargeAlignedPiecesPastThePageCacheSideBySide) {
+  const TemporaryDirectory folder = TemporaryDirectory::make().value();
+  if (!takes_direct_writes(folder.path() / "probe"))
+    GTEST_SKIP() << "this file system takes no direct writes: nothing was tested";
+  const auto path = folder.path() / "disk";
+  const auto disk = FileDisk::create(path, 16 * mib).value();
+  EXPECT_FALSE(is_open_directly(path));
+  disk->write_directly();
+  EXPECT_TRUE(is_open_directly(path));
+  constexpr std::size_t pieces = 32;
+  SeededRandom random(5);
+  std::vector<PageBuffer> contents;
+  for (std::size_t i = 0; i < pieces; ++i) {
+    contents.emplace_back(512 * kib);
+    copy_bytes(random.bytes(512 * kib), contents.back().span());
+  }
+  ASSERT_TRUE(parallel_for(pieces, 16, {}, [&](std::size_t i) {
+                return disk->write_at(i * 512 * kib, contents[i].view());
+              }).ok());
+  EXPECT_EQ(resident_pages(path), 0U);
+  ASSERT_TRUE(disk->flush().ok());
+  Bytes got(512 * kib);
+  for (std::size_t i = 0; i < pieces; ++i) {
+    ASSERT_TRUE(disk->read_at(i * 512 * kib, got).ok());
+    ASSERT_TRUE(std::ranges::equal(got, contents[i].view())) << i;
+  }
+}
+
+TEST(FileDisk, WritesWhatIsNotAlignedAllTheSame) {
+  const TemporaryDirectory folder = TemporaryDirectory::make().value();
+  const auto disk = FileDisk::create(folder.path() / "disk", mib).value();
+  disk->write_directly();
+  holds_what_was_written(*disk);
 }
 
 TEST(OverlayDisk, HoldsWhatWasWrittenAndLeavesTheBaseAlone) {

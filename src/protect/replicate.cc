@@ -71,6 +71,11 @@ bool through_volume(const Job& job) {
   return job.data.value("write", ImageWriting::direct) == ImageWriting::volume;
 }
 
+bool has_volume(const Job& job, std::size_t position) {
+  const auto volumes = job.data.find("volumes");
+  return volumes != job.data.end() && volumes->size() > position;
+}
+
 // Of an earlier point, for one failover: the current copy stays what it is.
 bool is_aside(const Job& job) {
   return job.parameters.contains("point");
@@ -248,8 +253,11 @@ Result<> Replication::start_image(StepContext& context, std::size_t position) {
   return context.catalog.save_job(job);
 }
 
+// An account that encrypts by default since the parent was made has an encrypted volume of it: what the
+// parent left out is noise there, and the disk is written whole.
 Result<> Replication::start_volume(StepContext& context, std::size_t position) {
   Job& job = context.job;
+  if (has_volume(job, position)) return {};  // of an earlier attempt, which may have begun the disk anew
   RecoveryTarget* site = TRY(target(job));
   const CopyContent* wanted = TRY(content(job));
   const DrCopy copy = copy_of(job);
@@ -261,8 +269,15 @@ Result<> Replication::start_volume(StepContext& context, std::size_t position) {
   if (!spec.from) spec.encryption = {copy.encrypted, copy.kms_key};
   const VolumeId id = TRY(make_resource(context, entry_of(copy, ResourceKind::volume, spec.token),
                                         [&] { return site->create_volume(spec); }));
+  const bool holds_noise = TRY(site->zeros_must_be_put(id));
+  if (spec.from && holds_noise) {
+    log::warn("{}: disk {} is written whole: its volume is encrypted, and the present DR copy is not",
+              copy.machine, position);
+    begin_anew(job, copy.disks[position].disk_id);
+    content_.reset();
+  }
   job.data["volumes"][position] = id;
-  return {};
+  return context.catalog.save_job(job);
 }
 
 // An image that is not written to for long fails at the site, and a large disk takes long: the others' images

@@ -16,6 +16,8 @@ using testing::HasSubstr;
 
 class ReplicateAheadTest : public ProtectTest {
  protected:
+  static constexpr std::uint64_t all_blocks = (disk_bytes + 3 * mib) / image_block_bytes;  // of both disks
+
   ReplicateAheadTest() {
     site.guest_writes(id, 0, 0, guest_to_convert());
     site.guest_writes(id, 0, 0, Bytes(16, std::byte{0xfa}));  // boot code
@@ -58,6 +60,12 @@ class ReplicateAheadTest : public ProtectTest {
       EXPECT_EQ(to_hex(sha256(stored)), block.sha256);
       copy_bytes(stored, ByteSpan(wanted).subspan(block.index * image_block_bytes));
     }
+    EXPECT_TRUE(image == wanted);
+  }
+  void expect_data_disk(const DrCopy& copy, const RecoveryPoint& point) {
+    const Bytes wanted = restored(point, "disk-b");
+    Bytes image = site.image_content(copy.disks.at(1).image_id);
+    image.resize(wanted.size());
     EXPECT_TRUE(image == wanted);
   }
   void expect_nothing_else(std::size_t templates = 0) {
@@ -210,6 +218,54 @@ TEST_F(ReplicateAheadTest, ThroughAVolumeTheCopyIsTheSame) {
   // And the other way goes on with what this one made.
   plan_says([](DrPlan& plan) { plan.write = ImageWriting::direct; });
   guest_writes_elsewhere();
+  site.guest_writes(id, 0, 29 * image_block_bytes, Bytes(1, std::byte{1}));
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  EXPECT_EQ(puts_of_replicating(), 1U);
+  expect_point_with_overlay(current(), newest_point());
+  expect_nothing_else();
+}
+
+TEST_F(ReplicateAheadTest, ThroughAVolumeAnEncryptedCopyHoldsItsZerosToo) {
+  plan_says([](DrPlan& plan) {
+    plan.write = ImageWriting::volume;
+    plan.encrypt_copies = true;
+  });
+  guest_writes_elsewhere();
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  EXPECT_EQ(puts_of_replicating(), all_blocks);
+  EXPECT_TRUE(site.image(current().disks.at(0).image_id)->zeros_must_be_put);
+  expect_point_with_overlay(current(), newest_point());
+  expect_data_disk(current(), newest_point());
+  site.guest_writes(id, 0, 30 * image_block_bytes, Bytes(image_block_bytes));  // becomes zeros
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  EXPECT_EQ(puts_of_replicating(), 1U);
+  expect_point_with_overlay(current(), newest_point());
+  expect_data_disk(current(), newest_point());
+  expect_nothing_else();
+}
+
+// What the copy before left out is noise on the encrypted volume of it.
+TEST_F(ReplicateAheadTest, ThroughAVolumeAllIsWrittenWhenTheAccountBeganToEncrypt) {
+  plan_says([](DrPlan& plan) { plan.write = ImageWriting::volume; });
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  EXPECT_LT(puts_of_replicating(), all_blocks);
+  site.encrypt_by_default();
+  guest_writes_elsewhere();
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  int created = 0;  // the second disk's volume, at first, is not: the first one's is asked for once only
+  site.set_fault([&](std::string_view method, bool done) -> Result<> {
+    if (method != "create_volume" || done || ++created != 2) return {};
+    return error(ErrorCode::unavailable, "the connection was lost");
+  });
+  EXPECT_EQ(puts_of_replicating(), all_blocks);
+  site.set_fault({});
+  EXPECT_EQ(created, 3);
+  for (const DrCopyDisk& disk : current().disks) {
+    EXPECT_TRUE(site.image(disk.image_id)->zeros_must_be_put);
+    EXPECT_FALSE(site.image(disk.image_id)->parent.has_value());
+  }
+  expect_point_with_overlay(current(), newest_point());
+  expect_data_disk(current(), newest_point());
   site.guest_writes(id, 0, 29 * image_block_bytes, Bytes(1, std::byte{1}));
   ASSERT_EQ(back_up().state, JobState::succeeded);
   EXPECT_EQ(puts_of_replicating(), 1U);

@@ -65,6 +65,9 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   // What try_calls() finds refused.
   void set_refused(std::vector<std::string> calls) { refused_ = std::move(calls); }
   void set_free_addresses(std::uint64_t count) { free_addresses_ = count; }  // of every subnet
+  // From now on what does not ask for it is encrypted, too, and so are volumes of images that are not: there
+  // what those leave out, their blocks of zeros, reads as garbage. They get no children.
+  void encrypt_by_default() { encrypts_by_default_ = true; }
 
   // Sites
   Result<SnapshotSource*> datacenter(const std::string&) override;
@@ -168,6 +171,8 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   struct StoredVolume {
     VolumeSpec spec;
     Bytes content;
+    bool encrypted = false;
+    bool zeros_must_be_put = false;
   };
   struct StoredInstance {
     Instance instance;
@@ -180,6 +185,7 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   Result<> after(std::string_view method) const { return fault_ ? fault_(method, true) : Result<>(); }
   bool is_denied(const std::string& id) const { return denied_ && denied_(id); }
   Result<Guest*> find_guest(const MachineId& id);
+  Result<ImageId> begin_image(const ImageSpec& spec);
   MachineSnapshot describe(const Guest& guest, const std::string& id) const;
   std::string next_id(std::string_view prefix);
 
@@ -193,6 +199,7 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   std::uint64_t blocks_put_ = 0;
   std::uint64_t bytes_restored_ = 0;
   bool lineage_lost_ = false;
+  bool encrypts_by_default_ = false;
   std::map<std::string, Guest> guests_;
   std::map<std::string, StoredImage> images_;
   std::map<std::string, StoredVolume> volumes_;

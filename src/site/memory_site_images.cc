@@ -19,6 +19,14 @@ bool carries(const Tags& tags, const Tags& wanted) {
 // What the blocks of an encrypted image hold that nobody put.
 constexpr std::byte garbage{0xa5};
 
+// What an image that is not encrypted leaves out reads so on an encrypted volume of it.
+void spoil_zeros(Bytes& content) {
+  for (std::size_t at = 0; at < content.size(); at += image_block_bytes) {
+    const ByteSpan block = ByteSpan(content).subspan(at, image_block_bytes);
+    if (all_zero(block)) std::ranges::fill(block, garbage);
+  }
+}
+
 }  // namespace
 
 std::size_t MemorySite::live_instance_count() const {
@@ -87,6 +95,12 @@ Result<std::string> MemorySite::identity() {
 
 Result<ImageId> MemorySite::start_image(const ImageSpec& spec) {
   const Lock lock(mutex_);
+  if (encrypts_by_default_ && spec.parent && !images_.at(spec.parent->str()).image.zeros_must_be_put)
+    return error(ErrorCode::failed_precondition, "{} is not encrypted and gets no children", *spec.parent);
+  return begin_image(spec);
+}
+
+Result<ImageId> MemorySite::begin_image(const ImageSpec& spec) {
   TRY(before("start_image"));
   for (const auto& [id, stored] : images_) {
     if (stored.token == spec.token) return stored.image.id;
@@ -97,8 +111,8 @@ Result<ImageId> MemorySite::start_image(const ImageSpec& spec) {
   stored.image.size_bytes = spec.size_bytes;
   stored.image.parent = spec.parent;
   stored.image.tags = spec.tags;
-  stored.image.zeros_must_be_put =
-      spec.parent ? images_.at(spec.parent->str()).image.zeros_must_be_put : spec.encryption.encrypted;
+  stored.image.zeros_must_be_put = spec.parent ? images_.at(spec.parent->str()).image.zeros_must_be_put
+                                               : spec.encryption.encrypted || encrypts_by_default_;
   if (spec.parent) stored.content = images_.at(spec.parent->str()).content;
   const std::uint64_t blocks = (spec.size_bytes + image_block_bytes - 1) / image_block_bytes;
   stored.content.resize(blocks * image_block_bytes, stored.image.zeros_must_be_put ? garbage : std::byte());
@@ -193,9 +207,15 @@ Result<VolumeId> MemorySite::create_volume(const VolumeSpec& spec) {
   for (const auto& [id, stored] : volumes_) {
     if (stored.spec.token == spec.token) return VolumeId(id);
   }
+  const StoredImage* from = spec.from ? &images_.at(spec.from->str()) : nullptr;
+  const bool from_encrypted = from != nullptr && from->image.zeros_must_be_put;
   StoredVolume stored{spec, {}};
-  if (spec.from) stored.content = images_.at(spec.from->str()).content;
-  stored.content.resize((spec.size_bytes + image_block_bytes - 1) / image_block_bytes * image_block_bytes);
+  stored.encrypted = from_encrypted || encrypts_by_default_ || (from == nullptr && spec.encryption.encrypted);
+  stored.zeros_must_be_put = stored.encrypted && !from_encrypted;
+  if (from != nullptr) stored.content = from->content;
+  if (stored.zeros_must_be_put) spoil_zeros(stored.content);
+  stored.content.resize((spec.size_bytes + image_block_bytes - 1) / image_block_bytes * image_block_bytes,
+                        stored.encrypted ? garbage : std::byte());
   const std::string id = next_id("volume");
   volumes_.emplace(id, std::move(stored));
   TRY(after("create_volume"));
@@ -206,7 +226,7 @@ Result<bool> MemorySite::zeros_must_be_put(const VolumeId& id) {
   const Lock lock(mutex_);
   const auto volume = volumes_.find(id.str());
   if (volume == volumes_.end()) return error(ErrorCode::not_found, "the volume {} does not exist", id);
-  return volume->second.spec.encryption.encrypted && !volume->second.spec.from;
+  return volume->second.zeros_must_be_put;
 }
 
 class MemoryVolumeWriter final : public ImageWriter {
@@ -240,9 +260,10 @@ Result<ImageId> MemorySite::freeze_volume(const VolumeId& id, const ImageSpec& s
   TRY(before("freeze_volume"));
   const auto volume = volumes_.find(id.str());
   if (volume == volumes_.end()) return error(ErrorCode::not_found, "the volume {} does not exist", id);
-  const ImageId image = TRY(start_image(spec));
+  const ImageId image = TRY(begin_image(spec));
   StoredImage& stored = images_.at(image.str());
   stored.content = volume->second.content;
+  stored.image.zeros_must_be_put = volume->second.encrypted;
   stored.image.state = ImageState::complete;
   TRY(after("freeze_volume"));
   return image;

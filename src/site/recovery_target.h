@@ -196,7 +196,7 @@ class RecoveryTarget {
   // The second way to write an image: a volume that is attached to this proxy, written, and frozen.
   // `failed_precondition` where this process does not run on a proxy of the site.
   virtual Result<VolumeId> create_volume(const VolumeSpec& spec) = 0;
-  // As Image::zeros_must_be_put, of a volume made of nothing.
+  // As Image::zeros_must_be_put: of an encrypted volume that was made of nothing, or of an image that is not.
   virtual Result<bool> zeros_must_be_put(const VolumeId& id) = 0;
   // Attaches it, if it is not. complete(): all is on the volume.
   virtual Result<std::unique_ptr<ImageWriter>> open_volume_writer(const VolumeId& id) = 0;

@@ -296,6 +296,27 @@ TEST_F(AwsSiteContract, AnImageIsWrittenThroughAVolumeOnTopOfAnother) {
   EXPECT_TRUE(std::filesystem::is_empty(proxy.attached));
 }
 
+// What an image that is not encrypted leaves out is noise on an encrypted volume of it.
+TEST_F(AwsSiteContract, SaysWhichVolumesMustBeGivenTheirZeros) {
+  const auto proxy = region->register_proxy("proxy").value();
+  site = make_site("secret", "ours", {proxy.instance_id, (proxy.attached / "{device}").string()});
+  const auto holds_noise = [&](const std::string& token, std::optional<ImageId> from,
+                               bool encrypted = false) {
+    VolumeSpec spec{1 * gib, std::move(from), token, {{token_tag, token}}};
+    spec.encryption.encrypted = encrypted;
+    return site->zeros_must_be_put(site->create_volume(spec).value()).value();
+  };
+  const ImageId plain = make_image("t1", std::nullopt, {{0, 1}});
+  EXPECT_FALSE(holds_noise("nothing", std::nullopt));
+  EXPECT_FALSE(holds_noise("of-plain", plain));
+  EXPECT_TRUE(holds_noise("nothing-encrypted", std::nullopt, true));
+  account_has("knobs", {{"encryption_by_default", true}});
+  const ImageId encrypted = make_image("t2", std::nullopt, {{0, 1}});
+  EXPECT_TRUE(holds_noise("nothing-by-default", std::nullopt));
+  EXPECT_TRUE(holds_noise("of-plain-by-default", plain));
+  EXPECT_FALSE(holds_noise("of-encrypted", encrypted));
+}
+
 TEST_F(AwsSiteContract, WithoutAProxyAVolumeIsRefusedWithTheWayOut) {
   const auto refused = site->create_volume({1 * gib, {}, "t", {}});
   ASSERT_FALSE(refused.ok());

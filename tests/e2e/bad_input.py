@@ -1,10 +1,7 @@
 """What the tests of bad input share: a scene that is set up, and how a refusal must look."""
 
-import json
-import ssl
 import sys
 import unittest
-import urllib.request
 
 from scene import Scene
 
@@ -67,10 +64,7 @@ class BadInput(unittest.TestCase):
     # Breaking things.
 
     def datacenter_admin(self, what, body):
-        url = self.scene.sandbox["datacenter"]["url"].replace("/sdk", "/rekindle-sandbox/") + what
-        request = urllib.request.Request(url, data=json.dumps(body).encode(), method="POST")
-        with urllib.request.urlopen(request, timeout=60, context=ssl._create_unverified_context()) as answer:
-            return json.loads(answer.read())
+        return self.scene.datacenter_request(what, body)
 
     def region_fault(self, **rule):
         self.addCleanup(self.scene.region_request, "DELETE", "/rekindle-sandbox/faults")

@@ -24,14 +24,39 @@ print(json.dumps(blocks))
 """
 
 
-def snapshot_digests(region, snapshot, wanted=None):
-    """By block index, as text; blocks that do not exist are absent. Only the wanted ones, or all."""
-    done = subprocess.run(["/usr/bin/python3", "-c", SCRIPT, region["endpoint"], snapshot, json.dumps(wanted)],
-                          check=True, capture_output=True, text=True,
+# Of a snapshot that exist, or that were written since another one that it is based upon.
+LISTING = """
+import boto3, json, sys
+ebs = boto3.client('ebs', endpoint_url=sys.argv[1])
+snapshot, since = sys.argv[2], sys.argv[3:]
+indexes, token = [], {}
+while True:
+    if since: page = ebs.list_changed_blocks(FirstSnapshotId=since[0], SecondSnapshotId=snapshot, **token)
+    else: page = ebs.list_snapshot_blocks(SnapshotId=snapshot, **token)
+    indexes += [one['BlockIndex'] for one in page['ChangedBlocks' if since else 'Blocks']]
+    if not page.get('NextToken'): break
+    token = {'NextToken': page['NextToken']}
+print(json.dumps(indexes))
+"""
+
+
+def ask_with_boto3(region, script, *arguments):
+    done = subprocess.run(["/usr/bin/python3", "-c", script, region["endpoint"], *arguments], check=True,
+                          capture_output=True, text=True,
                           env={**os.environ, "AWS_DEFAULT_REGION": region["name"],
                                "AWS_ACCESS_KEY_ID": region["access_key_id"],
                                "AWS_SECRET_ACCESS_KEY": region["secret_access_key"]})
     return json.loads(done.stdout)
+
+
+def snapshot_digests(region, snapshot, wanted=None):
+    """By block index, as text; blocks that do not exist are absent. Only the wanted ones, or all."""
+    return ask_with_boto3(region, SCRIPT, snapshot, json.dumps(wanted))
+
+
+def listed_blocks(region, snapshot, since=None):
+    """The indexes of the blocks that a snapshot holds, or of those written since another one."""
+    return ask_with_boto3(region, LISTING, snapshot, *([since] if since else []))
 
 
 def point_digests(scene, point_id, disk_number=0):
@@ -45,13 +70,18 @@ def point_digests(scene, point_id, disk_number=0):
     return digests
 
 
-def differing_blocks(scene, copy, of_point, wanted=None, disk_number=0):
-    """Indexes at which a disk's snapshot of the DR copy is not its recovery point, with the overlay over it where it is
-    the boot disk. Compares the wanted ones, or all."""
+def digests_of_copy(copy, of_point, disk_number=0):
+    """What each block of a disk of the DR copy must be: the recovery point, with the overlay over it where it is the
+    boot disk."""
     overlay = {block["index"]: block["sha256"] for block in copy["overlay"]} if disk_number == 0 else {}
+    return [overlay.get(index, digest) for index, digest in enumerate(of_point)]
+
+
+def differing_blocks(scene, copy, of_point, wanted=None, disk_number=0):
+    """Indexes at which a disk's snapshot of the DR copy is not what it must be. Compares the wanted ones, or all."""
     stored = snapshot_digests(scene.sandbox["region"], copy["disks"][disk_number]["image_id"], wanted)
-    return [index for index, digest in enumerate(of_point) if wanted is None or index in wanted
-            if stored.get(str(index), EMPTY) != overlay.get(index, digest)]
+    return [index for index, digest in enumerate(digests_of_copy(copy, of_point, disk_number))
+            if wanted is None or index in wanted if stored.get(str(index), EMPTY) != digest]
 
 
 def damage_block(scene, snapshot):

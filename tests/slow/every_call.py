@@ -22,13 +22,18 @@ from stored_blocks import differing_blocks, point_digests
 
 EBS = ("StartSnapshot", "PutSnapshotBlock", "CompleteSnapshot", "ListSnapshotBlocks", "ListChangedBlocks",
        "GetSnapshotBlock")
-# What the region does to the call; by the kind of its error for EC2, and for EBS.
-REFUSALS = {"throttled": ("RequestLimitExceeded", "RequestThrottledException"),
-            "broken": ("InternalError", "InternalServerException"),
-            "denied": ("UnauthorizedOperation", "AccessDeniedException")}
+KMS = ("DescribeKey", "GenerateDataKeyWithoutPlaintext")
+IAM = ("GetInstanceProfile",)
+# What the region does to the call; by the kind of its error for EC2, and for EBS, KMS and IAM.
+REFUSALS = {"throttled": ("RequestLimitExceeded", "RequestThrottledException", "ThrottlingException", "Throttling"),
+            "broken": ("InternalError", "InternalServerException", "InternalFailure", "InternalFailure"),
+            "denied": ("UnauthorizedOperation", "AccessDeniedException", "AccessDeniedException", "AccessDenied")}
 LOSSES = ("lose_request", "lose_response")
 KILLS = ("sent", "answered")
 MODES = (*REFUSALS, *LOSSES, *KILLS)
+# What only reads: that its answer is lost is as if it had not been sent, before the process is killed or goes on.
+READING = ("Describe", "List", "Get")
+OF_READING = tuple(mode for mode in MODES if mode not in ("lose_response", "answered"))
 # Calls of which there are hundreds alike, some of them at random blocks: the first, one in the middle, and a later one
 # (how many there are varies a little: the last may not be reached).
 MANY = ("PutSnapshotBlock", "GetSnapshotBlock")
@@ -49,17 +54,24 @@ class Case(NamedTuple):
         rule = {"action": self.action, "skip": self.number - 1, "times": 1}
         if self.mode in LOSSES:
             return {**rule, "kind": self.mode}
-        return {**rule, "kind": "error", "code": REFUSALS[self.mode][self.action in EBS]}
+        service = next((at for at, of in enumerate((EBS, KMS, IAM), 1) if self.action in of), 0)
+        return {**rule, "kind": "error", "code": REFUSALS[self.mode][service]}
 
 
-def cases_of(counts, modes=MODES):
-    """All cases, by what a clean run counted."""
+def reads(action):
+    return action.startswith(READING)
+
+
+def cases_of(counts, is_meant=lambda action: True):
+    """All cases, by what a clean run counted, of the actions that are meant."""
     cases = []
     for action, calls in sorted(counts.items()):
+        if not is_meant(action):
+            continue
         numbers = range(1, calls + 1)
         if action in MANY:
             numbers = sorted({1, (calls + 1) // 2, max(1, calls * 2 // 3)})
-        cases += [Case(action, number, mode) for number in numbers for mode in modes]
+        cases += [Case(action, number, mode) for number in numbers for mode in (OF_READING if reads(action) else MODES)]
     return cases
 
 

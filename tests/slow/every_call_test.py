@@ -1,11 +1,12 @@
 """Every call of replicate, failover and clean-up is refused, lost, and the process killed at it; by both ways of writing
-and both workflows."""
+and both workflows, in tests and in production."""
 
 import itertools
 import os
 import unittest
 
-from every_call import World, cases_of
+from every_call import KILLS, KMS, LOSSES, World, cases_of
+from production_calls import ProductionWorld, is_of_production
 
 
 def replicate(world):
@@ -60,6 +61,27 @@ class ThroughVolumes(unittest.TestCase):
             public_ip=address, source_dest_check=False, leave_stopped=True))
         fail_over(world)
         world.tell("failover from an AMI, with all settings")
+
+
+class Production(unittest.TestCase):
+    """Only what is not the same as in the others: the calls that change something while it is production's machine that
+    they change, those that an encrypted copy begins and ends with, and those about keys and roles."""
+
+    def test_every_call(self):
+        world = ProductionWorld(self)
+        self.replicate_whole(world)
+        start, clean_up = (cases_of(counts, is_of_production) for counts in world.failover())
+        for start_case, clean_up_case in itertools.zip_longest(start, clean_up):
+            world.failover(start_case, clean_up_case)
+        world.tell("production, encrypted, with an Elastic IP, user data and a role")
+
+    def replicate_whole(self, world):
+        world.full()
+        world.check_holds_zeros()
+        for case in cases_of(world.counts, lambda action: action in ("StartSnapshot", "CompleteSnapshot", *KMS)):
+            if case.action in KMS or case.mode in (*LOSSES, *KILLS):
+                world.full(case)
+        world.check_holds_zeros()
 
 
 if __name__ == "__main__":
