@@ -121,6 +121,7 @@ TEST_F(AccessRequestsTest, ACallAsksForEveryResourceThatItTouches) {
            {"StopInstances", {{"InstanceId.1", "i-1"}}, {"arn:aws:ec2:r:1:instance/i-1"}},
            {"GetConsoleOutput", {{"InstanceId", "i-1"}}, {"arn:aws:ec2:r:1:instance/i-1"}},
            {"ModifyInstanceAttribute", {{"InstanceId", "i-1"}}, {"arn:aws:ec2:r:1:instance/i-1"}},
+           {"ModifyInstanceMetadataOptions", {{"InstanceId", "i-1"}}, {"arn:aws:ec2:r:1:instance/i-1"}},
            {"DeleteVolume", {{"VolumeId", "vol-3"}}, {"arn:aws:ec2:r:1:volume/vol-3"}},
            {"DeleteSnapshot", {{"SnapshotId", "snap-1"}}, {"arn:aws:ec2:r::snapshot/snap-1"}},
            {"DeregisterImage", {{"ImageId", "ami-1"}}, {"arn:aws:ec2:r::image/ami-1"}},

@@ -32,6 +32,7 @@ class Cloud {
   LayerStore& layers() { return *layers_; }
   Faults& faults() { return faults_; }
   AccountSettings& account() { return *account_; }
+  const AccountSettings& account() const { return *account_; }
   Knobs& knobs() { return knobs_; }
   std::int64_t now_ms();
   std::mutex& mutex() { return mutex_; }

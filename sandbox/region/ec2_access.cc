@@ -215,6 +215,7 @@ constexpr Row rows[] = {
     {"GetConsoleOutput", nullptr, "InstanceId"},
     {"DescribeInstanceAttribute", nullptr, "InstanceId"},
     {"ModifyInstanceAttribute", nullptr, "InstanceId"},
+    {"ModifyInstanceMetadataOptions", nullptr, "InstanceId"},
     {"CreateVolume", create_volume},
     {"DeleteVolume", nullptr, "VolumeId"},
     {"AttachVolume", of_attachment},

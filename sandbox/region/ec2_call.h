@@ -129,6 +129,9 @@ void write_volume(Xml out, const Volume& volume);
 void write_reservation(Ec2Call& call, Xml out, const std::string& reservation_id,
                        const std::vector<Instance>& instances);
 void write_state(Xml out, const char* name, const std::string& state);
+// HttpTokens (required, optional) and HttpEndpoint (enabled, disabled), as far as they are given.
+Outcome<> change_metadata_options(Instance& instance, const Parameters& in);
+void write_metadata_options(Xml out, const Instance& instance);
 // The one that an instance has of itself: a loopback address made of its id.
 std::string first_public_address(const std::string& instance_id);
 // InsufficientInstanceCapacity where the knobs say so.

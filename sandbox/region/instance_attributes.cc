@@ -41,12 +41,45 @@ Outcome<> modify(Ec2Call& call) {
   return {};
 }
 
+// One of two words for a flag, which stays as it is when none is given.
+Outcome<> change_flag(bool& flag, const Parameters& in, const char* name, const char* yes, const char* no) {
+  const std::string given = in.text(name);
+  if (given.empty()) return {};
+  if (given != yes && given != no)
+    return refuse("InvalidParameterValue", "Value ({}) for parameter {} is invalid.", given, name);
+  flag = given == yes;
+  return {};
+}
+
+Outcome<> modify_metadata(Ec2Call& call) {
+  const std::string id = TRY(call.in.required("InstanceId"));
+  auto instance = TRY(call.cloud.require<Instance>(id));
+  TRY(change_metadata_options(instance, call.in));
+  call.cloud.state().put(instance);
+  call.out.add("instanceId", id);
+  write_metadata_options(call.out.child("instanceMetadataOptions"), instance);
+  return {};
+}
+
 }  // namespace
+
+Outcome<> change_metadata_options(Instance& instance, const Parameters& in) {
+  TRY(change_flag(instance.metadata_token_required, in, "HttpTokens", "required", "optional"));
+  return change_flag(instance.metadata_enabled, in, "HttpEndpoint", "enabled", "disabled");
+}
+
+void write_metadata_options(Xml out, const Instance& instance) {
+  out.add("state", "applied");
+  out.add("httpTokens", instance.metadata_token_required ? "required" : "optional");
+  out.add("httpPutResponseHopLimit", 1);
+  out.add("httpEndpoint", instance.metadata_enabled ? "enabled" : "disabled");
+}
 
 std::span<const Ec2Action> instance_attribute_actions() {
   static constexpr Ec2Action actions[] = {
       {"DescribeInstanceAttribute", describe},
       {"ModifyInstanceAttribute", modify},
+      {"ModifyInstanceMetadataOptions", modify_metadata},
   };
   return actions;
 }

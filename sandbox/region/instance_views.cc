@@ -116,6 +116,7 @@ void write_instance(Ec2Call& call, Xml out, const Instance& instance) {
     reason.add("code", instance.reason_code);
     reason.add("message", instance.reason_message);
   }
+  write_metadata_options(out.child("metadataOptions"), instance);
   out.add("ebsOptimized", false);
   out.add("enaSupport", true);
   out.add("sourceDestCheck", instance.source_dest_check);

@@ -43,17 +43,22 @@ Result<> add_firmware(std::vector<std::string>& arguments, const InstanceSpec& s
 }
 
 // The network of the subnet, with AWS's places for router (.1) and DNS (.2); the guest gets its private
-// address. There is no ENA in QEMU: virtio-net stands in for it.
+// address. There is no ENA in QEMU: virtio-net stands in for it. A hub joins it with the user network and
+// with the cable to the metadata service.
 void add_network(std::vector<std::string>& arguments, const InstanceSpec& spec) {
   const std::string forwarding =
       spec.public_ip.empty() ? "" : fmt::format(",hostfwd=tcp:{}:80-{}:80", spec.public_ip, spec.private_ip);
-  append(
-      arguments,
-      {"-netdev",
-       fmt::format("user,id=net0,restrict=on,ipv6=off,net={},host={},dns={},dhcpstart={}{}",
-                   spec.network.text(), address_text(spec.network.base + 1),
-                   address_text(spec.network.base + 2), spec.private_ip, forwarding),
-       "-device", fmt::format("virtio-net-pci,netdev=net0,mac={},addr={:#x},romfile=", spec.mac, nic_slot)});
+  append(arguments,
+         {"-netdev",
+          fmt::format("user,id=net0,restrict=on,ipv6=off,net={},host={},dns={},dhcpstart={}{}",
+                      spec.network.text(), address_text(spec.network.base + 1),
+                      address_text(spec.network.base + 2), spec.private_ip, forwarding),
+          "-netdev",
+          fmt::format("dgram,id=imds,local.type=unix,local.path={},remote.type=unix,remote.path={}",
+                      escaped(guest_socket(spec.directory)), escaped(metadata_socket(spec.directory))),
+          "-netdev", "hubport,id=to-net0,hubid=0,netdev=net0", "-netdev",
+          "hubport,id=to-imds,hubid=0,netdev=imds", "-netdev", "hubport,id=nic,hubid=0", "-device",
+          fmt::format("virtio-net-pci,netdev=nic,mac={},addr={:#x},romfile=", spec.mac, nic_slot)});
 }
 
 json nvme_device(const MachineDisk& disk) {
@@ -107,6 +112,7 @@ std::string nvme_serial(const std::string& volume_id) {
 Result<pid_t> start_machine(const InstanceSpec& spec) {
   TRY(make_directories(spec.directory));
   TRY(remove_file(machine_socket(spec.directory)));
+  TRY(remove_file(guest_socket(spec.directory)));
   TRY(remove_file(spec.directory / "qemu.log"));
   const auto arguments = TRY(command_line(spec));
   return start_daemon(arguments, {spec.directory / "qemu.log"});

@@ -152,6 +152,7 @@ struct Instance : Resource {
   bool proxy = false;  // no QEMU: its volumes are files (see region.h)
   bool source_dest_check = true;
   std::string user_data;  // base64, as given
+  bool metadata_enabled = true, metadata_token_required = false;
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Instance, REGION_RESOURCE_FIELDS, image_id, instance_type,
                                                 subnet_id, vpc_id, zone, private_ip, mac,
@@ -159,7 +160,8 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Instance, REGION_RESOURCE_FIELDS
                                                 client_token, reservation_id, architecture, boot_mode,
                                                 root_device, launched_ms, launch_index, public_ip,
                                                 reason_code, reason_message, dies_of, ever_ran, proxy,
-                                                source_dest_check, user_data, running_since_ms)
+                                                source_dest_check, user_data, metadata_enabled,
+                                                metadata_token_required, running_since_ms)
 
 struct ElasticAddress : Resource {
   static constexpr const char* kind = "eipalloc";

@@ -167,6 +167,12 @@ std::string mac_of(const std::string& instance_id) {
                      hex.substr(6, 2), hex.substr(8, 2));
 }
 
+// Where the request says nothing, an image with ImdsSupport v2.0 asks for a token.
+Outcome<> set_metadata_options(Instance& instance, const Parameters& in, const Image& image) {
+  instance.metadata_token_required = image.imds_support == "v2.0";
+  return change_metadata_options(instance, in.under("MetadataOptions"));
+}
+
 Outcome<Instance> describe_request(Ec2Call& call, const Image& image, const Subnet& subnet,
                                    const Placement& placement) {
   Instance instance;
@@ -180,12 +186,15 @@ Outcome<Instance> describe_request(Ec2Call& call, const Image& image, const Subn
   const Parameters profile = call.in.under("IamInstanceProfile");
   instance.iam_profile = profile.text("Arn", profile.text("Name"));
   instance.user_data = call.in.text("UserData");
+  if (!from_base64(instance.user_data).ok())
+    return refuse("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.");
   instance.client_token = call.in.text("ClientToken");
   instance.architecture = image.architecture;
   instance.boot_mode = image.boot_mode.empty() ? "legacy-bios" : image.boot_mode;
   instance.root_device = image.root_device;
   instance.dies_of = call.instances_die_of;
   instance.tags = TRY(tags_on_create(call.in, "instance"));
+  TRY(set_metadata_options(instance, call.in, image));
   return instance;
 }
 
