@@ -141,9 +141,9 @@ Outcome<> make_volumes(Ec2Call& call, const Instance& instance, const std::vecto
     const bool root = mapping.device == instance.root_device;
     if (!root && slot > last_slot)
       return refuse("AttachmentLimitExceeded", "Too many volumes for one instance");
-    Volume volume = TRY(call.cloud.make_volume({mapping.size_gib, mapping.snapshot_id, mapping.volume_type,
-                                                instance.zone, mapping.initialization_rate}));
-    volume.encrypted = volume.encrypted || mapping.encrypted;
+    Volume volume =
+        TRY(call.cloud.make_volume({mapping.size_gib, mapping.snapshot_id, mapping.volume_type, instance.zone,
+                                    mapping.initialization_rate, mapping.encrypted}));
     volume.iops = mapping.iops;
     volume.throughput = mapping.throughput;
     volume.kms_key_id = mapping.kms_key_id;
