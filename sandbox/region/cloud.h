@@ -108,6 +108,7 @@ class Cloud {
   void restart_instance(Instance instance);
   void fail_start(Instance instance, const std::string& why);
   void tick_pending(Instance instance);
+  void end_instance(Instance instance);
   Result<> start_machine_of(Instance& instance);
   std::filesystem::path holder_socket(const Volume& volume) const;
   // That each volume's next layer is the one to write now.

@@ -185,6 +185,7 @@ Outcome<Instance> describe_request(Ec2Call& call, const Image& image, const Subn
   instance.boot_mode = image.boot_mode.empty() ? "legacy-bios" : image.boot_mode;
   instance.root_device = image.root_device;
   instance.dies_of = call.instances_die_of;
+  TRY(read_options(call.in, instance));
   instance.tags = TRY(tags_on_create(call.in, "instance"));
   return instance;
 }
