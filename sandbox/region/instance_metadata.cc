@@ -130,8 +130,8 @@ std::optional<Metadata> metadata_of_instance(Cloud& cloud, const Roles& roles,
   if (!instance) return std::nullopt;
   Metadata metadata;
   metadata.caller = "metadata " + instance_id;
-  metadata.enabled = instance->metadata_enabled;
-  metadata.token_required = instance->metadata_token_required;
+  metadata.enabled = instance->metadata_options.endpoint == "enabled";
+  metadata.token_required = instance->metadata_options.tokens == "required";
   metadata.role = role_of(cloud, roles, *instance);
   metadata.role_session = instance_id;
   Values& values = metadata.values;

@@ -25,7 +25,7 @@ class MetadataTest : public testing::Test {
     instance.group_ids = {"sg-1", "sg-2"};
     instance.iam_profile = "web-profile";
     instance.user_data = to_base64(as_bytes("#!/bin/sh\n"));
-    instance.metadata_token_required = true;
+    instance.metadata_options.tokens = "required";
     cloud->state().put(instance);
     for (const char* id : {"sg-1", "sg-2"}) {
       SecurityGroup group;
@@ -126,10 +126,10 @@ TEST_F(MetadataTest, AsksForATokenOfThisInstance) {
   other.id = "i-2";
   cloud->state().put(other);
   EXPECT_EQ(ask(path, token("i-2")).status, 401);
-  change([](Instance& instance) { instance.metadata_token_required = false; });
+  change([](Instance& instance) { instance.metadata_options.tokens = "optional"; });
   EXPECT_EQ(ask(path, "").status, 200);
   EXPECT_EQ(ask(path, "nonsense").status, 401) << "a wrong token is no version 1";
-  change([](Instance& instance) { instance.metadata_enabled = false; });
+  change([](Instance& instance) { instance.metadata_options.endpoint = "disabled"; });
   EXPECT_EQ(ask(path, token()).status, 403);
   EXPECT_FALSE(metadata_of_instance(*cloud, *roles, "i-9").has_value());
 }

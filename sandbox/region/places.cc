@@ -72,7 +72,13 @@ void write_type(Xml item, const InstanceType& type) {
   item.add_list("supportedVirtualizationTypes", {"hvm"});
   item.add_list("supportedBootModes", {"legacy-bios", "uefi"});
   item.child("processorInfo").add_list("supportedArchitectures", {"x86_64"});
-  item.child("vCpuInfo").add("defaultVCpus", type.vcpus);
+  item.add("burstablePerformanceSupported", is_burstable(type.name));
+  item.add("instanceStorageSupported", false);
+  item.add("hibernationSupported", false);
+  Xml cpus = item.child("vCpuInfo");
+  cpus.add("defaultVCpus", type.vcpus);
+  cpus.add("defaultCores", type.vcpus / threads_per_core);
+  cpus.add("defaultThreadsPerCore", threads_per_core);
   item.child("memoryInfo").add("sizeInMiB", type.memory_mib);
   Xml ebs = item.child("ebsInfo");
   ebs.add("encryptionSupport", "supported");

@@ -141,9 +141,9 @@ Outcome<> make_volumes(Ec2Call& call, const Instance& instance, const std::vecto
     const bool root = mapping.device == instance.root_device;
     if (!root && slot > last_slot)
       return refuse("AttachmentLimitExceeded", "Too many volumes for one instance");
-    Volume volume = TRY(call.cloud.make_volume({mapping.size_gib, mapping.snapshot_id, mapping.volume_type,
-                                                instance.zone, mapping.initialization_rate}));
-    volume.encrypted = volume.encrypted || mapping.encrypted;
+    Volume volume =
+        TRY(call.cloud.make_volume({mapping.size_gib, mapping.snapshot_id, mapping.volume_type, instance.zone,
+                                    mapping.initialization_rate, mapping.encrypted}));
     volume.iops = mapping.iops;
     volume.throughput = mapping.throughput;
     volume.kms_key_id = mapping.kms_key_id;
@@ -167,12 +167,6 @@ std::string mac_of(const std::string& instance_id) {
                      hex.substr(6, 2), hex.substr(8, 2));
 }
 
-// Where the request says nothing, an image with ImdsSupport v2.0 asks for a token.
-Outcome<> set_metadata_options(Instance& instance, const Parameters& in, const Image& image) {
-  instance.metadata_token_required = image.imds_support == "v2.0";
-  return change_metadata_options(instance, in.under("MetadataOptions"));
-}
-
 Outcome<Instance> describe_request(Ec2Call& call, const Image& image, const Subnet& subnet,
                                    const Placement& placement) {
   Instance instance;
@@ -193,8 +187,10 @@ Outcome<Instance> describe_request(Ec2Call& call, const Image& image, const Subn
   instance.boot_mode = image.boot_mode.empty() ? "legacy-bios" : image.boot_mode;
   instance.root_device = image.root_device;
   instance.dies_of = call.instances_die_of;
+  // Where the request says nothing, an image with ImdsSupport v2.0 asks for a token.
+  if (image.imds_support == "v2.0") instance.metadata_options.tokens = "required";
+  TRY(read_options(call.in, instance));
   instance.tags = TRY(tags_on_create(call.in, "instance"));
-  TRY(set_metadata_options(instance, call.in, image));
   return instance;
 }
 

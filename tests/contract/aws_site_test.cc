@@ -317,6 +317,31 @@ TEST_F(AwsSiteContract, SaysWhichVolumesMustBeGivenTheirZeros) {
   EXPECT_FALSE(holds_noise("of-encrypted", encrypted));
 }
 
+// So each zero that is put must be there, and what a volume of nothing shows elsewhere is not to be relied
+// on.
+TEST_F(AwsSiteContract, AnEncryptedVolumeShowsNoiseButForWhatWasPut) {
+  if (!std::filesystem::exists("/dev/fuse")) GTEST_SKIP() << "no /dev/fuse: volumes cannot be attached here";
+  const auto proxy = region->register_proxy("proxy").value();
+  site = make_site("secret", "ours", {proxy.instance_id, (proxy.attached / "{device}").string()});
+  const VolumeId volume =
+      site->create_volume({1 * gib, {}, "volume-1", {{token_tag, "volume-1"}}, {true, ""}}).value();
+  EXPECT_TRUE(site->zeros_must_be_put(volume).value());
+  {
+    const auto writer = site->open_volume_writer(volume);
+    ASSERT_TRUE(writer.ok()) << writer.error().message();
+    ASSERT_TRUE((*writer)->put_block(5, Bytes(image_block_bytes)).ok());
+    ASSERT_TRUE((*writer)->complete().ok());
+    const std::filesystem::directory_iterator attached(proxy.attached);
+    const File file = File::open(attached->path(), File::Mode::read).value();
+    Bytes put(image_block_bytes), absent(image_block_bytes);
+    ASSERT_TRUE(file.read_at(5 * image_block_bytes, put).ok());
+    ASSERT_TRUE(file.read_at(6 * image_block_bytes, absent).ok());
+    EXPECT_TRUE(all_zero(put));
+    EXPECT_FALSE(all_zero(absent));
+  }
+  ASSERT_TRUE(site->remove_object({ResourceKind::volume, volume.str(), "volume-1", {}}).ok());
+}
+
 TEST_F(AwsSiteContract, WithoutAProxyAVolumeIsRefusedWithTheWayOut) {
   const auto refused = site->create_volume({1 * gib, {}, "t", {}});
   ASSERT_FALSE(refused.ok());
