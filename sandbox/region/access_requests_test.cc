@@ -107,6 +107,15 @@ TEST_F(AccessRequestsTest, WhatCannotBeSeenYetHasNoTags) {
   EXPECT_EQ(tag_of(999), "absent");
 }
 
+TEST_F(AccessRequestsTest, AProfileIsChangedOnItsInstanceAndPassesItsRole) {
+  EXPECT_THAT(lines(ec2("ReplaceIamInstanceProfileAssociation",
+                        {{"AssociationId", "iip-assoc-1"}, {"IamInstanceProfile.Name", "web"}})),
+              ElementsAre("ec2:ReplaceIamInstanceProfileAssociation arn:aws:ec2:r:1:instance/i-1",
+                          "iam:PassRole arn:aws:iam::1:role/web"));
+  EXPECT_THAT(lines(ec2("DisassociateIamInstanceProfile", {{"AssociationId", "iip-assoc-1"}})),
+              ElementsAre("ec2:DisassociateIamInstanceProfile arn:aws:ec2:r:1:instance/i-1"));
+}
+
 TEST_F(AccessRequestsTest, ACallAsksForEveryResourceThatItTouches) {
   struct Case {
     const char* action;

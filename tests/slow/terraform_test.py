@@ -250,8 +250,8 @@ class TerraformPeer(unittest.TestCase):
         self.assertEqual({group.findtext("groupName") for group in groups}, {"default", "dr"})
 
     def look_at_the_instance(self, ec2, tokens):
-        (instance,) = ec2.call("DescribeInstances", Filter_1_Name="instance-state-name",
-                               Filter_1_Value_1="running").findall("reservationSet/item/instancesSet/item")
+        (instance,) = ec2.call("DescribeInstances", Filter_1_Name="private-ip-address",
+                               Filter_1_Value_1="10.77.1.20").findall("reservationSet/item/instancesSet/item")
         (address,) = ec2.call("DescribeAddresses").findall("addressesSet/item")
         told = {name: instance.findtext(name) for name in (
             "privateIpAddress", "ipAddress", "monitoring/state", "sourceDestCheck", "metadataOptions/httpTokens")}
