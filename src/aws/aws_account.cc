@@ -90,7 +90,7 @@ Result<Unproven> AwsSite::check_quotas(const std::vector<LaunchSpec>& specs) {
 }
 
 Result<Unproven> AwsSite::check_key(const std::string& kms_key) {
-  return check_kms_key(*kms_, kms_key);
+  return try_kms_key(*kms_, kms_key);
 }
 
 Result<bool> AwsSite::encrypts_by_default() {

@@ -10,7 +10,10 @@ Result<std::uint64_t> Ec2Client::volume_gib_of_type(const std::string& volume_ty
   form.filter("volume-type", {volume_type}).set("MaxResults", "1000");
   std::uint64_t gib_in_all = 0;
   TRY(query_->pages(form, [&](const QueryElement& root) -> Result<> {
-    for (const QueryElement& volume : root.items("volumeSet")) gib_in_all += TRY(volume.number("size"));
+    for (const QueryElement& volume : root.items("volumeSet")) {
+      const std::uint64_t size = TRY(volume.number("size"));
+      gib_in_all += size;
+    }
     return {};
   }));
   return gib_in_all;
