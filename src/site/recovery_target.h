@@ -126,7 +126,7 @@ struct LaunchSpec {
   std::optional<bool> source_dest_check;  // absent: checked; switched off by adjust()
   VolumeSettings volumes;
   std::size_t disks = 1;            // of the template: `volumes` is for each
-  std::uint64_t volumes_bytes = 0;  // of all of them, as the site makes them; for check_quotas()
+  std::uint64_t volumes_bytes = 0;  // of all of them together; for check_quotas()
   std::string token;
   Tags tags;  // of the instance and its volumes
 };
