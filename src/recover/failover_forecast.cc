@@ -88,7 +88,7 @@ Result<MachineForecast> Forecaster::of_machine(const std::string& machine) {
     auto took = median_of(runs, stage);
     if (!took) took = median_of(all_runs_, stage);
     if (!took) {
-      if (stage == "convert") forecast.lacks_convert = true;
+      if (stage == "convert") forecast.lacks_convert = copy.has_value();
       continue;
     }
     forecast.stages.push_back({stage, *took});
@@ -147,8 +147,10 @@ Result<FailoverForecast> Forecaster::forecast() {
   TRY(look_at_runs());
   FailoverForecast forecast;
   if (all_runs_.empty()) return forecast;
-  for (const PlanMachine& machine : plan_.machines)
-    forecast.machines.push_back(TRY(of_machine(machine.machine)));
+  for (const PlanMachine& machine : plan_.machines) {
+    MachineForecast of_it = TRY(of_machine(machine.machine));
+    forecast.machines.push_back(std::move(of_it));
+  }
   for (const PlanStep& step : steps_of(plan_)) {
     const StepForecast of_it = TRY(of_step(step, forecast));
     forecast.total += of_it.delay + of_it.machines + of_it.script;
