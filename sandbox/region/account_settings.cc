@@ -40,10 +40,8 @@ Result<std::unique_ptr<AccountSettings>> AccountSettings::open(const std::filesy
 }
 
 Result<> AccountSettings::save(const Content& content) const {
-  json all = {{"vcpus", nullptr},
-              {"quotas", content.quotas},
-              {"keys", content.keys},
-              {"profiles", content.profiles}};
+  json all = {
+      {"vcpus", nullptr}, {"quotas", content.quotas}, {"keys", content.keys}, {"profiles", content.profiles}};
   if (content.vcpus) all["vcpus"] = *content.vcpus;
   return write_file_atomically(file_, all.dump(1));
 }
@@ -52,8 +50,8 @@ Result<> AccountSettings::set_quota(const json& body) {
   const bool of_vcpus = body.is_object() && body.contains("vcpus");
   const bool of_another = body.is_object() && body.contains("code") && body.at("code").is_string();
   const char* key = of_vcpus ? "vcpus" : "value";
-  const bool is_quota = (of_vcpus || of_another) && body.contains(key) &&
-                        (body.at(key).is_number() || body.at(key).is_null());
+  const bool is_quota =
+      (of_vcpus || of_another) && body.contains(key) && (body.at(key).is_number() || body.at(key).is_null());
   if (!is_quota) {
     return error(ErrorCode::invalid_argument,
                  R"(a quota is like {{"vcpus": 32}}, or {{"code": "L-7A658B76", "value": 50}})");

@@ -68,12 +68,16 @@ TEST_F(AccountSettingsTest, WhatEbsAsksOfAKeyIsOnlyTried) {
   EXPECT_EQ(post("keys", {{"id", "k-1"}}), 200);
   EXPECT_EQ(post("keys", {{"id", "k-2"}, {"state", "Disabled"}}), 200);
   const json seen = script(R"(
+if 'DryRun' not in kms.meta.service_model.operation_model('Decrypt').input_shape.members:
+    done(old=True)
+    raise SystemExit
 done(key=refused(kms.generate_data_key_without_plaintext, KeyId='k-1', KeySpec='AES_256', DryRun=True),
      grant=refused(kms.create_grant, KeyId='k-1', GranteePrincipal='arn:aws:iam::123456789012:root', Operations=['Decrypt'], DryRun=True),
      blob=refused(kms.decrypt, KeyId='k-1', CiphertextBlob=b'x', DryRun=True), disabled=refused(kms.decrypt, KeyId='k-2', CiphertextBlob=b'x', DryRun=True),
      to=refused(kms.re_encrypt, SourceKeyId='k-1', DestinationKeyId='k-3', CiphertextBlob=b'x', DryRun=True),
      real=refused(kms.decrypt, KeyId='k-1', CiphertextBlob=b'x'))
 )");
+  if (seen.contains("old")) GTEST_SKIP() << "this boto3 does not know DryRun of KMS: nothing was tested";
   const json would_succeed = refusal("DryRunOperationException", 400);
   EXPECT_EQ(seen["key"], would_succeed);
   EXPECT_EQ(seen["grant"], would_succeed);

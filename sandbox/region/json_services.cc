@@ -59,21 +59,20 @@ Outcome<json> tell_quota(const RegionOptions& options, const AccountSettings& ac
   if (!known || (of_account && !own))
     return refuse("NoSuchResourceException",
                   "The request failed because the specified quota does not exist.");
-  const double default_value = code == pending_quota_code ? static_cast<double>(options.pending_snapshots)
-                                                          : quota->default_value;
-  return json{
-      {"Quota",
-       {{"ServiceCode", service},
-        {"ServiceName", service == "ec2" ? "Amazon Elastic Compute Cloud (Amazon EC2)"
-                                         : "Amazon Elastic Block Store (Amazon EBS)"},
-        {"QuotaArn", fmt::format("arn:aws:servicequotas:{}:{}:{}/{}", options.name, options.account_id,
-                                 service, code)},
-        {"QuotaCode", code},
-        {"QuotaName", quota->name},
-        {"Value", own.value_or(default_value)},
-        {"Unit", "None"},
-        {"Adjustable", quota->adjustable},
-        {"GlobalQuota", false}}}};
+  const double default_value =
+      code == pending_quota_code ? static_cast<double>(options.pending_snapshots) : quota->default_value;
+  return json{{"Quota",
+               {{"ServiceCode", service},
+                {"ServiceName", service == "ec2" ? "Amazon Elastic Compute Cloud (Amazon EC2)"
+                                                 : "Amazon Elastic Block Store (Amazon EBS)"},
+                {"QuotaArn", fmt::format("arn:aws:servicequotas:{}:{}:{}/{}", options.name,
+                                         options.account_id, service, code)},
+                {"QuotaCode", code},
+                {"QuotaName", quota->name},
+                {"Value", own.value_or(default_value)},
+                {"Unit", "None"},
+                {"Adjustable", quota->adjustable},
+                {"GlobalQuota", false}}}};
 }
 
 Outcome<json> describe_key(const RegionOptions& options, const AccountSettings& account, const json& body) {

@@ -12,10 +12,10 @@ namespace rekindle {
 
 namespace {
 
-constexpr double nearly = 0.8;                 // of a quota: it is told in time
-constexpr std::size_t most_counted = 20000;    // snapshots
-constexpr double gib_of_tib = 1024;            // AWS counts storage in TiB
-constexpr const char* default_type = "gp3";    // as templates are registered
+constexpr double nearly = 0.8;               // of a quota: it is told in time
+constexpr std::size_t most_counted = 20000;  // snapshots
+constexpr double gib_of_tib = 1024;          // AWS counts storage in TiB
+constexpr const char* default_type = "gp3";  // as templates are registered
 constexpr const char* snapshot_quota = "L-309BACF6";
 constexpr const char* pending_quota = "L-94D7AB7D";
 
@@ -93,7 +93,7 @@ void EbsQuotas::compare(const Need& need, double allowed) {
         allowed, need.what, ec2_.service().options().region, need.used, need.wanted, need.code));
   } else if (then > nearly * allowed) {
     unproven_.push_back(fmt::format(
-        "with the plan's {:.4g} of {:.4g} {} would be used: ask for more in AWS Service Quotas ({}) before "
+        "with the plan's, {:.4g} of {:.4g} {} would be used: ask for more in AWS Service Quotas ({}) before "
         "there is no room",
         then, allowed, need.what, need.code));
   }

@@ -69,10 +69,11 @@ TEST_F(EbsQuotasTest, AllThatDoesNotFitIsSaidAtOnce) {
   is_used(100, snapshots(0));
   const auto checked = check("io2", 1536, 2);
   EXPECT_EQ(checked.error().code(), ErrorCode::exhausted);
-  EXPECT_THAT(checked.error().message(),
-              AllOf(HasSubstr("may have 2 TiB of io2 volumes in eu-central-1; 1 are there, and the plan wants "
-                              "1.5 more"),
-                    HasSubstr("L-09BD8365"), HasSubstr("may have 5 snapshots"), HasSubstr("wants 2 more")));
+  EXPECT_THAT(
+      checked.error().message(),
+      AllOf(HasSubstr("may have 2 TiB of io2 volumes in eu-central-1; 1 are there, and the plan wants "
+                      "1.5 more"),
+            HasSubstr("L-09BD8365"), HasSubstr("may have 5 snapshots"), HasSubstr("wants 2 more")));
 }
 
 TEST_F(EbsQuotasTest, WhatIsNearlyUsedUpIsToldInTime) {
@@ -108,12 +109,14 @@ TEST_F(EbsQuotasTest, WhereServiceQuotasDoesNotAnswerItIsAskedOnce) {
 
 TEST_F(EbsQuotasTest, WhoMayNotLookCannotCount) {
   quota_is(50);
-  aws.transport.answer(403, "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors></Response>");
+  aws.transport.answer(
+      403, "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors></Response>");
   is_used(100000, snapshots(3));
   is_used(100, snapshots(0));
   const auto checked = check("gp3", 1);
   ASSERT_TRUE(checked.ok()) << checked.error().message();
-  EXPECT_THAT(*checked, ElementsAre(HasSubstr("whether the quota of TiB of gp3 volumes allows it was not asked")));
+  EXPECT_THAT(*checked,
+              ElementsAre(HasSubstr("whether the quota of TiB of gp3 volumes allows it was not asked")));
 }
 
 TEST_F(EbsQuotasTest, WithoutLaunchesNobodyIsAsked) {
@@ -125,10 +128,11 @@ TEST(AccountQuotas, SayWhatIsTooSmallOfBothKinds) {
   CannedAdvisers aws;
   aws.transport.answer(200, json({{"Quota", {{"Value", 1}}}}).dump());
   aws.transport.answer(200, "<R xmlns='urn:ec2'/>");  // nothing runs
-  aws.transport.answer(200,
-                       "<R xmlns='urn:ec2'><instanceTypeSet><item><instanceType>t3.small</instanceType><vCpuInfo>"
-                       "<defaultVCpus>2</defaultVCpus></vCpuInfo><memoryInfo><sizeInMiB>2048</sizeInMiB>"
-                       "</memoryInfo></item></instanceTypeSet></R>");
+  aws.transport.answer(
+      200,
+      "<R xmlns='urn:ec2'><instanceTypeSet><item><instanceType>t3.small</instanceType><vCpuInfo>"
+      "<defaultVCpus>2</defaultVCpus></vCpuInfo><memoryInfo><sizeInMiB>2048</sizeInMiB>"
+      "</memoryInfo></item></instanceTypeSet></R>");
   for (const double quota : {0.0, 0.0}) {
     aws.transport.answer(200, json({{"Quota", {{"Value", quota}}}}).dump());
     aws.transport.answer(200, "<R xmlns='urn:ec2'/>");

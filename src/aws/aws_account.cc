@@ -3,8 +3,8 @@
 #include <set>
 #include <tuple>
 
-#include "aws/aws_site.h"
 #include "aws/account_quotas.h"
+#include "aws/aws_site.h"
 #include "aws/kms_key.h"
 
 namespace rekindle {

@@ -40,8 +40,9 @@ TEST_F(AwsSiteTest, TriesTheCallsThatCleanUpWithoutMakingThem) {
   transport.answer(412, fault_xml("DryRunOperation"));
   transport.answer(403, fault_xml("UnauthorizedOperation"));
   transport.answer(200, images("available"));
-  transport.answer(200, snapshots("completed", "<tagSet><item><key>rekindle:token</key><value>t-1</value>"
-                                               "</item></tagSet>"));
+  transport.answer(200, snapshots("completed",
+                                  "<tagSet><item><key>rekindle:token</key><value>t-1</value>"
+                                  "</item></tagSet>"));
   transport.answer(412, fault_xml("DryRunOperation"));
   const auto tried = site->try_calls(copy, {});
   ASSERT_TRUE(tried.ok()) << tried.error().message();
@@ -98,14 +99,14 @@ TEST_F(AwsSiteTest, TriesWhatReplicationDoesThroughVolumesOnAVolumeOfOurs) {
       "</item></volumeSet></R>";
   for (int i = 0; i < 2; ++i) transport.answer(412, fault_xml("DryRunOperation"));
   transport.answer(200, snapshots("completed"));
-  transport.answer(200, "<R xmlns='urn:ec2'/>");                  // no instance of ours
-  transport.answer(403, fault_xml("UnauthorizedOperation"));      // AssociateAddress, to the proxy
+  transport.answer(200, "<R xmlns='urn:ec2'/>");              // no instance of ours
+  transport.answer(403, fault_xml("UnauthorizedOperation"));  // AssociateAddress, to the proxy
   transport.answer(200,
                    "<R xmlns='urn:ec2'><reservationSet><item><instancesSet><item><instanceId>i-proxy"
                    "</instanceId><instanceState><name>running</name></instanceState><placement>"
                    "<availabilityZone>eu-central-1a</availabilityZone></placement></item></instancesSet>"
                    "</item></reservationSet></R>");
-  transport.answer(412, fault_xml("DryRunOperation"));        // CreateVolume
+  transport.answer(412, fault_xml("DryRunOperation"));  // CreateVolume
   transport.answer(200, volumes);
   transport.answer(412, fault_xml("DryRunOperation"));        // CreateSnapshot
   transport.answer(412, fault_xml("DryRunOperation"));        // AttachVolume

@@ -164,8 +164,7 @@ Result<> CallTrial::on_address(const PlannedCalls& planned, const std::optional<
   QueryForm form(of_address);
   form.set("AllocationId", planned.elastic_ip).set("InstanceId", instance.str());
   form.flag("AllowReassociation", true);
-  return attempt(
-      form, [&] { return is_there(place_.ec2, instance); }, ours ? On::ours : On::stand_in);
+  return attempt(form, [&] { return is_there(place_.ec2, instance); }, ours ? On::ours : On::stand_in);
 }
 
 // Of a replication that is under way, or of an instance. The role may be one that may not look for it.
@@ -206,8 +205,7 @@ Result<> CallTrial::on_volumes(const ImageId& image) {
     const VolumeId volume = ours ? *ours : proxy.volumes.front();
     QueryForm freezing("CreateSnapshot");
     freezing.set("VolumeId", volume.str()).tags_of("snapshot", marks());
-    TRY(attempt(
-        freezing, [&] { return is_there(place_.ec2, volume); }, ours ? On::ours : On::stand_in));
+    TRY(attempt(freezing, [&] { return is_there(place_.ec2, volume); }, ours ? On::ours : On::stand_in));
   }
   if (ours) return on_volume(*ours, proxy.id);
   for (const char* action : on_a_volume) skip(action);

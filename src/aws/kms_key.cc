@@ -90,8 +90,8 @@ Unproven try_key(JsonClient& kms, const std::string& key) {
       key, said)};
 }
 
-// What EBS asks KMS for beside the data key: to open one, to have it in the form of another volume, and to let
-// the host of an instance open it (a grant). Of the first two DryRun needs no ciphertext
+// What EBS asks KMS for beside the data key: to open one, to have it in the form of another volume, and to
+// let the host of an instance open it (a grant). Of the first two DryRun needs no ciphertext
 // (https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html, DryRunModifiers).
 struct KeyCall {
   const char* action;
@@ -128,14 +128,16 @@ Unproven try_calls_of_ebs(JsonClient& kms, const json& metadata, const std::stri
   Unproven unproven;
   for (const KeyCall& call : calls_of_ebs(metadata, key)) {
     const auto tried = kms.send(call.action, call.parameters);
-    if (!tried.ok()) return {fmt::format("whether EBS may use the KMS key {} was not tried: {}", key,
-                                         tried.error().message())};
+    if (!tried.ok())
+      return {
+          fmt::format("whether EBS may use the KMS key {} was not tried: {}", key, tried.error().message())};
     const auto* fault = std::get_if<AwsFault>(&*tried);
     if (fault == nullptr || fault->code == "DryRunOperationException" || !is_telling(*fault, call.action))
       continue;
-    unproven.push_back(fmt::format("that EBS may use the KMS key {} is not proven ({}); a test failover "
-                                   "proves it",
-                                   key, kms.service().error_of(*fault, call.action).message()));
+    unproven.push_back(
+        fmt::format("that EBS may use the KMS key {} is not proven ({}); a test failover "
+                    "proves it",
+                    key, kms.service().error_of(*fault, call.action).message()));
   }
   return unproven;
 }

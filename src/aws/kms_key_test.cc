@@ -93,8 +93,8 @@ class TriedKmsKeyTest : public KmsKeyTest {
                            {"AWSAccountId", "123456789012"}};
     aws.transport.answer(200, json{{"KeyMetadata", metadata}}.dump());
     for (const json& answer : answers) {
-      aws.transport.answer(
-          400, (answer.is_null() ? json{{"__type", "DryRunOperationException"}} : answer).dump());
+      aws.transport.answer(400,
+                           (answer.is_null() ? json{{"__type", "DryRunOperationException"}} : answer).dump());
     }
     return try_kms_key(aws.kms, arn).value();
   }

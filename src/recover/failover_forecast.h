@@ -23,9 +23,9 @@ struct MachineForecast {
   std::string machine;
   std::vector<StageForecast> stages;  // in their order
   std::chrono::milliseconds total{0};
-  std::size_t runs = 0;          // that it rests on
-  bool is_of_others = false;     // none of them is of this machine
-  bool lacks_convert = false;    // it will be converted at failover, which no run did
+  std::size_t runs = 0;        // that it rests on
+  bool is_of_others = false;   // none of them is of this machine
+  bool lacks_convert = false;  // it will be converted at failover, which no run did
 };
 
 struct StepForecast {

@@ -75,8 +75,9 @@ TEST_F(FailoverForecastTest, IsTheMedianOfEachStageUntilTheServiceAnswers) {
   failed_over("web", seconds(2), seconds(20), seconds(50));
   EXPECT_EQ(forecast_of("web").total, seconds(2 + 20 + 50)) << "tidying up is nobody's wait";
   EXPECT_EQ(forecast_of("web").runs, 3U);
-  EXPECT_EQ(sentence_of(forecast_of("web")), "1 min 12 s: launch 2.0 s, wait running 20.0 s, wait service "
-                                             "50.0 s; measured in 3 failovers");
+  EXPECT_EQ(sentence_of(forecast_of("web")),
+            "1 min 12 s: launch 2.0 s, wait running 20.0 s, wait service "
+            "50.0 s; measured in 3 failovers");
 }
 
 TEST_F(FailoverForecastTest, ForgetsWhatIsLongAgo) {
@@ -121,9 +122,10 @@ TEST_F(FailoverForecastTest, OfAPlanAddsItsStepsAndTheirDelays) {
   plan.steps[1].machines = {"web"};
   plan.steps[1].delay_seconds = 15;
   EXPECT_EQ(forecast().total, seconds(30 + 15 + 72));
-  EXPECT_EQ(sentence_of(forecast()),
-            "1 min 57 s from the click to the last answer: step data 30.0 s, step front 1 min 27 s (of it its "
-            "delay 15.0 s); by the stages of 2 failovers");
+  EXPECT_EQ(
+      sentence_of(forecast()),
+      "1 min 57 s from the click to the last answer: step data 30.0 s, step front 1 min 27 s (of it its "
+      "delay 15.0 s); by the stages of 2 failovers");
   plan.steps[1].approval = true;
   EXPECT_THAT(sentence_of(forecast()), HasSubstr("from its approval on"));
 }
@@ -136,14 +138,13 @@ TEST_F(FailoverForecastTest, CountsAScriptAsItsLastRunTook) {
   plan.steps[0].script = "./point-the-dns.sh";
   EXPECT_TRUE(forecast().steps.at(0).lacks_script);
   const Time begun = clock.now();
-  Job run = catalog->create_job(JobKind::plan_failover, plan_subject("plan"), {{"plan", "plan"}}, "workflow").value();
+  Job run = catalog->create_job(JobKind::plan_failover, plan_subject("plan"), {{"plan", "plan"}}, "workflow")
+                .value();
   run.state = JobState::succeeded;
   run.data["machines"]["web"]["finished"] = begun + seconds(70);
   run.data["machines"]["db"]["finished"] = begun + seconds(60);
-  run.data["steps"]["all"] = {{"state", "done"},
-                              {"started", begun},
-                              {"finished", begun + seconds(83)},
-                              {"script_output", "done\n"}};
+  run.data["steps"]["all"] = {
+      {"state", "done"}, {"started", begun}, {"finished", begun + seconds(83)}, {"script_output", "done\n"}};
   ASSERT_TRUE(catalog->save_job(run).ok());
   EXPECT_FALSE(forecast().steps.at(0).lacks_script);
   EXPECT_EQ(forecast().steps.at(0).script, seconds(13));

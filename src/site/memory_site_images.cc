@@ -97,9 +97,8 @@ Result<ImageId> MemorySite::start_image(const ImageSpec& spec) {
   stored.image.size_bytes = spec.size_bytes;
   stored.image.parent = spec.parent;
   stored.image.tags = spec.tags;
-  stored.image.zeros_must_be_put =
-      spec.parent ? images_.at(spec.parent->str()).image.zeros_must_be_put
-                  : spec.encryption.encrypted || encrypts_by_default_;
+  stored.image.zeros_must_be_put = spec.parent ? images_.at(spec.parent->str()).image.zeros_must_be_put
+                                               : spec.encryption.encrypted || encrypts_by_default_;
   if (spec.parent) stored.content = images_.at(spec.parent->str()).content;
   const std::uint64_t blocks = (spec.size_bytes + image_block_bytes - 1) / image_block_bytes;
   stored.content.resize(blocks * image_block_bytes, stored.image.zeros_must_be_put ? garbage : std::byte());

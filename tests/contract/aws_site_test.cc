@@ -211,7 +211,8 @@ TEST_F(AwsSiteContract, QuotasOfEbsCountVolumesAndSnapshots) {
   const auto nearly = site->check_quotas({spec});
   ASSERT_TRUE(nearly.ok()) << nearly.error().message();
   ASSERT_EQ(nearly->size(), 1U);
-  EXPECT_NE(nearly->at(0).find("1 of 1 TiB of gp3 volumes would be used"), std::string::npos) << nearly->at(0);
+  EXPECT_NE(nearly->at(0).find("1 of 1 TiB of gp3 volumes would be used"), std::string::npos)
+      << nearly->at(0);
   const auto full = site->check_quotas({spec, spec});
   EXPECT_EQ(full.error().code(), ErrorCode::exhausted);
   EXPECT_NE(full.error().message().find("may have 1 TiB of gp3 volumes"), std::string::npos)

@@ -19,20 +19,10 @@ constexpr const char* web_role = "arn:aws:iam::123456789012:role/web";
 
 // What the trial of calls tries.
 constexpr const char* tried_actions[] = {
-    "ec2:DeleteSnapshot",
-    "ec2:DeregisterImage",
-    "ec2:CreateTags",
-    "ec2:TerminateInstances",
-    "ec2:StopInstances",
-    "ec2:StartInstances",
-    "ec2:CreateSnapshots",
-    "ec2:ModifyInstanceAttribute",
-    "ec2:DescribeInstanceStatus",
-    "ec2:CreateVolume",
-    "ec2:CreateSnapshot",
-    "ec2:AttachVolume",
-    "ec2:DetachVolume",
-    "ec2:DeleteVolume"};
+    "ec2:DeleteSnapshot",         "ec2:DeregisterImage", "ec2:CreateTags",      "ec2:TerminateInstances",
+    "ec2:StopInstances",          "ec2:StartInstances",  "ec2:CreateSnapshots", "ec2:ModifyInstanceAttribute",
+    "ec2:DescribeInstanceStatus", "ec2:CreateVolume",    "ec2:CreateSnapshot",  "ec2:AttachVolume",
+    "ec2:DetachVolume",           "ec2:DeleteVolume"};
 
 nlohmann::json printed_policy() {
   return iam_policy({"us-east-1", {key_arn}, {web_role}, {}});
