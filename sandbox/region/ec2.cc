@@ -44,6 +44,7 @@ Outcome<> refuse_dry_run(Ec2Call& call, const std::string& name) {
   TRY(require_named<Instance>(call, "InstanceSpecification.InstanceId"));
   TRY(require_named<Snapshot>(call, "SnapshotId"));
   TRY(require_named<Volume>(call, "VolumeId"));
+  TRY(require_named<ElasticAddress>(call, "AllocationId"));
   if (name != "RunInstances") TRY(require_named<Image>(call, "ImageId"));
   return Refusal{"DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412};
 }

@@ -268,7 +268,7 @@ Outcome<std::vector<AccessRequest>> access_of_ec2(const AccessWorld& world, cons
     asking.on_named(row->parameter);
   } else if (row != std::end(rows)) {
     TRY(row->ask(asking));
-  } else if (action.starts_with("Describe")) {
+  } else if (action.starts_with("Describe") || action == "GetEbsEncryptionByDefault") {
     asking.on_nothing_named();  // all of those that the region has, but the attributes of one thing
   } else {
     return Refusal{"UnauthorizedOperation",

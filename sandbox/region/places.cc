@@ -130,6 +130,11 @@ Outcome<> describe_attributes(Ec2Call& call) {
   return {};
 }
 
+Outcome<> encryption_by_default(Ec2Call& call) {
+  call.out.add("ebsEncryptionByDefault", call.cloud.knobs().encryption_by_default);
+  return {};
+}
+
 }  // namespace
 
 std::span<const Ec2Action> place_actions() {
@@ -139,6 +144,7 @@ std::span<const Ec2Action> place_actions() {
       {"DescribeInstanceTypes", describe_types},
       {"DescribeInstanceTypeOfferings", describe_offerings},
       {"DescribeAccountAttributes", describe_attributes},
+      {"GetEbsEncryptionByDefault", encryption_by_default},
   };
   return actions;
 }

@@ -81,25 +81,30 @@ bool is_aside(const Job& job) {
   return job.parameters.contains("point");
 }
 
-// Images that somebody removed behind our back, or that lie in the account that the plan named before: their
-// disks are written whole again.
+// Images that somebody removed behind our back, that lie in the account that the plan named before, or that
+// leave out zeros, which would be noise on the volumes of an account that encrypts them by default since:
+// their disks are written whole again.
 Result<> Replication::drop_lost_images(const Job& job, DrCopy& copy) {
   if (copy.account != text(job.data, "account")) {
     copy.disks.clear();
     return {};
   }
   RecoveryTarget* site = TRY(target(job));
+  const auto encrypts = site->encrypts_by_default();  // of a role that may not ask: as if it did not
+  const bool needs_zeros = encrypts.ok() && *encrypts;
   std::vector<DrCopyDisk> kept;
   for (std::size_t i = 0; i < copy.disks.size(); ++i) {
     const DrCopyDisk& disk = copy.disks[i];
     const auto image = site->image(disk.image_id);
     if (!image.ok() && image.error().code() != ErrorCode::not_found) return image.error();
-    if (image.ok() && image->state == ImageState::complete) {
+    const bool is_there = image.ok() && image->state == ImageState::complete;
+    if (is_there && (image->zeros_must_be_put || !needs_zeros)) {
       kept.push_back(disk);
       continue;
     }
-    log::warn("{}: the image {} of the present DR copy is gone; writing that disk whole", copy.machine,
-              disk.image_id);
+    log::warn("{}: the image {} of the present DR copy {}; writing that disk whole", copy.machine,
+              disk.image_id,
+              is_there ? "leaves out zeros, and the account encrypts by default since" : "is gone");
     if (i == 0) copy.overlay.clear();
   }
   copy.disks = std::move(kept);

@@ -19,8 +19,6 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-constexpr std::size_t most_at_once = 32;  // machines of a step; the site's quotas are beneath
-
 FailoverRequest request_of(const Job& job, const std::string& machine) {
   FailoverRequest request;
   request.plan = text(job.parameters, "plan");
@@ -129,7 +127,7 @@ Result<> Workflow::start_machines(const PlanStep& step) {
     if (is_chosen(named, machine)) machines.push_back(machine);
   }
   const auto results =
-      try_all(machines.size(), most_at_once, [&](std::size_t i) { return start_machine(machines[i]); });
+      try_all(machines.size(), machines_at_once, [&](std::size_t i) { return start_machine(machines[i]); });
   std::vector<std::string> failed;
   Result<> first;
   for (std::size_t i = 0; i < machines.size(); ++i) {

@@ -6,6 +6,7 @@
 // started again. A machine that fails ends the workflow or not, as its step says; machines that run stay.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <vector>
@@ -15,6 +16,9 @@
 #include "recover/failover.h"
 
 namespace rekindle {
+
+// Of a step; the site's quotas are beneath.
+inline constexpr std::size_t machines_at_once = 32;
 
 struct PlanFailoverRequest {
   std::string plan;
