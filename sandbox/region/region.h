@@ -32,8 +32,9 @@
 //   POST   /rekindle-sandbox/roles      {"name": "dr", "external_id": "...", "of_instances": true, "policy":
 //                                       {"Version": "2012-10-17", "Statement": [...]}}: an IAM role
 //                                       for AssumeRole, and for the instances (roles.h)
-//   POST   /rekindle-sandbox/quotas     {"vcpus": 32}: of running on-demand Standard instances; null: default;
-//                                       {"code": "L-7A658B76", "value": 50}: of EBS, told and not kept
+//   POST   /rekindle-sandbox/quotas     {"vcpus": 32}: of running on-demand Standard instances; or
+//                                       {"code": "L-7A658B76", "value": 50}: of EBS, told and not kept;
+//                                       null: the default
 //   POST   /rekindle-sandbox/keys       {"id": "1234abcd-...", "alias": "alias/dr"}: of KMS
 //   POST   /rekindle-sandbox/instance-profiles   {"name": "web-role", "role": "web"}: of IAM
 //   PUT, GET /latest/...                the instance metadata service of the proxies, version 2 (metadata.h);

@@ -81,6 +81,14 @@ bool is_aside(const Job& job) {
   return job.parameters.contains("point");
 }
 
+// Who may not ask, or asks an endpoint that does not know the question, is answered as before there was it.
+Result<bool> encrypts_by_default(RecoveryTarget& site) {
+  const auto encrypts = site.encrypts_by_default();
+  const bool cannot_ask = !encrypts.ok() && (encrypts.error().code() == ErrorCode::permission_denied ||
+                                             encrypts.error().code() == ErrorCode::internal);
+  return cannot_ask ? Result<bool>(false) : encrypts;
+}
+
 // Images that somebody removed behind our back, that lie in the account that the plan named before, or that
 // leave out zeros, which would be noise on the volumes of an account that encrypts them by default since:
 // their disks are written whole again.
@@ -90,8 +98,7 @@ Result<> Replication::drop_lost_images(const Job& job, DrCopy& copy) {
     return {};
   }
   RecoveryTarget* site = TRY(target(job));
-  const auto encrypts = site->encrypts_by_default();  // of a role that may not ask: as if it did not
-  const bool needs_zeros = encrypts.ok() && *encrypts;
+  const bool needs_zeros = TRY(encrypts_by_default(*site));
   std::vector<DrCopyDisk> kept;
   for (std::size_t i = 0; i < copy.disks.size(); ++i) {
     const DrCopyDisk& disk = copy.disks[i];

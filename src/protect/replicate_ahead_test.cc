@@ -249,7 +249,7 @@ TEST_F(ReplicateAheadTest, ThroughAVolumeAllIsWrittenWhenTheAccountBeganToEncryp
   plan_says([](DrPlan& plan) { plan.write = ImageWriting::volume; });
   ASSERT_EQ(back_up().state, JobState::succeeded);
   EXPECT_LT(puts_of_replicating(), all_blocks);
-  site.encrypt_by_default();
+  site.set_encrypts_by_default(true);
   guest_writes_elsewhere();
   ASSERT_EQ(back_up().state, JobState::succeeded);
   int created = 0;  // the second disk's volume, at first, is not: the first one's is asked for once only

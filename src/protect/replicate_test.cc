@@ -124,7 +124,7 @@ TEST_F(ReplicateTest, ACopyWithoutItsZerosBeginsAnewWhereTheAccountEncryptsSince
   EXPECT_FALSE(job.data.value("up_to_date", false));
   ASSERT_EQ(copies().size(), 1U);
   for (const DrCopyDisk& disk : copies().at(0).disks)
-    EXPECT_TRUE(site.image(disk.image_id)->zeros_must_be_put) << disk.image_id;
+    EXPECT_TRUE(site.image(disk.image_id)->zeros_must_be_put) << disk.image_id.str();
   EXPECT_EQ(site.image_count(), copies().at(0).disks.size()) << "those of before are removed";
   expect_copy_equals_machine();
   EXPECT_TRUE(replicate().data.at("up_to_date"));

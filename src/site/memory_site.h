@@ -65,11 +65,10 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   // What try_calls() finds refused.
   void set_refused(std::vector<std::string> calls) { refused_ = std::move(calls); }
   PlannedCalls planned_calls() const { return planned_calls_; }  // that try_calls() was last asked for
-  void set_encrypts_by_default(bool encrypts) { encrypts_by_default_ = encrypts; }
   void set_free_addresses(std::uint64_t count) { free_addresses_ = count; }  // of every subnet
-  // From now on what does not ask for it is encrypted, too, and so are volumes of images that are not: there
+  // From then on what does not ask for it is encrypted, too, and so are volumes of images that are not: there
   // what those leave out, their blocks of zeros, reads as garbage. They get no children.
-  void encrypt_by_default() { encrypts_by_default_ = true; }
+  void set_encrypts_by_default(bool encrypts) { encrypts_by_default_ = encrypts; }
 
   // Sites
   Result<SnapshotSource*> datacenter(const std::string&) override;
@@ -206,7 +205,6 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   std::uint64_t blocks_put_ = 0;
   std::uint64_t bytes_restored_ = 0;
   bool lineage_lost_ = false;
-  bool encrypts_by_default_ = false;
   std::map<std::string, Guest> guests_;
   std::map<std::string, StoredImage> images_;
   std::map<std::string, StoredVolume> volumes_;
