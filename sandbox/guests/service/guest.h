@@ -47,7 +47,7 @@ bool first_nic_name(char* name, size_t size);
 
 // ---- metadata.c: what EC2 says about this machine ----
 
-// Asks the instance metadata service for the page, "/latest/meta-data/instance-id", with a token or without one.
+// Asks the instance metadata service for the page, "/latest/meta-data/instance-id", with a token or without.
 // Returns the HTTP status, 0 when nobody answered; `*body` points into `answer`.
 int metadata_get(const char* path, bool with_token, char* answer, size_t size, char** body);
 
