@@ -75,13 +75,21 @@ std::string region_arn(const AccessWorld& world, std::string_view service, std::
   return fmt::format("arn:aws:{}:{}:{}:{}", service, world.options.name, world.options.account_id, rest);
 }
 
-// Called directly, not through another service: without kms:ViaService.
-std::vector<AccessRequest> of_kms(const AccessWorld& world, const std::string& action, const json& body) {
-  const std::string wanted = text_of(body, "KeyId");
+std::vector<AccessRequest> of_key(const AccessWorld& world, const std::string& action,
+                                  const std::string& wanted) {
   const auto key = world.account.find_key(wanted);
   if (key) return {{"kms:" + action, region_arn(world, "kms", "key/" + key->id)}};
   if (wanted.find("alias/") != std::string::npos) return {};
   return {{"kms:" + action, wanted.starts_with("arn:") ? wanted : region_arn(world, "kms", "key/" + wanted)}};
+}
+
+// Called directly, not through another service: without kms:ViaService, and grants are for nobody of AWS.
+std::vector<AccessRequest> of_kms(const AccessWorld& world, const std::string& action, const json& body) {
+  if (action != "ReEncrypt") return of_key(world, action, text_of(body, "KeyId"));
+  auto asked = of_key(world, "ReEncryptFrom", text_of(body, "SourceKeyId"));
+  const auto to = of_key(world, "ReEncryptTo", text_of(body, "DestinationKeyId"));
+  asked.insert(asked.end(), to.begin(), to.end());
+  return asked;
 }
 
 std::vector<AccessRequest> of_quotas(const AccessWorld& world, const std::string& action, const json& body) {

@@ -107,6 +107,15 @@ TEST_F(AccessRequestsTest, WhatCannotBeSeenYetHasNoTags) {
   EXPECT_EQ(tag_of(999), "absent");
 }
 
+TEST_F(AccessRequestsTest, AProfileIsChangedOnItsInstanceAndPassesItsRole) {
+  EXPECT_THAT(lines(ec2("ReplaceIamInstanceProfileAssociation",
+                        {{"AssociationId", "iip-assoc-1"}, {"IamInstanceProfile.Name", "web"}})),
+              ElementsAre("ec2:ReplaceIamInstanceProfileAssociation arn:aws:ec2:r:1:instance/i-1",
+                          "iam:PassRole arn:aws:iam::1:role/web"));
+  EXPECT_THAT(lines(ec2("DisassociateIamInstanceProfile", {{"AssociationId", "iip-assoc-1"}})),
+              ElementsAre("ec2:DisassociateIamInstanceProfile arn:aws:ec2:r:1:instance/i-1"));
+}
+
 TEST_F(AccessRequestsTest, ACallAsksForEveryResourceThatItTouches) {
   struct Case {
     const char* action;
@@ -121,6 +130,7 @@ TEST_F(AccessRequestsTest, ACallAsksForEveryResourceThatItTouches) {
            {"StopInstances", {{"InstanceId.1", "i-1"}}, {"arn:aws:ec2:r:1:instance/i-1"}},
            {"GetConsoleOutput", {{"InstanceId", "i-1"}}, {"arn:aws:ec2:r:1:instance/i-1"}},
            {"ModifyInstanceAttribute", {{"InstanceId", "i-1"}}, {"arn:aws:ec2:r:1:instance/i-1"}},
+           {"ModifyInstanceMetadataOptions", {{"InstanceId", "i-1"}}, {"arn:aws:ec2:r:1:instance/i-1"}},
            {"DeleteVolume", {{"VolumeId", "vol-3"}}, {"arn:aws:ec2:r:1:volume/vol-3"}},
            {"DeleteSnapshot", {{"SnapshotId", "snap-1"}}, {"arn:aws:ec2:r::snapshot/snap-1"}},
            {"DeregisterImage", {{"ImageId", "ami-1"}}, {"arn:aws:ec2:r::image/ami-1"}},

@@ -30,6 +30,7 @@ Result<std::unique_ptr<AccountSettings>> AccountSettings::open(const std::filesy
     const json kept = json::parse(*text);
     Content& content = settings->content_;
     if (kept.at("vcpus").is_number()) content.vcpus = kept.at("vcpus").get<double>();
+    content.quotas = kept.value("quotas", content.quotas);
     kept.at("keys").get_to(content.keys);
     kept.at("profiles").get_to(content.profiles);
   } catch (const json::exception& wrong) {
@@ -39,18 +40,31 @@ Result<std::unique_ptr<AccountSettings>> AccountSettings::open(const std::filesy
 }
 
 Result<> AccountSettings::save(const Content& content) const {
-  json all = {{"vcpus", nullptr}, {"keys", content.keys}, {"profiles", content.profiles}};
+  json all = {
+      {"vcpus", nullptr}, {"quotas", content.quotas}, {"keys", content.keys}, {"profiles", content.profiles}};
   if (content.vcpus) all["vcpus"] = *content.vcpus;
   return write_file_atomically(file_, all.dump(1));
 }
 
 Result<> AccountSettings::set_quota(const json& body) {
-  const bool is_quota = body.is_object() && body.contains("vcpus") &&
-                        (body.at("vcpus").is_number() || body.at("vcpus").is_null());
-  if (!is_quota) return error(ErrorCode::invalid_argument, R"(a quota is like {{"vcpus": 32}})");
+  const bool of_vcpus = body.is_object() && body.contains("vcpus");
+  const bool of_another = body.is_object() && body.contains("code") && body.at("code").is_string();
+  const char* key = of_vcpus ? "vcpus" : "value";
+  const bool is_quota =
+      (of_vcpus || of_another) && body.contains(key) && (body.at(key).is_number() || body.at(key).is_null());
+  if (!is_quota) {
+    return error(ErrorCode::invalid_argument,
+                 R"(a quota is like {{"vcpus": 32}}, or {{"code": "L-7A658B76", "value": 50}})");
+  }
+  const auto value = body.at(key).is_number() ? std::optional(body.at(key).get<double>()) : std::nullopt;
   const std::lock_guard lock(mutex_);
-  content_.vcpus.reset();
-  if (body.at("vcpus").is_number()) content_.vcpus = body.at("vcpus").get<double>();
+  if (of_vcpus) {
+    content_.vcpus = value;
+  } else if (value) {
+    content_.quotas[body.at("code").get<std::string>()] = *value;
+  } else {
+    content_.quotas.erase(body.at("code").get<std::string>());
+  }
   return save(content_);
 }
 
@@ -72,6 +86,12 @@ Result<> AccountSettings::put_profile(const json& body) {
 std::optional<double> AccountSettings::vcpu_quota() const {
   const std::lock_guard lock(mutex_);
   return content_.vcpus;
+}
+
+std::optional<double> AccountSettings::other_quota(const std::string& code) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = content_.quotas.find(code);
+  return found == content_.quotas.end() ? std::nullopt : std::optional(found->second);
 }
 
 // "arn:aws:kms:us-east-1:000000000000:key/1234", "arn:...:alias/dr"

@@ -1,5 +1,5 @@
-// What the account has beside its resources: the quota of vCPUs, keys of KMS, instance profiles of IAM. Set
-// by the admin API (region.h).
+// What the account has beside its resources: its quotas, keys of KMS, instance profiles of IAM. Set by the
+// admin API (region.h).
 #pragma once
 
 #include <filesystem>
@@ -41,13 +41,14 @@ class AccountSettings {
   // `directory` holds account.json.
   static Result<std::unique_ptr<AccountSettings>> open(const std::filesystem::path& directory);
 
-  // {"vcpus": 32}, or null for the default; {"id": ..., "alias": ...}; {"name": ..., "role": ...}.
-  // `invalid_argument`: it is none.
+  // {"vcpus": 32}, or null for the default; {"code": "L-7A658B76", "value": 1}, likewise, of one that is only
+  // told and not kept; {"id": ..., "alias": ...}; {"name": ..., "role": ...}. `invalid_argument`: it is none.
   Result<> set_quota(const nlohmann::json& body);
   Result<> put_key(const nlohmann::json& body);
   Result<> put_profile(const nlohmann::json& body);
 
   std::optional<double> vcpu_quota() const;  // none: the default holds
+  std::optional<double> other_quota(const std::string& code) const;
   // By id, alias, or the last part of an ARN.
   std::optional<KmsKey> find_key(std::string_view key) const;
   std::optional<InstanceProfile> find_profile(const std::string& name) const;
@@ -55,6 +56,7 @@ class AccountSettings {
  private:
   struct Content {
     std::optional<double> vcpus;
+    std::map<std::string, double> quotas;  // others, by their code
     std::map<std::string, KmsKey> keys;
     std::map<std::string, InstanceProfile> profiles;
   };

@@ -43,6 +43,50 @@ done(own=refused(quotas.get_service_quota, **vcpus), default=quotas.get_aws_defa
   EXPECT_EQ(script(both)["own"], refusal("NoSuchResourceException", 400));
 }
 
+TEST_F(AccountSettingsTest, QuotasOfEbsAreTold) {
+  const std::string asked = R"(
+gp3 = dict(ServiceCode='ebs', QuotaCode='L-7A658B76')
+pending = dict(ServiceCode='ebs', QuotaCode='L-94D7AB7D')
+done(own=refused(quotas.get_service_quota, **gp3), default=quotas.get_aws_default_service_quota(**gp3)['Quota']['Value'],
+     pending=quotas.get_aws_default_service_quota(**pending)['Quota'], other=refused(quotas.get_aws_default_service_quota, ServiceCode='ec2', QuotaCode='L-7A658B76'))
+)";
+  const json before = script(asked);
+  EXPECT_EQ(before["own"], refusal("NoSuchResourceException", 400));
+  EXPECT_EQ(before["default"], 50);
+  EXPECT_EQ(before["pending"]["Value"], 100);
+  EXPECT_EQ(before["pending"]["Adjustable"], false);
+  EXPECT_EQ(before["other"], refusal("NoSuchResourceException", 400)) << "it is not of that service";
+  EXPECT_EQ(post("quotas", {{"code", "L-7A658B76"}, {"value", 2}}), 200);
+  EXPECT_EQ(post("quotas", {{"code", "L-7A658B76"}}), 400);
+  start();
+  EXPECT_EQ(script(asked)["own"], nullptr);
+  EXPECT_EQ(post("quotas", {{"code", "L-7A658B76"}, {"value", nullptr}}), 200);
+  EXPECT_EQ(script(asked)["own"], refusal("NoSuchResourceException", 400));
+}
+
+TEST_F(AccountSettingsTest, WhatEbsAsksOfAKeyIsOnlyTried) {
+  EXPECT_EQ(post("keys", {{"id", "k-1"}}), 200);
+  EXPECT_EQ(post("keys", {{"id", "k-2"}, {"state", "Disabled"}}), 200);
+  const json seen = script(R"(
+if 'DryRun' not in kms.meta.service_model.operation_model('Decrypt').input_shape.members:
+    done(old=True)
+    raise SystemExit
+done(key=refused(kms.generate_data_key_without_plaintext, KeyId='k-1', KeySpec='AES_256', DryRun=True),
+     grant=refused(kms.create_grant, KeyId='k-1', GranteePrincipal='arn:aws:iam::123456789012:root', Operations=['Decrypt'], DryRun=True),
+     blob=refused(kms.decrypt, KeyId='k-1', CiphertextBlob=b'x', DryRun=True), disabled=refused(kms.decrypt, KeyId='k-2', CiphertextBlob=b'x', DryRun=True),
+     to=refused(kms.re_encrypt, SourceKeyId='k-1', DestinationKeyId='k-3', CiphertextBlob=b'x', DryRun=True),
+     real=refused(kms.decrypt, KeyId='k-1', CiphertextBlob=b'x'))
+)");
+  if (seen.contains("old")) GTEST_SKIP() << "this boto3 does not know DryRun of KMS: nothing was tested";
+  const json would_succeed = refusal("DryRunOperationException", 400);
+  EXPECT_EQ(seen["key"], would_succeed);
+  EXPECT_EQ(seen["grant"], would_succeed);
+  EXPECT_EQ(seen["blob"], would_succeed);
+  EXPECT_EQ(seen["disabled"], refusal("DisabledException", 400));
+  EXPECT_EQ(seen["to"], refusal("NotFoundException", 400));
+  EXPECT_EQ(seen["real"], refusal("UnsupportedOperationException", 400));
+}
+
 TEST_F(AccountSettingsTest, KeysAreFoundByIdAliasAndArn) {
   EXPECT_EQ(post("keys", {{"id", "k-1"}, {"alias", "alias/dr"}}), 200);
   EXPECT_EQ(post("keys", {{"id", "k-2"}, {"state", "Disabled"}, {"usage", "SIGN_VERIFY"}}), 200);

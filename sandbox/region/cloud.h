@@ -32,6 +32,7 @@ class Cloud {
   LayerStore& layers() { return *layers_; }
   Faults& faults() { return faults_; }
   AccountSettings& account() { return *account_; }
+  const AccountSettings& account() const { return *account_; }
   Knobs& knobs() { return knobs_; }
   std::int64_t now_ms();
   std::mutex& mutex() { return mutex_; }
@@ -67,10 +68,11 @@ class Cloud {
   // --- volumes (volume_layers.cc)
   struct VolumeWish {
     std::int64_t size_gib = 0;  // 0: that of the snapshot
-    std::string snapshot_id;    // empty: of zeros
+    std::string snapshot_id;    // empty: of zeros, or of noise
     std::string type;           // empty: gp2
     std::string zone;
     std::int64_t initialization_rate = 0;  // MiB/s; 0: that of the knobs
+    bool encrypted = false;                // it is also if its snapshot is, or by default
   };
   Outcome<Volume> make_volume(const VolumeWish& wish);
   // Freezes the volumes' contents at one instant: afterwards their former layers are nobody's to write, and
@@ -107,12 +109,15 @@ class Cloud {
   void restart_instance(Instance instance);
   void fail_start(Instance instance, const std::string& why);
   void tick_pending(Instance instance);
+  void end_instance(Instance instance);
   Result<> start_machine_of(Instance& instance);
   std::filesystem::path holder_socket(const Volume& volume) const;
   // That each volume's next layer is the one to write now.
   Result<> tell_holder(const std::filesystem::path& socket, const std::vector<Volume>& volumes) const;
   VolumeExport export_of(const Volume& volume) const;
   DiskLayers layers_of(const Volume& volume) const;
+  // A new layer for the volume to write; over noise if it is encrypted.
+  Result<std::string> layer_over(const Volume& volume, std::string parent);
   // The volume's blocks come out of the snapshot at the wished or the usual rate.
   Result<> begin_slowness(Volume& volume, const Snapshot& snapshot);
   // Of volumes that had the time to get all of theirs.

@@ -15,7 +15,7 @@ const Ec2Action* find_action(std::string_view name) {
        {vpc_actions(), network_attribute_actions(), security_group_actions(), group_rule_actions(),
         volume_actions(), attachment_actions(), snapshot_actions(), image_actions(), run_actions(),
         power_actions(), instance_view_actions(), tag_actions(), place_actions(), elastic_address_actions(),
-        instance_attribute_actions()}) {
+        instance_attribute_actions(), instance_option_actions(), instance_profile_actions()}) {
     for (const Ec2Action& action : actions) {
       if (name == action.name) return &action;
     }
@@ -44,6 +44,7 @@ Outcome<> refuse_dry_run(Ec2Call& call, const std::string& name) {
   TRY(require_named<Instance>(call, "InstanceSpecification.InstanceId"));
   TRY(require_named<Snapshot>(call, "SnapshotId"));
   TRY(require_named<Volume>(call, "VolumeId"));
+  TRY(require_named<ElasticAddress>(call, "AllocationId"));
   if (name != "RunInstances") TRY(require_named<Image>(call, "ImageId"));
   return Refusal{"DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412};
 }

@@ -196,6 +196,22 @@ Outcome<> of_instances(Asking& asking) {
   return {};
 }
 
+// Of an association the instance's number is told.
+Outcome<> of_profile(Asking& asking) {
+  const std::string association = asking.in.text("AssociationId");
+  if (const auto number = association.rfind('-'); number != std::string::npos)
+    asking.on("i" + association.substr(number));
+  asking.on_named("InstanceId");
+  pass_role(asking);
+  return {};
+}
+
+Outcome<> of_credits(Asking& asking) {
+  for (const Parameters& one : asking.in.structures("InstanceCreditSpecification"))
+    asking.on(one.text("InstanceId"));
+  return {};
+}
+
 Outcome<> allocate_address(Asking& asking) {
   return asking.on_new("elastic-ip");
 }
@@ -215,6 +231,15 @@ constexpr Row rows[] = {
     {"GetConsoleOutput", nullptr, "InstanceId"},
     {"DescribeInstanceAttribute", nullptr, "InstanceId"},
     {"ModifyInstanceAttribute", nullptr, "InstanceId"},
+    {"ModifyInstanceMetadataOptions", nullptr, "InstanceId"},
+    {"ModifyInstanceCreditSpecification", of_credits},
+    {"ModifyNetworkInterfaceAttribute", nullptr, "NetworkInterfaceId"},
+    {"MonitorInstances", of_instances},
+    {"UnmonitorInstances", of_instances},
+    {"AssociateIamInstanceProfile", of_profile},
+    {"ReplaceIamInstanceProfileAssociation", of_profile},
+    {"DisassociateIamInstanceProfile", of_profile},
+    {"ModifyImageAttribute", nullptr, "ImageId"},
     {"CreateVolume", create_volume},
     {"DeleteVolume", nullptr, "VolumeId"},
     {"AttachVolume", of_attachment},
@@ -243,7 +268,7 @@ Outcome<std::vector<AccessRequest>> access_of_ec2(const AccessWorld& world, cons
     asking.on_named(row->parameter);
   } else if (row != std::end(rows)) {
     TRY(row->ask(asking));
-  } else if (action.starts_with("Describe")) {
+  } else if (action.starts_with("Describe") || action == "GetEbsEncryptionByDefault") {
     asking.on_nothing_named();  // all of those that the region has, but the attributes of one thing
   } else {
     return Refusal{"UnauthorizedOperation",

@@ -50,6 +50,8 @@ std::span<const Ec2Action> tag_actions();
 std::span<const Ec2Action> place_actions();
 std::span<const Ec2Action> elastic_address_actions();
 std::span<const Ec2Action> instance_attribute_actions();
+std::span<const Ec2Action> instance_option_actions();
+std::span<const Ec2Action> instance_profile_actions();
 
 // The values that a filter of that name looks at, for one kind of resource.
 template <typename T>
@@ -128,6 +130,14 @@ Outcome<T> made_earlier(Ec2Call& call, const std::string& id) {
 void write_volume(Xml out, const Volume& volume);
 void write_reservation(Ec2Call& call, Xml out, const std::string& reservation_id,
                        const std::vector<Instance>& instances);
+// DisableApiTermination, Monitoring, MetadataOptions and others of RunInstances. Of the metadata's options what
+// is not given stays as it is.
+Outcome<> read_options(const Parameters& in, Instance& instance);
+void write_metadata_options(Xml out, const MetadataOptions& options);
+// What a new instance of that type has: "unlimited"; "" for one that knows no credits.
+std::string usual_credits(std::string_view instance_type);
+// The ARN of the profile that a request named, be it by its name.
+std::string profile_arn(Cloud& cloud, const std::string& named);
 void write_state(Xml out, const char* name, const std::string& state);
 // The one that an instance has of itself: a loopback address made of its id.
 std::string first_public_address(const std::string& instance_id);

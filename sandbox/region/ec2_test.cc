@@ -129,7 +129,11 @@ done(there=refused(ec2.delete_snapshot, SnapshotId=s, DryRun=True), left=len(ec2
      snapshot=refused(ec2.delete_snapshot, SnapshotId='snap-' + none, DryRun=True), listed=refused(ec2.describe_snapshots, SnapshotIds=['snap-' + none], DryRun=True),
      volume=refused(ec2.delete_volume, VolumeId='vol-' + none, DryRun=True), image=refused(ec2.deregister_image, ImageId='ami-' + none, DryRun=True),
      instance=refused(ec2.stop_instances, InstanceIds=['i-' + none], DryRun=True),
-     frozen=refused(ec2.create_snapshots, InstanceSpecification={'InstanceId': 'i-' + none}, DryRun=True))
+     frozen=refused(ec2.create_snapshots, InstanceSpecification={'InstanceId': 'i-' + none}, DryRun=True),
+     address=refused(ec2.associate_address, AllocationId='eipalloc-' + none, DryRun=True),
+     made=refused(ec2.create_volume, AvailabilityZone='us-east-1a', SnapshotId=s, DryRun=True), made_of=refused(ec2.create_volume, AvailabilityZone='us-east-1a', SnapshotId='snap-' + none, DryRun=True),
+     tagged=refused(ec2.create_tags, Resources=[s], Tags=[{'Key': 'k', 'Value': 'v'}], DryRun=True), tags=len(ec2.describe_tags()['Tags']),
+     volumes=len(ec2.describe_volumes()['Volumes']), encrypts=ec2.get_ebs_encryption_by_default()['EbsEncryptionByDefault'])
 )");
   EXPECT_EQ(seen["there"], refusal("DryRunOperation", 412));
   EXPECT_EQ(seen["left"], 1);
@@ -139,6 +143,13 @@ done(there=refused(ec2.delete_snapshot, SnapshotId=s, DryRun=True), left=len(ec2
   EXPECT_EQ(seen["image"], refusal("InvalidAMIID.NotFound", 400));
   for (const char* one : {"instance", "frozen"})
     EXPECT_EQ(seen[one], refusal("InvalidInstanceID.NotFound", 400)) << one;
+  EXPECT_EQ(seen["address"], refusal("InvalidAllocationID.NotFound", 400));
+  EXPECT_EQ(seen["made"], refusal("DryRunOperation", 412));
+  EXPECT_EQ(seen["made_of"], refusal("InvalidSnapshot.NotFound", 400));
+  EXPECT_EQ(seen["tagged"], refusal("DryRunOperation", 412));
+  EXPECT_EQ(seen["tags"], 0) << "a dry run makes nothing";
+  EXPECT_EQ(seen["volumes"], 0);
+  EXPECT_EQ(seen["encrypts"], false);
 }
 
 TEST_F(Ec2Test, AClientTokenMakesOneVolume) {

@@ -53,19 +53,53 @@ const FilterTable<ElasticAddress>& filters() {
   return table;
 }
 
+// By allocation or by address.
+Outcome<std::vector<ElasticAddress>> wanted_addresses(Ec2Call& call) {
+  auto found = TRY(select(call, "AllocationId", filters()));
+  const auto wanted = call.in.list("PublicIp");
+  if (wanted.empty()) return found;
+  std::erase_if(found, [&](const ElasticAddress& one) {
+    return std::find(wanted.begin(), wanted.end(), one.public_ip) == wanted.end();
+  });
+  if (found.size() < wanted.size())
+    return refuse("InvalidAddress.NotFound", "Address '{}' not found.", fmt::join(wanted, "', '"));
+  return found;
+}
+
+void write_holder(Ec2Call& call, Xml item, const ElasticAddress& address) {
+  item.add("instanceId", address.instance_id);
+  item.add("associationId", address.association_id);
+  const auto holder = call.cloud.state().find<Instance>(address.instance_id);
+  if (!holder) return;
+  item.add("networkInterfaceId", holder->network_interface_id);
+  item.add("networkInterfaceOwnerId", call.account());
+  item.add("privateIpAddress", holder->private_ip);
+}
+
 Outcome<> describe(Ec2Call& call) {
-  const auto found = TRY(select(call, "AllocationId", filters()));
+  const auto found = TRY(wanted_addresses(call));
   Xml set = call.out.child("addressesSet");
   for (const ElasticAddress& address : found) {
     Xml item = set.item();
     item.add("publicIp", address.public_ip);
     item.add("allocationId", address.id);
     item.add("domain", domain);
-    if (is_associated(call.cloud, address)) {
-      item.add("instanceId", address.instance_id);
-      item.add("associationId", address.association_id);
-    }
+    item.add("publicIpv4Pool", "amazon");
+    item.add("networkBorderGroup", call.cloud.options().name);
+    if (is_associated(call.cloud, address)) write_holder(call, item, address);
     item.add_tags(address.tags);
+  }
+  return {};
+}
+
+// None has a reverse name of its own.
+Outcome<> describe_attributes(Ec2Call& call) {
+  const auto found = TRY(select(call, "AllocationId", filters()));
+  Xml set = call.out.child("addressSet");
+  for (const ElasticAddress& address : found) {
+    Xml item = set.item();
+    item.add("publicIp", address.public_ip);
+    item.add("allocationId", address.id);
   }
   return {};
 }
@@ -139,8 +173,12 @@ Outcome<> release(Ec2Call& call) {
 
 std::span<const Ec2Action> elastic_address_actions() {
   static constexpr Ec2Action actions[] = {
-      {"AllocateAddress", allocate},         {"DescribeAddresses", describe}, {"AssociateAddress", associate},
-      {"DisassociateAddress", disassociate}, {"ReleaseAddress", release},
+      {"DescribeAddressesAttribute", describe_attributes},
+      {"AllocateAddress", allocate},
+      {"DescribeAddresses", describe},
+      {"AssociateAddress", associate},
+      {"DisassociateAddress", disassociate},
+      {"ReleaseAddress", release},
   };
   return actions;
 }

@@ -20,6 +20,7 @@ void write_image(const std::string& owner, Xml out, const Image& image) {
   out.add("virtualizationType", image.virtualization_type);
   out.add("hypervisor", "xen");
   out.add("enaSupport", image.ena_support);
+  out.add_if("sriovNetSupport", image.sriov_net_support);
   out.add_if("bootMode", image.boot_mode);
   out.add_if("tpmSupport", image.tpm_support);
   out.add_if("imdsSupport", image.imds_support);
@@ -35,6 +36,8 @@ void write_image(const std::string& owner, Xml out, const Image& image) {
     ebs.add("volumeSize", mapping.size_gib);
     ebs.add("deleteOnTermination", mapping.delete_on_termination);
     ebs.add("volumeType", mapping.volume_type.empty() ? "gp2" : mapping.volume_type);
+    if (mapping.iops > 0) ebs.add("iops", mapping.iops);
+    if (mapping.throughput > 0) ebs.add("throughput", mapping.throughput);
     ebs.add("encrypted", mapping.encrypted);
   }
   out.add_tags(image.tags);
@@ -51,13 +54,6 @@ Outcome<> check_name(Ec2Call& call, const std::string& name) {
       return refuse("InvalidAMIName.Duplicate", "AMI name {} is already in use by AMI {}", name, id);
   }
   return {};
-}
-
-Outcome<> one_of(const std::string& parameter, const std::string& value,
-                 const std::vector<std::string>& allowed) {
-  if (value.empty() || std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return {};
-  return refuse("InvalidParameterValue", "Value ({}) for parameter {} is invalid. Valid values: {}", value,
-                parameter, fmt::join(allowed, ", "));
 }
 
 Outcome<std::vector<DeviceMapping>> image_devices(Ec2Call& call, const std::string& root_device) {
@@ -93,9 +89,11 @@ Outcome<> register_image(Ec2Call& call) {
   image.virtualization_type = call.in.text("VirtualizationType", "paravirtual");
   image.tpm_support = call.in.text("TpmSupport");
   image.imds_support = call.in.text("ImdsSupport");
+  image.sriov_net_support = call.in.text("SriovNetSupport");
   image.ena_support = TRY(call.in.flag("EnaSupport", false));
   TRY(one_of("architecture", image.architecture, {"i386", "x86_64", "arm64"}));
   TRY(one_of("bootMode", image.boot_mode, {"legacy-bios", "uefi", "uefi-preferred"}));
+  TRY(one_of("sriovNetSupport", image.sriov_net_support, {"simple"}));
   TRY(one_of("virtualizationType", image.virtualization_type, {"hvm", "paravirtual"}));
   image.root_device = TRY(call.in.required("RootDeviceName"));
   image.devices = TRY(image_devices(call, image.root_device));
@@ -114,6 +112,11 @@ const FilterTable<Image>& filters() {
       {"state", [](const Image& image) { return std::vector{image.state}; }},
       {"architecture", [](const Image& image) { return std::vector{image.architecture}; }},
       {"root-device-name", [](const Image& image) { return std::vector{image.root_device}; }},
+      {"root-device-type", [](const Image&) { return std::vector<std::string>{"ebs"}; }},
+      {"virtualization-type", [](const Image& image) { return std::vector{image.virtualization_type}; }},
+      {"ena-support", [](const Image& image) { return std::vector{text_of(image.ena_support)}; }},
+      {"image-type", [](const Image&) { return std::vector<std::string>{"machine"}; }},
+      {"hypervisor", [](const Image&) { return std::vector<std::string>{"xen"}; }},
       {"block-device-mapping.snapshot-id",
        [](const Image& image) {
          std::vector<std::string> ids;
@@ -152,6 +155,19 @@ Outcome<> describe_images(Ec2Call& call) {
   return {};
 }
 
+Outcome<> modify_attribute(Ec2Call& call) {
+  const std::string id = TRY(call.in.required("ImageId"));
+  Image image = TRY(call.cloud.require<Image>(id));
+  if (!call.in.has("Description.Value")) {
+    return refuse("InvalidParameterCombination",
+                  "The local region changes no attribute but Description of an image");
+  }
+  image.description = call.in.text("Description.Value");
+  call.cloud.state().put(image);
+  call.out.add("return", true);
+  return {};
+}
+
 Outcome<> deregister_image(Ec2Call& call) {
   const std::string id = TRY(call.in.required("ImageId"));
   if (!call.cloud.state().find<Image>(id)) {
@@ -168,6 +184,7 @@ std::span<const Ec2Action> image_actions() {
   static constexpr Ec2Action actions[] = {
       {"RegisterImage", register_image},
       {"DescribeImages", describe_images},
+      {"ModifyImageAttribute", modify_attribute},
       {"DeregisterImage", deregister_image},
   };
   return actions;

@@ -93,13 +93,17 @@ void Cloud::restart_instance(Instance instance) {
   start_instance(std::move(instance));
 }
 
+void Cloud::end_instance(Instance instance) {
+  const auto released = release_instance(std::move(instance));
+  if (!released.ok()) log::warn("ending an instance: {}", released.error().message());
+}
+
 void Cloud::tick_pending(Instance instance) {
   if (!instance.dies_of.empty()) {
     if (instance.due_ms > now_ms()) return;
     instance.reason_code = instance.dies_of;
     instance.reason_message = instance.dies_of + ": a fault that was asked for";
-    const auto released = release_instance(std::move(instance));
-    if (!released.ok()) log::warn("ending an instance: {}", released.error().message());
+    end_instance(std::move(instance));
     return;
   }
   if (machine_pid(instance.id) == 0) {
@@ -128,6 +132,10 @@ void Cloud::tick_instance(Instance instance) {
     instance.reason_code = words.empty() ? "Client.InstanceInitiatedShutdown" : "Server.InternalError";
     instance.reason_message = instance.reason_code + ": " +
                               (words.empty() ? "the machine switched itself off or was killed" : words);
+    if (words.empty() && instance.shutdown_behavior == "terminate") {
+      end_instance(std::move(instance));
+      return;
+    }
     instance.state = "stopped";
     state_->put(instance);
   } else if (instance.state == "stopping" && (!lives || due)) {
@@ -136,8 +144,7 @@ void Cloud::tick_instance(Instance instance) {
     instance.next_state.clear();
     state_->put(instance);
   } else if (instance.state == "shutting-down" && due) {
-    const auto released = release_instance(std::move(instance));
-    if (!released.ok()) log::warn("ending an instance: {}", released.error().message());
+    end_instance(std::move(instance));
   } else if (instance.state == "terminated" && due) {
     std::error_code ignored;
     fs::remove_all(instance_directory(instance.id), ignored);

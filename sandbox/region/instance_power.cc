@@ -30,8 +30,17 @@ Outcome<> refuse_proxy(const Instance& instance, const char* what) {
                 what);
 }
 
+Outcome<> refuse_protected(const Instance& instance, bool is_protected, const char* what,
+                           const char* attribute) {
+  if (!is_protected) return {};
+  return refuse("OperationNotPermitted",
+                "The instance '{}' may not be {}. Modify its '{}' instance attribute and try again.",
+                instance.id, what, attribute);
+}
+
 Outcome<> stop_one(Cloud& cloud, Instance& instance, bool force) {
   TRY(refuse_proxy(instance, "stopped"));
+  TRY(refuse_protected(instance, instance.stop_disabled, "stopped", "disableApiStop"));
   if (instance.state == "stopped" || (instance.state == "stopping" && !force)) return {};
   if (instance.state != "running" && instance.state != "stopping" && instance.state != "pending") {
     return refuse("IncorrectInstanceState",
@@ -120,6 +129,9 @@ void terminate_one(Cloud& cloud, Instance& instance) {
 Outcome<> terminate_instances(Ec2Call& call) {
   auto instances = TRY(named_instances(call));
   Xml set = call.out.child("instancesSet");
+  for (const Instance& instance : instances) {
+    TRY(refuse_protected(instance, instance.termination_disabled, "terminated", "disableApiTermination"));
+  }
   for (Instance& instance : instances) {
     const std::string before = instance.state;
     if (instance.proxy) {

@@ -31,4 +31,8 @@ const InstanceType* find_instance_type(std::string_view name) {
   return found == types.end() ? nullptr : found;
 }
 
+bool is_burstable(std::string_view name) {
+  return name.starts_with("t3");
+}
+
 }  // namespace rekindle::sandbox

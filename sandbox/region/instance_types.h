@@ -8,6 +8,8 @@
 
 namespace rekindle::sandbox {
 
+constexpr int threads_per_core = 2;  // of all of them
+
 struct InstanceType {
   std::string_view name;
   int vcpus;
@@ -18,5 +20,7 @@ struct InstanceType {
 std::span<const InstanceType> instance_types();
 // nullptr if there is none of that name.
 const InstanceType* find_instance_type(std::string_view name);
+// Whether it lives on CPU credits.
+bool is_burstable(std::string_view name);
 
 }  // namespace rekindle::sandbox

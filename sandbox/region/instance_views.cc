@@ -1,6 +1,7 @@
 // Describing instances and their network interfaces, and what they print on the serial port.
 #include "base/file.h"
 #include "sandbox/region/ec2_call.h"
+#include "sandbox/region/instance_types.h"
 
 namespace rekindle::sandbox {
 
@@ -32,6 +33,15 @@ void write_groups(Xml set, const std::vector<SecurityGroup>& groups) {
   }
 }
 
+// Only of one that runs, as in AWS.
+void write_association(Xml out, const Instance& instance) {
+  if (instance.state != "running" || instance.public_ip.empty()) return;
+  Xml association = out.child("association");
+  association.add("publicIp", instance.public_ip);
+  association.add("publicDnsName", instance.public_ip);
+  association.add("ipOwnerId", "amazon");
+}
+
 void write_network_interface(Ec2Call& call, Xml interface, const Instance& instance) {
   interface.add("networkInterfaceId", instance.network_interface_id);
   interface.add("subnetId", instance.subnet_id);
@@ -49,9 +59,11 @@ void write_network_interface(Ec2Call& call, Xml interface, const Instance& insta
   attachment.add("status", "attached");
   attachment.add_time("attachTime", instance.launched_ms);
   attachment.add("deleteOnTermination", true);
+  write_association(interface, instance);
   Xml address = interface.child("privateIpAddressesSet").item();
   address.add("privateIpAddress", instance.private_ip);
   address.add("primary", true);
+  write_association(address, instance);
 }
 
 void write_network(Ec2Call& call, Xml out, const Instance& instance) {
@@ -88,6 +100,21 @@ void write_addresses(Xml out, const Instance& instance) {
   out.add("ipAddress", instance.public_ip);
 }
 
+// What no part of the region heeds, but clients read.
+void write_options(Xml out, const Instance& instance) {
+  out.add("ebsOptimized", instance.ebs_optimized);
+  out.child("monitoring").add("state", instance.monitored ? "enabled" : "disabled");
+  write_metadata_options(out.child("metadataOptions"), instance.metadata_options);
+  if (const InstanceType* type = find_instance_type(instance.instance_type)) {
+    Xml cpus = out.child("cpuOptions");
+    cpus.add("coreCount", type->vcpus / threads_per_core);
+    cpus.add("threadsPerCore", threads_per_core);
+  }
+  out.child("hibernationOptions").add("configured", false);
+  out.child("enclaveOptions").add("enabled", false);
+  out.child("maintenanceOptions").add("autoRecovery", "default");
+}
+
 void write_instance(Ec2Call& call, Xml out, const Instance& instance) {
   out.add("instanceId", instance.id);
   out.add("imageId", instance.image_id);
@@ -100,7 +127,6 @@ void write_instance(Ec2Call& call, Xml out, const Instance& instance) {
   Xml placement = out.child("placement");
   placement.add("availabilityZone", instance.zone);
   placement.add("tenancy", "default");
-  out.child("monitoring").add("state", "disabled");
   out.add("architecture", instance.architecture);
   out.add("rootDeviceType", "ebs");
   out.add_if("rootDeviceName", instance.root_device);
@@ -110,13 +136,14 @@ void write_instance(Ec2Call& call, Xml out, const Instance& instance) {
   out.add_if("clientToken", instance.client_token);
   out.add_if("bootMode", instance.boot_mode);
   out.add("currentInstanceBootMode", instance.boot_mode.starts_with("uefi") ? "uefi" : "legacy-bios");
-  if (!instance.iam_profile.empty()) out.child("iamInstanceProfile").add("arn", instance.iam_profile);
+  if (!instance.iam_profile.empty())
+    out.child("iamInstanceProfile").add("arn", profile_arn(call.cloud, instance.iam_profile));
   if (!instance.reason_code.empty()) {
     Xml reason = out.child("stateReason");
     reason.add("code", instance.reason_code);
     reason.add("message", instance.reason_message);
   }
-  out.add("ebsOptimized", false);
+  write_options(out, instance);
   out.add("enaSupport", true);
   out.add("sourceDestCheck", instance.source_dest_check);
   write_groups(out.child("groupSet"), groups_of(call.cloud, instance));

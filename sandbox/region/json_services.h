@@ -1,5 +1,6 @@
-// The services that speak AWS's JSON 1.1 protocol: of Service Quotas (2019-06-24) the quota of vCPUs, of KMS
-// (2014-11-01) DescribeKey.
+// The services that speak AWS's JSON 1.1 protocol: of Service Quotas (2019-06-24) the quotas of vCPUs,
+// volumes and snapshots, of KMS (2014-11-01) DescribeKey, and what EBS asks of a key as far as it is only
+// tried (DryRun).
 #pragma once
 
 #include <string>

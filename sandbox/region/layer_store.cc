@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "sandbox/region/noise_layer.h"
+
 namespace rekindle::sandbox {
 
 namespace fs = std::filesystem;
@@ -13,31 +15,34 @@ namespace {
 constexpr std::string_view extension = ".qcow2";
 // Tables of open layers take 512 KiB of memory for every 32 GiB in use.
 constexpr std::size_t most_frozen_layers = 64;
+constexpr std::string_view noise_prefix = "noise-";
 }  // namespace
 
-const Qcow2Layer* LayerChain::owner(std::uint64_t index) const {
-  for (const auto& layer : layers_) {
+const LayerChain::Member* LayerChain::owner(std::uint64_t index) const {
+  for (const Member& member : members_) {
     // A layer may be larger than the one below: beyond its end the lower one says absent.
-    if (layer->allocation(index) != Qcow2Layer::Allocation::absent) return layer.get();
+    if (member.layer->allocation(index) != Qcow2Layer::Allocation::absent) return &member;
   }
   return nullptr;
 }
 
 bool LayerChain::present(std::uint64_t index) const {
-  const Qcow2Layer* layer = owner(index);
-  return layer != nullptr && layer->allocation(index) == Qcow2Layer::Allocation::data;
+  const Member* member = owner(index);
+  return member != nullptr && !member->noise &&
+         member->layer->allocation(index) == Qcow2Layer::Allocation::data;
 }
 
 std::vector<std::uint64_t> LayerChain::allocated(std::uint64_t first, std::uint64_t limit,
                                                  std::size_t depth) const {
-  if (layers_.empty() || depth == 0) return {};
+  if (members_.empty() || depth == 0) return {};
   constexpr std::uint64_t window = 65536;
   std::vector<std::uint64_t> found;
-  const std::uint64_t count = layers_.front()->cluster_count();
+  const std::uint64_t count = members_.front().layer->cluster_count();
   for (std::uint64_t at = first; at < count && found.size() < limit; at += window) {
     std::set<std::uint64_t> merged;
-    for (std::size_t i = 0; i < std::min(depth, layers_.size()); ++i) {
-      const auto part = layers_[i]->allocated(at, std::min(count, at + window));
+    for (std::size_t i = 0; i < std::min(depth, members_.size()); ++i) {
+      if (members_[i].noise) continue;
+      const auto part = members_[i].layer->allocated(at, std::min(count, at + window));
       merged.insert(part.begin(), part.end());
     }
     found.insert(found.end(), merged.begin(), merged.end());
@@ -47,9 +52,9 @@ std::vector<std::uint64_t> LayerChain::allocated(std::uint64_t first, std::uint6
 }
 
 Result<> LayerChain::read(std::uint64_t index, ByteSpan block) const {
-  const Qcow2Layer* layer = owner(index);
-  if (layer != nullptr && layer->allocation(index) == Qcow2Layer::Allocation::data)
-    return layer->read(index, block);
+  const Member* member = owner(index);
+  if (member != nullptr && member->layer->allocation(index) == Qcow2Layer::Allocation::data)
+    return member->layer->read(index, block);
   std::fill(block.begin(), block.end(), std::byte{0});
   return {};
 }
@@ -72,9 +77,28 @@ Result<std::unique_ptr<LayerStore>> LayerStore::open(const fs::path& directory) 
 Result<std::string> LayerStore::create(std::uint64_t size_bytes, const std::string& parent) {
   const std::lock_guard lock(mutex_);
   std::string id = "layer-" + random_.hex(8);
-  TRY(Qcow2Layer::create(path(id), size_bytes, parent.empty() ? "" : path(parent).filename().string()));
+  TRY(Qcow2Layer::create(path(id), size_bytes, backing_name(parent)));
   parents_[id] = parent;
   return id;
+}
+
+Result<std::string> LayerStore::create_noise(std::uint64_t size_bytes, const std::string& parent,
+                                             const std::string& seed) {
+  const LayerChain below = TRY(chain(parent));
+  const std::uint64_t blocks = (size_bytes + Qcow2Layer::cluster_bytes - 1) / Qcow2Layer::cluster_bytes;
+  std::uint64_t covered = 0;
+  while (covered < blocks && below.covered(covered)) ++covered;
+  if (covered == blocks) return parent;
+  const std::lock_guard lock(mutex_);
+  std::string id = std::string(noise_prefix) + random_.hex(8);
+  TRY(create_noise_layer(path(id), size_bytes, backing_name(parent), seed,
+                         [&](std::uint64_t index) { return !below.covered(index); }));
+  parents_[id] = parent;
+  return id;
+}
+
+std::string LayerStore::backing_name(const std::string& parent) const {
+  return parent.empty() ? "" : path(parent).filename().string();
 }
 
 fs::path LayerStore::path(const std::string& id) const {
@@ -102,12 +126,12 @@ Result<std::shared_ptr<const Qcow2Layer>> LayerStore::frozen(const std::string& 
 }
 
 Result<LayerChain> LayerStore::chain(const std::string& id) {
-  std::vector<std::shared_ptr<const Qcow2Layer>> layers;
+  std::vector<LayerChain::Member> members;
   for (const std::string& member : lineage(id)) {
     auto layer = TRY(frozen(member));
-    layers.push_back(std::move(layer));
+    members.push_back({std::move(layer), member.starts_with(noise_prefix)});
   }
-  return LayerChain(std::move(layers));
+  return LayerChain(std::move(members));
 }
 
 Result<std::shared_ptr<Qcow2Layer>> LayerStore::writer(const std::string& id) {

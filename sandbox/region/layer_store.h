@@ -17,21 +17,28 @@
 
 namespace rekindle::sandbox {
 
-// The layers of a frozen chain, top first. Any thread.
+// The layers of a frozen chain, top first. Noise (noise_layer.h) is what a volume shows, and no block. Any
+// thread.
 class LayerChain {
  public:
-  explicit LayerChain(std::vector<std::shared_ptr<const Qcow2Layer>> layers) : layers_(std::move(layers)) {}
+  struct Member {
+    std::shared_ptr<const Qcow2Layer> layer;
+    bool noise = false;
+  };
+  explicit LayerChain(std::vector<Member> members) : members_(std::move(members)) {}
 
-  // Whether the block holds data; absent and zeroed ones read as zeros.
+  // Whether the block holds data; absent and zeroed ones read as zeros, or as noise.
   bool present(std::uint64_t index) const;
+  // Whether any layer says what the block reads as, be it zeros or noise.
+  bool covered(std::uint64_t index) const { return owner(index) != nullptr; }
   // Indexes in [first, end) that some of the upper `depth` layers allocate, ascending, at most `limit`.
   std::vector<std::uint64_t> allocated(std::uint64_t first, std::uint64_t limit, std::size_t depth) const;
   Result<> read(std::uint64_t index, ByteSpan block) const;
-  std::size_t depth() const { return layers_.size(); }
+  std::size_t depth() const { return members_.size(); }
 
  private:
-  const Qcow2Layer* owner(std::uint64_t index) const;
-  std::vector<std::shared_ptr<const Qcow2Layer>> layers_;
+  const Member* owner(std::uint64_t index) const;
+  std::vector<Member> members_;
 };
 
 // Any thread.
@@ -41,6 +48,10 @@ class LayerStore {
 
   // A new empty layer ("layer-" and 16 hexadecimal digits) over `parent` ("": over zeros).
   Result<std::string> create(std::uint64_t size_bytes, const std::string& parent);
+  // What the layer of an encrypted volume has as its parent: a layer ("noise-" and 16 digits) over `parent`
+  // that shows noise where its chain has nothing; `parent` itself where it has everything.
+  Result<std::string> create_noise(std::uint64_t size_bytes, const std::string& parent,
+                                   const std::string& seed);
   std::filesystem::path path(const std::string& id) const;
   // `id` first, then its parent, and so on.
   std::vector<std::string> lineage(const std::string& id) const;
@@ -60,6 +71,7 @@ class LayerStore {
  private:
   explicit LayerStore(std::filesystem::path directory) : directory_(std::move(directory)) {}
   Result<std::shared_ptr<const Qcow2Layer>> frozen(const std::string& id);
+  std::string backing_name(const std::string& parent) const;  // "" for ""
 
   const std::filesystem::path directory_;
   mutable std::mutex mutex_;

@@ -8,6 +8,7 @@
 #include "sandbox/qemu/accelerator.h"
 #include "sandbox/qemu/qmp.h"
 #include "sandbox/region/block_holder.h"
+#include "sandbox/region/guest_network.h"
 
 namespace rekindle::sandbox {
 
@@ -42,18 +43,12 @@ Result<> add_firmware(std::vector<std::string>& arguments, const InstanceSpec& s
   return {};
 }
 
-// The network of the subnet, with AWS's places for router (.1) and DNS (.2); the guest gets its private
-// address. There is no ENA in QEMU: virtio-net stands in for it.
-void add_network(std::vector<std::string>& arguments, const InstanceSpec& spec) {
-  const std::string forwarding =
-      spec.public_ip.empty() ? "" : fmt::format(",hostfwd=tcp:{}:80-{}:80", spec.public_ip, spec.private_ip);
-  append(
-      arguments,
-      {"-netdev",
-       fmt::format("user,id=net0,restrict=on,ipv6=off,net={},host={},dns={},dhcpstart={}{}",
-                   spec.network.text(), address_text(spec.network.base + 1),
-                   address_text(spec.network.base + 2), spec.private_ip, forwarding),
-       "-device", fmt::format("virtio-net-pci,netdev=net0,mac={},addr={:#x},romfile=", spec.mac, nic_slot)});
+// There is no ENA in QEMU: virtio-net stands in for it.
+void add_network(std::vector<std::string>& arguments, const InstanceSpec& spec, const GuestNetwork& network) {
+  const auto networks = network.arguments(spec);
+  arguments.insert(arguments.end(), networks.begin(), networks.end());
+  append(arguments, {"-device", fmt::format("virtio-net-pci,netdev=nic,mac={},addr={:#x},romfile=", spec.mac,
+                                            nic_slot)});
 }
 
 json nvme_device(const MachineDisk& disk) {
@@ -67,7 +62,7 @@ json nvme_device(const MachineDisk& disk) {
   return device;
 }
 
-Result<std::vector<std::string>> command_line(const InstanceSpec& spec) {
+Result<std::vector<std::string>> command_line(const InstanceSpec& spec, const GuestNetwork& network) {
   std::vector<std::string> arguments = {"qemu-system-x86_64", "-name", spec.instance_id};
   const std::vector<std::string> accelerator = accelerator_arguments();
   arguments.insert(arguments.end(), accelerator.begin(), accelerator.end());
@@ -86,7 +81,7 @@ Result<std::vector<std::string>> command_line(const InstanceSpec& spec) {
     arguments.insert(arguments.end(), layers.begin(), layers.end());
     append(arguments, {"-device", nvme_device(disk).dump()});
   }
-  add_network(arguments, spec);
+  add_network(arguments, spec, network);
   return arguments;
 }
 
@@ -107,9 +102,11 @@ std::string nvme_serial(const std::string& volume_id) {
 Result<pid_t> start_machine(const InstanceSpec& spec) {
   TRY(make_directories(spec.directory));
   TRY(remove_file(machine_socket(spec.directory)));
+  TRY(remove_file(guest_socket(spec.directory)));
   TRY(remove_file(spec.directory / "qemu.log"));
-  const auto arguments = TRY(command_line(spec));
-  return start_daemon(arguments, {spec.directory / "qemu.log"});
+  const GuestNetwork network = TRY(GuestNetwork::make());
+  const auto arguments = TRY(command_line(spec, network));
+  return start_daemon(arguments, {spec.directory / "qemu.log", network.sockets()});
 }
 
 std::string last_words(const fs::path& directory) {

@@ -25,7 +25,7 @@ struct MachineDisk {
 struct InstanceSpec {
   std::string instance_id;
   std::string instance_type;
-  std::filesystem::path directory;  // of this instance: console.log, qmp.sock, qemu.log, UEFI variables
+  std::filesystem::path directory;  // of this instance: console.log, qemu.log, UEFI variables, sockets
   std::int64_t memory_mib = 0;
   bool uefi = false;
   std::string mac;
@@ -39,6 +39,13 @@ constexpr unsigned root_slot = 0x4, nic_slot = 0x5, first_data_slot = 0x6, last_
 
 inline std::filesystem::path machine_socket(const std::filesystem::path& directory) {
   return directory / "qmp.sock";
+}
+// The two ends of its cable to the metadata service (metadata_links.h): the server's and QEMU's.
+inline std::filesystem::path metadata_socket(const std::filesystem::path& directory) {
+  return directory / "imds.sock";
+}
+inline std::filesystem::path guest_socket(const std::filesystem::path& directory) {
+  return directory / "wire.sock";
 }
 inline std::filesystem::path machine_console(const std::filesystem::path& directory) {
   return directory / "console.log";

@@ -128,13 +128,20 @@ struct Image : Resource {
   static constexpr const char* type_name = "image";
   static constexpr const char* not_found = "InvalidAMIID.NotFound";
   std::string name, description, architecture, boot_mode, root_device, virtualization_type, tpm_support,
-      imds_support;
+      imds_support, sriov_net_support;
   bool ena_support = false;
   std::vector<DeviceMapping> devices;
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Image, REGION_RESOURCE_FIELDS, name, description,
                                                 architecture, boot_mode, root_device, virtualization_type,
-                                                tpm_support, imds_support, ena_support, devices)
+                                                tpm_support, imds_support, sriov_net_support, ena_support,
+                                                devices)
+
+struct MetadataOptions {  // the hop limit and the tags are told, not heeded
+  std::string tokens = "optional", endpoint = "enabled", tags = "disabled";
+  std::int64_t hop_limit = 1;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(MetadataOptions, tokens, endpoint, tags, hop_limit)
 
 struct Instance : Resource {
   static constexpr const char* kind = "i";
@@ -152,14 +159,18 @@ struct Instance : Resource {
   bool proxy = false;  // no QEMU: its volumes are files (see region.h)
   bool source_dest_check = true;
   std::string user_data;  // base64, as given
+  bool termination_disabled = false, stop_disabled = false, ebs_optimized = false, monitored = false;
+  std::string shutdown_behavior =
+      "stop";                        // what it becomes when the guest switches itself off; or "terminate"
+  std::string cpu_credits;           // of a burstable type: standard, unlimited
+  MetadataOptions metadata_options;
 };
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Instance, REGION_RESOURCE_FIELDS, image_id, instance_type,
-                                                subnet_id, vpc_id, zone, private_ip, mac,
-                                                network_interface_id, group_ids, key_name, iam_profile,
-                                                client_token, reservation_id, architecture, boot_mode,
-                                                root_device, launched_ms, launch_index, public_ip,
-                                                reason_code, reason_message, dies_of, ever_ran, proxy,
-                                                source_dest_check, user_data, running_since_ms)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
+    Instance, REGION_RESOURCE_FIELDS, image_id, instance_type, subnet_id, vpc_id, zone, private_ip, mac,
+    network_interface_id, group_ids, key_name, iam_profile, client_token, reservation_id, architecture,
+    boot_mode, root_device, launched_ms, launch_index, public_ip, reason_code, reason_message, dies_of,
+    ever_ran, proxy, source_dest_check, user_data, running_since_ms, termination_disabled, stop_disabled,
+    ebs_optimized, monitored, shutdown_behavior, cpu_credits, metadata_options)
 
 struct ElasticAddress : Resource {
   static constexpr const char* kind = "eipalloc";

@@ -72,7 +72,13 @@ void write_type(Xml item, const InstanceType& type) {
   item.add_list("supportedVirtualizationTypes", {"hvm"});
   item.add_list("supportedBootModes", {"legacy-bios", "uefi"});
   item.child("processorInfo").add_list("supportedArchitectures", {"x86_64"});
-  item.child("vCpuInfo").add("defaultVCpus", type.vcpus);
+  item.add("burstablePerformanceSupported", is_burstable(type.name));
+  item.add("instanceStorageSupported", false);
+  item.add("hibernationSupported", false);
+  Xml cpus = item.child("vCpuInfo");
+  cpus.add("defaultVCpus", type.vcpus);
+  cpus.add("defaultCores", type.vcpus / threads_per_core);
+  cpus.add("defaultThreadsPerCore", threads_per_core);
   item.child("memoryInfo").add("sizeInMiB", type.memory_mib);
   Xml ebs = item.child("ebsInfo");
   ebs.add("encryptionSupport", "supported");
@@ -124,6 +130,11 @@ Outcome<> describe_attributes(Ec2Call& call) {
   return {};
 }
 
+Outcome<> encryption_by_default(Ec2Call& call) {
+  call.out.add("ebsEncryptionByDefault", call.cloud.knobs().encryption_by_default);
+  return {};
+}
+
 }  // namespace
 
 std::span<const Ec2Action> place_actions() {
@@ -133,6 +144,7 @@ std::span<const Ec2Action> place_actions() {
       {"DescribeInstanceTypes", describe_types},
       {"DescribeInstanceTypeOfferings", describe_offerings},
       {"DescribeAccountAttributes", describe_attributes},
+      {"GetEbsEncryptionByDefault", encryption_by_default},
   };
   return actions;
 }

@@ -10,10 +10,11 @@ namespace {
 constexpr std::uint32_t magic = 0x514649fb;
 constexpr std::uint32_t cluster_bits = 19;
 constexpr std::uint64_t cluster = Qcow2Layer::cluster_bytes;
-constexpr std::uint64_t entries_per_table = cluster / 8;
+constexpr std::uint64_t entries_per_table = Qcow2Layer::entries_per_table;
 constexpr std::uint64_t refcounts_per_block = cluster / 2;  // refcount_order 4: 16 bits
-constexpr std::uint64_t l1_at = 1 * cluster, refcount_table_at = 2 * cluster, refcount_block_at = 3 * cluster;
-constexpr std::uint64_t first_free = 4 * cluster;
+constexpr std::uint64_t l1_at = Qcow2Layer::new_l1_offset;
+constexpr std::uint64_t refcount_table_at = 2 * cluster, refcount_block_at = 3 * cluster;
+constexpr std::uint64_t first_free = Qcow2Layer::new_content_offset;
 constexpr std::uint64_t offset_mask = 0x00fffffffffffe00;
 constexpr std::uint64_t copied = 1ULL << 63;  // refcount is one: write in place
 constexpr std::uint64_t compressed = 1ULL << 62;

@@ -32,6 +32,9 @@ namespace rekindle::sandbox {
 class Qcow2Layer {
  public:
   static constexpr std::uint64_t cluster_bytes = 512 * kib;
+  static constexpr std::uint64_t entries_per_table = cluster_bytes / 8;  // of L1 and of L2
+  // In the file that create() makes.
+  static constexpr std::uint64_t new_l1_offset = 1 * cluster_bytes, new_content_offset = 4 * cluster_bytes;
   enum class Allocation { absent, zero, data };  // absent: ask the layer below
 
   // An empty, sealed layer over the file `backing_name` of the same directory ("": over nothing, i.e. zeros).

@@ -122,6 +122,13 @@ std::vector<Filter> filters_of(const Parameters& parameters) {
   return filters;
 }
 
+Outcome<> one_of(const std::string& parameter, const std::string& value,
+                 const std::vector<std::string>& allowed) {
+  if (value.empty() || std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return {};
+  return refuse("InvalidParameterValue", "Value ({}) for parameter {} is invalid. Valid values: {}", value,
+                parameter, fmt::join(allowed, ", "));
+}
+
 Outcome<Tags> tag_list(const Parameters& parameters, const std::string& name) {
   Tags tags;
   for (const Parameters& tag : parameters.structures(name)) {

@@ -48,6 +48,10 @@ struct Filter {
 };
 std::vector<Filter> filters_of(const Parameters& parameters);
 
+// InvalidParameterValue for a value that is neither empty nor allowed.
+Outcome<> one_of(const std::string& parameter, const std::string& value,
+                 const std::vector<std::string>& allowed);
+
 // TagSpecification.N for this resource type, or an InvalidParameterValue for a tag AWS would refuse.
 Outcome<Tags> tags_on_create(const Parameters& parameters, std::string_view resource_type);
 // Key/Value pairs under `name`.N.

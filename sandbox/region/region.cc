@@ -12,6 +12,7 @@
 #include "sandbox/region/iam.h"
 #include "sandbox/region/json_services.h"
 #include "sandbox/region/metadata.h"
+#include "sandbox/region/metadata_links.h"
 #include "sandbox/region/role_access.h"
 #include "sandbox/region/roles.h"
 #include "sandbox/region/signature.h"
@@ -38,6 +39,9 @@ class LocalRegion final : public Region {
     server_ = TRY(HttpServer::start({options.address, options.port, std::nullopt, 16 * mib},
                                     [this](const HttpRequest& request) { return handle(request); }));
     ticker_ = std::jthread([this](const std::stop_token& stop) { tick_until(stop); });
+    links_ = std::make_unique<MetadataLinks>(
+        *cloud_,
+        [this](const std::string& id, const HttpRequest& request) { return answer_instance(id, request); });
     return {};
   }
 
@@ -122,10 +126,17 @@ class LocalRegion final : public Region {
     return nothing;
   }
 
+  HttpResponse answer_instance(const std::string& id, const HttpRequest& request) {
+    const auto metadata = metadata_of_instance(*cloud_, *roles_, id);
+    if (!metadata) return HttpResponse::text(404, "text/plain", "");
+    return answer_metadata(*metadata, cloud_->options(), *roles_, request, cloud_->now_ms());
+  }
+
   HttpResponse handle(const HttpRequest& request) {
     if (request.raw_path.starts_with(Admin::prefix)) return admin_.answer(request);
     if (request.raw_path.starts_with(metadata_prefix))
-      return answer_metadata(cloud_->options(), *roles_, request, cloud_->now_ms());
+      return answer_metadata(metadata_of_proxies(cloud_->options(), *roles_), cloud_->options(), *roles_,
+                             request, cloud_->now_ms());
     const std::string service = claimed_service(request);
     const std::string action = action_of(service, request);
     HttpResponse response = handle_signed(request, service, action);
@@ -144,6 +155,7 @@ class LocalRegion final : public Region {
   AccessLog access_log_;
   EbsDirect ebs_;
   Admin admin_;
+  std::unique_ptr<MetadataLinks> links_;
   std::jthread ticker_;
   // Last: its threads use all of the above.
   std::unique_ptr<HttpServer> server_;

@@ -8,7 +8,8 @@
 //   account.json           quotas, KMS keys, instance profiles
 //   layers/                the bytes of volumes and snapshots, copy-on-write (qcow2_layer.h)
 //   fetched/<volume>.qcow2 what a volume that is filled slowly has of its snapshot already (slow_volumes.cc)
-//   instances/<id>/        console.log, qemu.log, qmp.sock of each instance
+//   instances/<id>/        console.log, qemu.log, qmp.sock of each instance; imds.sock and wire.sock: the two
+//                          ends of its cable to the metadata service
 //   attached/<id>/<device> a volume attached to a proxy, as a file of the volume's size
 //
 // Instances are QEMU processes. They and the attached files outlive the server: after a stop, a crash or kill
@@ -31,10 +32,13 @@
 //   POST   /rekindle-sandbox/roles      {"name": "dr", "external_id": "...", "of_instances": true, "policy":
 //                                       {"Version": "2012-10-17", "Statement": [...]}}: an IAM role
 //                                       for AssumeRole, and for the instances (roles.h)
-//   POST   /rekindle-sandbox/quotas     {"vcpus": 32}: of running on-demand Standard instances; null: default
+//   POST   /rekindle-sandbox/quotas     {"vcpus": 32}: of running on-demand Standard instances; or
+//                                       {"code": "L-7A658B76", "value": 50}: of EBS, told and not kept;
+//                                       null: the default
 //   POST   /rekindle-sandbox/keys       {"id": "1234abcd-...", "alias": "alias/dr"}: of KMS
 //   POST   /rekindle-sandbox/instance-profiles   {"name": "web-role", "role": "web"}: of IAM
-//   PUT, GET /latest/...                the instance metadata service, version 2 (metadata.h)
+//   PUT, GET /latest/...                the instance metadata service of the proxies, version 2 (metadata.h);
+//                                       an instance's is at 169.254.169.254, as on EC2
 #pragma once
 
 #include <chrono>

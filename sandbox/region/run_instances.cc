@@ -141,9 +141,9 @@ Outcome<> make_volumes(Ec2Call& call, const Instance& instance, const std::vecto
     const bool root = mapping.device == instance.root_device;
     if (!root && slot > last_slot)
       return refuse("AttachmentLimitExceeded", "Too many volumes for one instance");
-    Volume volume = TRY(call.cloud.make_volume({mapping.size_gib, mapping.snapshot_id, mapping.volume_type,
-                                                instance.zone, mapping.initialization_rate}));
-    volume.encrypted = volume.encrypted || mapping.encrypted;
+    Volume volume =
+        TRY(call.cloud.make_volume({mapping.size_gib, mapping.snapshot_id, mapping.volume_type, instance.zone,
+                                    mapping.initialization_rate, mapping.encrypted}));
     volume.iops = mapping.iops;
     volume.throughput = mapping.throughput;
     volume.kms_key_id = mapping.kms_key_id;
@@ -180,11 +180,16 @@ Outcome<Instance> describe_request(Ec2Call& call, const Image& image, const Subn
   const Parameters profile = call.in.under("IamInstanceProfile");
   instance.iam_profile = profile.text("Arn", profile.text("Name"));
   instance.user_data = call.in.text("UserData");
+  if (!from_base64(instance.user_data).ok())
+    return refuse("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.");
   instance.client_token = call.in.text("ClientToken");
   instance.architecture = image.architecture;
   instance.boot_mode = image.boot_mode.empty() ? "legacy-bios" : image.boot_mode;
   instance.root_device = image.root_device;
   instance.dies_of = call.instances_die_of;
+  // Where the request says nothing, an image with ImdsSupport v2.0 asks for a token.
+  if (image.imds_support == "v2.0") instance.metadata_options.tokens = "required";
+  TRY(read_options(call.in, instance));
   instance.tags = TRY(tags_on_create(call.in, "instance"));
   return instance;
 }

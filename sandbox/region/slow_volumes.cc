@@ -22,7 +22,8 @@ DiskLayers Cloud::layers_of(const Volume& volume) const {
   return disk;
 }
 
-// How long it takes is told by what the snapshot has; blocks that it does not have are zeros without a look.
+// How long it takes is told by what the snapshot has; blocks that it does not have are zeros, or
+// noise, without a look.
 Result<> Cloud::begin_slowness(Volume& volume, const Snapshot& snapshot) {
   if (knobs_.initialization_mib_per_second == 0) return {};
   const std::int64_t rate =

@@ -18,12 +18,13 @@ Outcome<> change_tags_of(Cloud& cloud, const std::string& id, const std::functio
   const bool known = change_tags<Vpc>(cloud, id, change) || change_tags<Subnet>(cloud, id, change) ||
                      change_tags<SecurityGroup>(cloud, id, change) ||
                      change_tags<Volume>(cloud, id, change) || change_tags<Snapshot>(cloud, id, change) ||
-                     change_tags<Image>(cloud, id, change) || change_tags<Instance>(cloud, id, change);
+                     change_tags<Image>(cloud, id, change) || change_tags<Instance>(cloud, id, change) ||
+                     change_tags<ElasticAddress>(cloud, id, change);
   if (known) return {};
   static const std::map<std::string, const char*, std::less<>> codes = {
-      {"vpc", Vpc::not_found},    {"subnet", Subnet::not_found}, {"sg", SecurityGroup::not_found},
-      {"vol", Volume::not_found}, {"snap", Snapshot::not_found}, {"ami", Image::not_found},
-      {"i", Instance::not_found}};
+      {"vpc", Vpc::not_found},    {"subnet", Subnet::not_found},          {"sg", SecurityGroup::not_found},
+      {"vol", Volume::not_found}, {"snap", Snapshot::not_found},          {"ami", Image::not_found},
+      {"i", Instance::not_found}, {"eipalloc", ElasticAddress::not_found}};
   const auto code = codes.find(id.substr(0, id.find('-')));
   return refuse(code == codes.end() ? "InvalidID" : code->second, "The ID '{}' is not valid", id);
 }
@@ -101,6 +102,7 @@ Outcome<> describe_tags(Ec2Call& call) {
   collect<Snapshot>(call.cloud, rows);
   collect<Image>(call.cloud, rows);
   collect<Instance>(call.cloud, rows);
+  collect<ElasticAddress>(call.cloud, rows);
   std::sort(rows.begin(), rows.end(), [](const TagRow& a, const TagRow& b) { return a.id() < b.id(); });
   const Page page = TRY(page_of(call.in));
   const auto filters = filters_of(call.in);

@@ -43,11 +43,16 @@ Outcome<Volume> Cloud::make_volume(const VolumeWish& wish) {
   volume.snapshot_id = snapshot_id;
   volume.volume_type = wish.type.empty() ? "gp2" : wish.type;
   volume.zone = wish.zone;
-  volume.encrypted = snapshot.encrypted || knobs_.encryption_by_default;
-  volume.layer_id = TRY(layers_->create(bytes_of(volume), snapshot.layer_id));
+  volume.encrypted = wish.encrypted || snapshot.encrypted || knobs_.encryption_by_default;
+  volume.layer_id = TRY(layer_over(volume, snapshot.layer_id));
   volume.initialization_rate = wish.initialization_rate;
   if (!snapshot_id.empty()) TRY(begin_slowness(volume, snapshot));
   return volume;
+}
+
+Result<std::string> Cloud::layer_over(const Volume& volume, std::string parent) {
+  if (volume.encrypted) parent = TRY(layers_->create_noise(bytes_of(volume), parent, volume.id));
+  return layers_->create(bytes_of(volume), parent);
 }
 
 fs::path Cloud::holder_socket(const Volume& volume) const {

@@ -18,12 +18,11 @@ Outcome<> create_volume(Ec2Call& call) {
   }
   const std::int64_t size = TRY(call.in.number("Size", 0));
   const std::int64_t rate = TRY(initialization_rate(call.in, call.in.text("SnapshotId")));
-  Volume volume =
-      TRY(call.cloud.make_volume({size, call.in.text("SnapshotId"), call.in.text("VolumeType"), zone, rate}));
+  const bool encrypted = TRY(call.in.flag("Encrypted", false));
+  Volume volume = TRY(call.cloud.make_volume(
+      {size, call.in.text("SnapshotId"), call.in.text("VolumeType"), zone, rate, encrypted}));
   volume.iops = TRY(call.in.number("Iops", 0));
   volume.throughput = TRY(call.in.number("Throughput", 0));
-  const bool encrypted = TRY(call.in.flag("Encrypted", false));
-  volume.encrypted = volume.encrypted || encrypted;
   volume.kms_key_id = call.in.text("KmsKeyId");
   volume.tags = TRY(tags_on_create(call.in, "volume"));
   call.cloud.begin(volume, "creating", "available", call.cloud.knobs().volume_ready);

@@ -8,6 +8,7 @@
 
 #include "app/secret_box.h"
 #include "app/vault_store.h"
+#include "aws/assume_role_policy.h"
 #include "aws/aws_site.h"
 #include "aws/credential_sources.h"
 #include "aws/iam_policy.h"
@@ -91,6 +92,12 @@ class HomeWorkplace final : public Workplace, public Sites, public Vaults {
                             const std::vector<std::string>& passed_roles,
                             const std::vector<std::string>& vault_buckets) override {
     return rekindle::iam_policy({region, kms_keys, passed_roles, vault_buckets});
+  }
+  Result<nlohmann::json> assume_role_policies(const Account& account, const std::string& caller) override {
+    RoleTrust trust{account.role_arn, caller, ""};
+    if (!account.sealed_external_id.empty())
+      trust.external_id = TRY(secrets_.unseal(account.sealed_external_id), "account {}", account.name);
+    return rekindle::assume_role_policies(trust);
   }
 
  private:

@@ -3,8 +3,9 @@
 #include <set>
 #include <tuple>
 
+#include "aws/account_quotas.h"
 #include "aws/aws_site.h"
-#include "aws/service_quotas.h"
+#include "aws/kms_key.h"
 
 namespace rekindle {
 
@@ -85,7 +86,15 @@ Result<std::string> AwsSite::propose_instance_type(int vcpus, std::uint64_t memo
 }
 
 Result<Unproven> AwsSite::check_quotas(const std::vector<LaunchSpec>& specs) {
-  return check_vcpu_quota(*quotas_, *ec2_, specs);
+  return check_account_quotas(*quotas_, *ec2_, specs);
+}
+
+Result<Unproven> AwsSite::check_key(const std::string& kms_key) {
+  return try_kms_key(*kms_, kms_key);
+}
+
+Result<bool> AwsSite::encrypts_by_default() {
+  return ec2_->encrypts_by_default();
 }
 
 Result<std::vector<OwnedObject>> AwsSite::owned_objects() {

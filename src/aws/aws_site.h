@@ -84,7 +84,9 @@ class AwsSite final : public RecoveryTarget {
   Result<Unproven> check_launch(const LaunchSpec& spec) override;
   Result<> check_template(const TemplateSpec& spec) override;
   Result<Unproven> check_quotas(const std::vector<LaunchSpec>& specs) override;
-  Result<TriedCalls> try_calls(const DrCopy& copy) override;
+  Result<TriedCalls> try_calls(const DrCopy& copy, const PlannedCalls& planned) override;
+  Result<Unproven> check_key(const std::string& kms_key) override;
+  Result<bool> encrypts_by_default() override;
   Result<std::string> propose_instance_type(int vcpus, std::uint64_t memory_mib,
                                             const std::string& subnet_id) override;
   Result<InstanceSize> size_of_type(const std::string& instance_type) override;
@@ -121,8 +123,6 @@ class AwsSite final : public RecoveryTarget {
   Result<> remove_volume(const VolumeId& id);
   Result<Ec2Subnet> describe_subnet(const std::string& subnet_id);
   Result<TemplateId> stand_in_image();
-  // One of ours; none: there is none.
-  Result<std::optional<InstanceId>> any_live_instance();
   Error explain_launch(const AwsFault& fault, const LaunchSpec& spec);
 
   const AwsSiteOptions options_;

@@ -40,16 +40,22 @@ TEST_F(AwsSiteTest, TriesTheCallsThatCleanUpWithoutMakingThem) {
   transport.answer(412, fault_xml("DryRunOperation"));
   transport.answer(403, fault_xml("UnauthorizedOperation"));
   transport.answer(200, images("available"));
-  const auto tried = site->try_calls(copy);
+  transport.answer(200, snapshots("completed",
+                                  "<tagSet><item><key>rekindle:token</key><value>t-1</value>"
+                                  "</item></tagSet>"));
+  transport.answer(412, fault_xml("DryRunOperation"));
+  const auto tried = site->try_calls(copy, {});
   ASSERT_TRUE(tried.ok()) << tried.error().message();
-  EXPECT_THAT(tried->allowed, testing::ElementsAre("ec2:DeleteSnapshot"));
+  EXPECT_THAT(tried->allowed, testing::ElementsAre("ec2:DeleteSnapshot", "ec2:CreateTags"));
   EXPECT_THAT(tried->refused, testing::ElementsAre("ec2:DeregisterImage"));
   EXPECT_THAT(tried->untried, testing::Contains("ec2:TerminateInstances"));
   EXPECT_EQ(transport.form(0, "Action"), "DescribeSnapshots");
   EXPECT_EQ(transport.form(0, "SnapshotId.1"), "snap-1");
   EXPECT_EQ(transport.form(1, "SnapshotId"), "snap-1");
   EXPECT_EQ(transport.form(2, "ImageId"), "ami-1");
-  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(transport.form(i, "DryRun"), "true") << i;
+  EXPECT_EQ(transport.form(5, "Action"), "CreateTags");
+  EXPECT_EQ(transport.form(5, "Tag.1.Value"), "t-1") << "the one that it has: nothing would be lost";
+  for (const std::size_t i : {0U, 1U, 2U, 5U}) EXPECT_EQ(transport.form(i, "DryRun"), "true") << i;
 }
 
 TEST_F(AwsSiteTest, TriesNoCallOnWhatIsGone) {
@@ -61,15 +67,77 @@ TEST_F(AwsSiteTest, TriesNoCallOnWhatIsGone) {
   transport.answer(400, fault_xml("InvalidSnapshot.InUse"));
   transport.answer(403, fault_xml("UnauthorizedOperation"));  // as if it were not ours
   transport.answer(400, fault_xml("InvalidAMIID.NotFound"));
-  const auto tried = site->try_calls(copy);
+  transport.answer(200, snapshots("completed"));  // which has no tag of ours
+  const auto tried = site->try_calls(copy, {});
   ASSERT_TRUE(tried.ok()) << tried.error().message();
   EXPECT_THAT(tried->untried, testing::IsSupersetOf({"ec2:DeleteSnapshot", "ec2:DeregisterImage"}));
   EXPECT_TRUE(tried->allowed.empty() && tried->refused.empty());
 
   transport.answer(400, fault_xml("InvalidSnapshot.NotFound"));
-  EXPECT_EQ(site->try_calls(copy).error().code(), ErrorCode::not_found);
+  EXPECT_EQ(site->try_calls(copy, {}).error().code(), ErrorCode::not_found);
   EXPECT_EQ(transport.unused(), 0U);
-  EXPECT_THAT(site->try_calls(DrCopy())->untried, testing::SizeIs(7));
+  EXPECT_THAT(site->try_calls(DrCopy(), {})->untried, testing::SizeIs(7));
+  PlannedCalls all;
+  all.through_volumes = all.without_source_check = true;
+  all.elastic_ip = "eipalloc-1";
+  EXPECT_THAT(site->try_calls(DrCopy(), all)->untried, testing::SizeIs(14));
+}
+
+TEST_F(AwsSiteTest, TriesWhatReplicationDoesThroughVolumesOnAVolumeOfOurs) {
+  AwsSiteOptions own = options();
+  own.installation = "ours";
+  own.proxy.instance_id = "i-proxy";
+  site = *AwsSite::make(own, transport, clock, random);
+  DrCopy copy;
+  copy.disks.resize(1);
+  copy.disks[0].image_id = ImageId("snap-1");
+  PlannedCalls planned;
+  planned.through_volumes = true;
+  planned.elastic_ip = "eipalloc-1";
+  const std::string volumes =
+      "<R xmlns='urn:ec2'><volumeSet><item><volumeId>vol-1</volumeId><status>available</status><size>1</size>"
+      "</item></volumeSet></R>";
+  for (int i = 0; i < 2; ++i) transport.answer(412, fault_xml("DryRunOperation"));
+  transport.answer(200, snapshots("completed"));
+  transport.answer(200, "<R xmlns='urn:ec2'/>");              // no instance of ours
+  transport.answer(403, fault_xml("UnauthorizedOperation"));  // AssociateAddress, to the proxy
+  transport.answer(200,
+                   "<R xmlns='urn:ec2'><reservationSet><item><instancesSet><item><instanceId>i-proxy"
+                   "</instanceId><instanceState><name>running</name></instanceState><placement>"
+                   "<availabilityZone>eu-central-1a</availabilityZone></placement></item></instancesSet>"
+                   "</item></reservationSet></R>");
+  transport.answer(412, fault_xml("DryRunOperation"));  // CreateVolume
+  transport.answer(200, volumes);
+  transport.answer(412, fault_xml("DryRunOperation"));        // CreateSnapshot
+  transport.answer(412, fault_xml("DryRunOperation"));        // AttachVolume
+  transport.answer(400, fault_xml("IncorrectState"));         // DetachVolume
+  transport.answer(403, fault_xml("UnauthorizedOperation"));  // DeleteVolume
+  transport.answer(200, volumes);
+  const auto tried = site->try_calls(copy, planned);
+  ASSERT_TRUE(tried.ok()) << tried.error().message();
+  EXPECT_THAT(tried->allowed, testing::ElementsAre("ec2:DeleteSnapshot", "ec2:CreateVolume",
+                                                   "ec2:CreateSnapshot", "ec2:AttachVolume"));
+  EXPECT_THAT(tried->refused, testing::ElementsAre("ec2:DeleteVolume"));
+  EXPECT_THAT(tried->untried, testing::IsSupersetOf({"ec2:AssociateAddress", "ec2:DetachVolume"}))
+      << "a proxy is not ours: it may be refused for that";
+  EXPECT_EQ(transport.form(4, "AllocationId"), "eipalloc-1");
+  EXPECT_EQ(transport.form(4, "InstanceId"), "i-proxy");
+  EXPECT_EQ(transport.form(6, "AvailabilityZone"), "eu-central-1a");
+  EXPECT_EQ(transport.form(6, "SnapshotId"), "snap-1");
+  EXPECT_EQ(transport.form(6, "TagSpecification.1.ResourceType"), "volume");
+  EXPECT_EQ(transport.form(8, "VolumeId"), "vol-1");
+  EXPECT_EQ(transport.form(9, "InstanceId"), "i-proxy");
+  for (const std::size_t i : {0U, 1U, 4U, 6U, 8U, 9U, 10U, 11U})
+    EXPECT_EQ(transport.form(i, "DryRun"), "true") << i;
+  EXPECT_EQ(transport.unused(), 0U);
+}
+
+TEST_F(AwsSiteTest, AsksWhetherTheAccountEncryptsByDefault) {
+  transport.answer(200, "<R xmlns='urn:ec2'><ebsEncryptionByDefault>true</ebsEncryptionByDefault></R>");
+  EXPECT_TRUE(site->encrypts_by_default().value());
+  EXPECT_EQ(transport.form(0, "Action"), "GetEbsEncryptionByDefault");
+  transport.answer(200, "<R xmlns='urn:ec2'><ebsEncryptionByDefault>false</ebsEncryptionByDefault></R>");
+  EXPECT_FALSE(site->encrypts_by_default().value());
 }
 
 TEST_F(AwsSiteTest, TriesNoCallWhereDryRunIsNotHeeded) {
@@ -77,7 +145,7 @@ TEST_F(AwsSiteTest, TriesNoCallWhereDryRunIsNotHeeded) {
   copy.disks.resize(1);
   copy.disks[0].image_id = ImageId("snap-1");
   transport.answer(200, snapshots("completed"));
-  const auto tried = site->try_calls(copy);
+  const auto tried = site->try_calls(copy, {});
   EXPECT_EQ(tried.error().code(), ErrorCode::internal);
   EXPECT_THAT(tried.error().message(), HasSubstr("ignores DryRun"));
   EXPECT_EQ(transport.requests().size(), 1U);
@@ -90,7 +158,7 @@ TEST_F(AwsSiteTest, ReportsWhyACallCouldNotBeTried) {
   copy.disks[0].image_id = ImageId("snap-1");
   transport.answer(412, fault_xml("DryRunOperation"));
   transport.answer(400, fault_xml("InvalidParameterValue"));
-  const auto tried = site->try_calls(copy);
+  const auto tried = site->try_calls(copy, {});
   EXPECT_EQ(tried.error().code(), ErrorCode::invalid_argument);
   EXPECT_THAT(tried.error().message(), HasSubstr("trying DeleteSnapshot"));
 }

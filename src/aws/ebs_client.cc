@@ -13,8 +13,9 @@ using nlohmann::json;
 
 // AWS stores a block in about 100 ms. From outside AWS a put is seen now and then that is never answered.
 constexpr std::chrono::milliseconds get_timeout{20000};
-// Of a whole attempt: a line on which many puts share 10 Mbit/s is slow, not broken.
+// Of a whole attempt, and what it may grow to: a line on which many puts share 10 Mbit/s is slow, not broken.
 constexpr std::chrono::milliseconds put_timeout{60000};
+constexpr std::chrono::milliseconds longest_put{600000};
 constexpr std::chrono::milliseconds control_timeout{30000};
 constexpr std::size_t page_blocks = 10000;
 constexpr int read_attempts = 3;
@@ -82,6 +83,7 @@ std::string block_path(const ImageId& image, std::uint64_t index) {
 
 EbsClient::EbsClient(std::unique_ptr<ServiceClient> service, const EbsQuotas& quotas, Clock& clock)
     : service_(std::move(service)),
+      put_time_(put_timeout, longest_put),
       put_(quotas.put, clock),
       get_(quotas.get, clock),
       list_(quotas.list, clock),
@@ -123,7 +125,7 @@ Result<> EbsClient::put_block(const ImageId& image, std::uint64_t index, ByteVie
                           {"x-amz-Checksum", checksum},
                           {"x-amz-Checksum-Algorithm", "SHA256"}};
   call.request.borrowed_body = content;
-  call.request.timeout = put_timeout;
+  call.attempt_time = &put_time_;
   call.payload = Payload::unsigned_body;
   call.request.stop = std::move(stop);
   call.settle_for = settle_for;

@@ -97,6 +97,7 @@ class EbsClient {
   Result<Bytes> get_block_once(const ImageId& image, std::uint64_t index, const std::string& token);
 
   const std::unique_ptr<ServiceClient> service_;
+  AttemptTime put_time_;
   CallQuota put_;
   CallQuota get_;
   CallQuota list_;

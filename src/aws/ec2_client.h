@@ -137,6 +137,14 @@ class Ec2Client {
   // Who holds the address in the subnet: the id of the network interface, "" when it is free.
   Result<std::string> holder_of_address(const std::string& subnet_id, const std::string& private_ip);
 
+  // The GiB of the account's volumes of a type, whatever their state; how many snapshots it has, counted to
+  // `most`, which takes a call a thousand; how many are pending.
+  Result<std::uint64_t> volume_gib_of_type(const std::string& volume_type);
+  Result<std::size_t> count_snapshots(std::size_t most);
+  Result<std::size_t> count_pending_snapshots();
+  // Whether the account encrypts what does not ask for it, in this region.
+  Result<bool> encrypts_by_default();
+
   // Whether we may make this call, which is not made (DryRun). absent: what it names is not there, or not in
   // a state for it. `internal`: the endpoint ignores DryRun and made it.
   Result<std::optional<bool>> may_call(QueryForm form);

@@ -22,7 +22,7 @@ Result<> EbsImageWriter::put_block(std::uint64_t index, ByteView content) {
                  "block {} of {} bytes does not fit into image {} of {} blocks of {} bytes", index,
                  content.size(), image_, block_count_, image_block_bytes);
   }
-  const Sha256 digest = sha256(content);
+  const Sha256 digest = digest_(content);
   if (!turns_.take(stop_)) return error(ErrorCode::cancelled, "stopped");
   TRY(ebs_.put_block(image_, index, content, digest, recent_.grace(image_.str()), stop_));
   digests_.set(index, digest);

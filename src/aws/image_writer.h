@@ -9,6 +9,7 @@
 #include "aws/ec2_client.h"
 #include "aws/recently_made.h"
 #include "base/token_bucket.h"
+#include "crypto/gathered_sha256.h"
 
 namespace rekindle {
 
@@ -48,6 +49,7 @@ class EbsImageWriter final : public ImageWriter {
   Clock& clock_;
   const std::chrono::milliseconds complete_within_;
   TokenBucket turns_{most_of_a_snapshot, clock_};
+  GatheredSha256 digest_;
   BlockDigests digests_;
   std::stop_token stop_;
 };

@@ -90,7 +90,72 @@ Unproven try_key(JsonClient& kms, const std::string& key) {
       key, said)};
 }
 
+// What EBS asks KMS for beside the data key: to open one, to have it in the form of another volume, and to
+// let the host of an instance open it (a grant). Of the first two DryRun needs no ciphertext
+// (https://docs.aws.amazon.com/kms/latest/APIReference/API_Decrypt.html, DryRunModifiers).
+struct KeyCall {
+  const char* action;
+  json parameters;
+};
+std::vector<KeyCall> calls_of_ebs(const json& metadata, const std::string& key) {
+  const json modifiers = {"IGNORE_CIPHERTEXT"};
+  std::vector<KeyCall> calls = {
+      {"Decrypt", {{"KeyId", key}, {"DryRun", true}, {"DryRunModifiers", modifiers}}},
+      {"ReEncrypt",
+       {{"SourceKeyId", key}, {"DestinationKeyId", key}, {"DryRun", true}, {"DryRunModifiers", modifiers}}}};
+  const std::string account = text_of(metadata, "AWSAccountId");
+  const std::string arn = text_of(metadata, "Arn");
+  if (account.empty() || !arn.starts_with("arn:")) return calls;
+  const std::string partition = arn.substr(0, arn.find(':', 4));
+  calls.push_back({"CreateGrant",
+                   {{"KeyId", key},
+                    {"GranteePrincipal", fmt::format("{}:iam::{}:root", partition, account)},
+                    {"Operations", {"Decrypt"}},
+                    {"DryRun", true}}});
+  return calls;
+}
+
+// Whether the refusal says something. Where keys may be granted to AWS's own services only
+// (kms:GrantIsForAWSResource), as in the policy that we print, a grant that we ask for ourselves is refused
+// for want of a statement that allows it; a statement that forbids it is another matter.
+bool is_telling(const AwsFault& fault, std::string_view action) {
+  if (fault.code == "ValidationException") return false;  // KMS there does not know DryRunModifiers
+  return action != "CreateGrant" || fault.code != "AccessDeniedException" ||
+         fault.message.find("explicit deny") != std::string::npos;
+}
+
+Unproven try_calls_of_ebs(JsonClient& kms, const json& metadata, const std::string& key) {
+  Unproven unproven;
+  for (const KeyCall& call : calls_of_ebs(metadata, key)) {
+    const auto tried = kms.send(call.action, call.parameters);
+    if (!tried.ok())
+      return {
+          fmt::format("whether EBS may use the KMS key {} was not tried: {}", key, tried.error().message())};
+    const auto* fault = std::get_if<AwsFault>(&*tried);
+    if (fault == nullptr || fault->code == "DryRunOperationException" || !is_telling(*fault, call.action))
+      continue;
+    unproven.push_back(
+        fmt::format("that EBS may use the KMS key {} is not proven ({}); a test failover "
+                    "proves it",
+                    key, kms.service().error_of(*fault, call.action).message()));
+  }
+  return unproven;
+}
+
 }  // namespace
+
+Result<Unproven> try_kms_key(JsonClient& kms, const std::string& key) {
+  const auto described = TRY(describe_key(kms, key));
+  if (const auto* why = std::get_if<std::string>(&described))
+    return Unproven{fmt::format("whether the KMS key {} may be used was not asked: {}", key, *why)};
+  const json& metadata = std::get<json>(described);
+  TRY(check_metadata(metadata, key));
+  if (text_of(metadata, "KeyManager") == "AWS") return Unproven{};
+  Unproven unproven = try_key(kms, key);
+  const Unproven more = try_calls_of_ebs(kms, metadata, key);
+  unproven.insert(unproven.end(), more.begin(), more.end());
+  return unproven;
+}
 
 Result<Unproven> check_kms_key(JsonClient& kms, const std::string& key) {
   const auto described = TRY(describe_key(kms, key));

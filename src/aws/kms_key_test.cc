@@ -81,6 +81,67 @@ TEST_F(KmsKeyTest, OfAwsItselfIsNotTried) {
   EXPECT_TRUE(checked->empty());
 }
 
+class TriedKmsKeyTest : public KmsKeyTest {
+ protected:
+  static constexpr const char* arn = "arn:aws:kms:eu-central-1:123456789012:key/1234";
+
+  // What KMS says of the key, and of each call that EBS makes of it, in turn: "" is that it would succeed.
+  Unproven tried(const std::vector<json>& answers) {
+    const json metadata = {{"KeyState", "Enabled"},
+                           {"KeyUsage", "ENCRYPT_DECRYPT"},
+                           {"Arn", arn},
+                           {"AWSAccountId", "123456789012"}};
+    aws.transport.answer(200, json{{"KeyMetadata", metadata}}.dump());
+    for (const json& answer : answers) {
+      aws.transport.answer(400,
+                           (answer.is_null() ? json{{"__type", "DryRunOperationException"}} : answer).dump());
+    }
+    return try_kms_key(aws.kms, arn).value();
+  }
+  json body(std::size_t request) const { return json::parse(aws.request(request).body_text()); }
+};
+
+TEST_F(TriedKmsKeyTest, IsAskedForEverythingThatEbsDoesWithIt) {
+  EXPECT_THAT(tried({nullptr, nullptr, nullptr, nullptr}), testing::IsEmpty());
+  const char* actions[] = {"DescribeKey", "GenerateDataKeyWithoutPlaintext", "Decrypt", "ReEncrypt",
+                           "CreateGrant"};
+  for (std::size_t i = 0; i < std::size(actions); ++i) {
+    EXPECT_EQ(aws.request(i).headers.get("X-Amz-Target"), std::string("TrentService.") + actions[i]);
+    if (i > 0) {
+      EXPECT_EQ(body(i).at("DryRun"), true) << actions[i];
+    }
+  }
+  EXPECT_EQ(body(2).at("DryRunModifiers"), json::array({"IGNORE_CIPHERTEXT"}));
+  EXPECT_EQ(body(3).at("SourceKeyId"), arn);
+  EXPECT_EQ(body(3).at("DestinationKeyId"), arn);
+  EXPECT_EQ(body(4).at("GranteePrincipal"), "arn:aws:iam::123456789012:root");
+  EXPECT_EQ(body(4).at("Operations"), json::array({"Decrypt"}));
+}
+
+TEST_F(TriedKmsKeyTest, ThatMayNotBeOpenedIsNotProven) {
+  const json denied = {{"__type", "AccessDeniedException"}, {"message", "no policy allows it"}};
+  EXPECT_THAT(tried({nullptr, denied, nullptr, nullptr}),
+              ElementsAre(AllOf(HasSubstr("that EBS may use the KMS key"), HasSubstr("kms:Decrypt"))));
+}
+
+// The policy that we print lets only AWS's own services have grants.
+TEST_F(TriedKmsKeyTest, WhoseGrantsAreForAwsAloneIsFineUnlessTheyAreForbidden) {
+  const json implicit = {{"__type", "AccessDeniedException"},
+                         {"message", "because no identity-based policy allows the kms:CreateGrant action"}};
+  EXPECT_THAT(tried({nullptr, nullptr, nullptr, implicit}), testing::IsEmpty());
+}
+
+TEST_F(TriedKmsKeyTest, WhoseGrantsAreForbiddenIsNotProven) {
+  const json explicit_deny = {{"__type", "AccessDeniedException"},
+                              {"message", "with an explicit deny in an identity-based policy"}};
+  EXPECT_THAT(tried({nullptr, nullptr, nullptr, explicit_deny}), ElementsAre(HasSubstr("kms:CreateGrant")));
+}
+
+TEST_F(TriedKmsKeyTest, OfAKmsThatWantsACiphertextIsNotDoubted) {
+  const json validation = {{"__type", "ValidationException"}, {"message", "CiphertextBlob"}};
+  EXPECT_THAT(tried({nullptr, validation, validation, nullptr}), testing::IsEmpty());
+}
+
 TEST_F(KmsKeyTest, ThatDoesNotExistIsNamed) {
   const auto checked = check_answered(400, {{"__type", "NotFoundException"}, {"message", "no such alias"}});
   EXPECT_EQ(checked.error().code(), ErrorCode::invalid_argument);

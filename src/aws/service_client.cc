@@ -98,12 +98,27 @@ Result<std::unique_ptr<ServiceClient>> ServiceClient::make(ServiceOptions option
   return std::unique_ptr<ServiceClient>(new ServiceClient(std::move(options), transport, clock, random));
 }
 
+Result<HttpResponse> ServiceClient::transfer(ServiceCall& call) {
+  if (call.attempt_time == nullptr) return transport_.send(call.request);
+  const milliseconds allowed = call.attempt_time->limit();
+  call.request.timeout = allowed;
+  const auto started = clock_.ticks();
+  auto response = transport_.send(call.request);
+  const auto took = std::chrono::duration_cast<milliseconds>(clock_.ticks() - started);
+  if (response.ok()) {
+    call.attempt_time->answered(took);
+  } else {
+    call.attempt_time->unanswered(took, allowed);
+  }
+  return response;
+}
+
 Result<ServiceReply> ServiceClient::send_once(ServiceCall& call, const AwsCredentials& credentials) {
   const Time now = clock_.now() + milliseconds(clock_offset_ms_.load());
   TRY(sign(call.request, credentials, {options_.region, options_.service}, now, call.payload));
   ServiceReply reply;
   crash_point(fmt::format("call/{}/sent", call.action));
-  reply.response = TRY(transport_.send(call.request));
+  reply.response = TRY(transfer(call));
   crash_point(fmt::format("call/{}/answered", call.action));
   if (reply.response.status < 200 || reply.response.status > 299) {
     reply.fault = read_fault(reply.response);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "aws/attempt_time.h"
 #include "aws/call_quota.h"
 #include "aws/credentials.h"
 #include "aws/fault.h"
@@ -42,7 +43,8 @@ struct ServiceCall {
   bool removes = false;
   // True: after an attempt whose answer was lost, no error is a refusal (AwsFault::after_lost_attempt).
   bool makes = false;
-  CallQuota* quota = nullptr;  // each attempt takes its turn; outlives the call
+  CallQuota* quota = nullptr;           // each attempt takes its turn; outlives the call
+  AttemptTime* attempt_time = nullptr;  // unless null, in place of request.timeout; outlives the call
   // Throttling is waited out, however long it lasts, until the request's stop.
   bool patient = false;
 };
@@ -87,6 +89,7 @@ class ServiceClient {
  private:
   ServiceClient(ServiceOptions options, HttpTransport& transport, Clock& clock, Random& random);
   Result<ServiceReply> send_once(ServiceCall& call, const AwsCredentials& credentials);
+  Result<HttpResponse> transfer(ServiceCall& call);
   Result<ServiceReply> send_attempts(ServiceCall& call, bool& lost_one);
   bool renew_credentials(const ServiceCall& call, const ServiceReply& reply,
                          const AwsCredentials& credentials);

@@ -257,6 +257,45 @@ TEST_F(ServiceClientTest, APatientCallWaitsOutThrottlingButNothingElse) {
   EXPECT_EQ(transport.unused(), 46U) << "the policy allows four attempts";
 }
 
+// Takes its time for every answer, and gives up when the request allows less.
+class SlowLine final : public HttpTransport {
+ public:
+  SlowLine(ManualClock& clock, milliseconds needs) : clock_(clock), needs_(needs) {}
+  Result<HttpResponse> send(const HttpRequest& request) override {
+    allowed.push_back(request.timeout);
+    clock_.advance(std::min(request.timeout, needs_));
+    if (request.timeout < needs_) return error(ErrorCode::unavailable, "timed out");
+    return HttpResponse::text(200, "text/plain", "fine");
+  }
+  std::vector<milliseconds> allowed;
+
+ private:
+  ManualClock& clock_;
+  const milliseconds needs_;
+};
+
+TEST_F(ServiceClientTest, LearnsHowLongAnAttemptTakesOnASlowLine) {
+  AttemptTime attempt_time(std::chrono::seconds(60), std::chrono::minutes(10));
+  SlowLine line(clock, std::chrono::seconds(205));  // 512 puts of 512 KiB at a time through 10 Mbit/s
+  client = *ServiceClient::make(options, line, clock, random);
+  ServiceCall put = call();
+  put.attempt_time = &attempt_time;
+  EXPECT_TRUE(client->call(put).ok());
+  EXPECT_TRUE(client->call(put).ok()) << "at the first attempt";
+  EXPECT_EQ(line.allowed, (std::vector<milliseconds>{std::chrono::seconds(60), std::chrono::seconds(240),
+                                                     std::chrono::minutes(10)}));
+}
+
+TEST_F(ServiceClientTest, TakesALostConnectionForNoSlowLine) {
+  AttemptTime attempt_time(std::chrono::seconds(60), std::chrono::minutes(10));
+  ServiceCall put = call();
+  put.attempt_time = &attempt_time;
+  transport.lose_connection();
+  transport.answer(200, "fine");
+  EXPECT_TRUE(client->call(put).ok());
+  EXPECT_EQ(transport.requests()[1].timeout, std::chrono::seconds(60));
+}
+
 TEST_F(ServiceClientTest, APatientCallEndsWhenItIsStopped) {
   std::stop_source stop;
   ServiceCall patient = call();

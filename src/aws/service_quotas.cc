@@ -12,29 +12,13 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* quota_code = "L-1216C47A";
+constexpr const char* vcpu_quota_code = "L-1216C47A";
 
 std::optional<double> value_of(const json& answer) {
   const auto quota = answer.find("Quota");
   if (quota == answer.end() || !quota->is_object()) return std::nullopt;
   const auto value = quota->find("Value");
   return value != quota->end() && value->is_number() ? std::optional(value->get<double>()) : std::nullopt;
-}
-
-// The account's, else the default of AWS; or why it could not be asked.
-std::variant<double, std::string> quota_of(JsonClient& quotas) {
-  for (const char* action : {"GetServiceQuota", "GetAWSDefaultServiceQuota"}) {
-    const auto outcome = quotas.send(action, {{"ServiceCode", "ec2"}, {"QuotaCode", quota_code}});
-    const auto* fault = outcome.ok() ? std::get_if<AwsFault>(&*outcome) : nullptr;
-    if (fault != nullptr && fault->code == "NoSuchResourceException") continue;
-    const auto value =
-        outcome.ok() && fault == nullptr ? value_of(std::get<json>(*outcome)) : std::optional<double>();
-    if (value) return *value;
-    if (!outcome.ok()) return outcome.error().message();
-    if (fault != nullptr) return quotas.service().error_of(*fault, action).message();
-    return std::string("AWS answered without a value");
-  }
-  return fmt::format("Service Quotas does not know {}", quota_code);
 }
 
 std::string not_asked(std::string_view why) {
@@ -94,6 +78,20 @@ Result<Use> use_of(Ec2Client& ec2, const Counts& wanted) {
 
 }  // namespace
 
+Result<std::optional<double>> quota_of(JsonClient& quotas, const std::string& service_code,
+                                       const std::string& quota_code) {
+  for (const char* action : {"GetServiceQuota", "GetAWSDefaultServiceQuota"}) {
+    const auto answer = TRY(quotas.send(action, {{"ServiceCode", service_code}, {"QuotaCode", quota_code}}));
+    const auto* fault = std::get_if<AwsFault>(&answer);
+    if (fault != nullptr && fault->code == "NoSuchResourceException") continue;
+    if (fault != nullptr) return quotas.service().error_of(*fault, action);
+    const auto value = value_of(std::get<json>(answer));
+    if (!value) return error(ErrorCode::internal, "AWS answered without a value");
+    return value;
+  }
+  return std::optional<double>();
+}
+
 bool is_standard_type(std::string_view instance_type) {
   constexpr std::array<std::string_view, 11> families = {"a",  "c", "d", "h", "i", "im",
                                                          "is", "m", "r", "t", "z"};
@@ -110,9 +108,10 @@ Result<Unproven> check_vcpu_quota(JsonClient& quotas, Ec2Client& ec2, const std:
         "whether a quota allows instance type {} was not asked: it is none of the Standard families", type));
   }
   if (wanted.standard.empty()) return unproven;
-  const auto quota = quota_of(quotas);
-  if (const auto* why = std::get_if<std::string>(&quota)) {
-    unproven.push_back(not_asked(*why));
+  const auto quota = quota_of(quotas, "ec2", vcpu_quota_code);
+  if (!quota.ok() || !*quota) {
+    unproven.push_back(not_asked(quota.ok() ? fmt::format("Service Quotas does not know {}", vcpu_quota_code)
+                                            : quota.error().message()));
     return unproven;
   }
   const auto use = use_of(ec2, wanted.standard);
@@ -121,14 +120,14 @@ Result<Unproven> check_vcpu_quota(JsonClient& quotas, Ec2Client& ec2, const std:
     unproven.push_back(not_asked(use.error().message()));
     return unproven;
   }
-  const double allowed = std::get<double>(quota);
+  const double allowed = **quota;
   if (use->now + use->wanted <= allowed) return unproven;
   return error(
       ErrorCode::exhausted,
       "the account may run {:.0f} vCPUs of Standard instances (A, C, D, H, I, M, R, T, Z) in {}; {} run "
       "now, and the plan wants {} more: ask for more in AWS Service Quotas ({}), end what is not "
       "needed, or set smaller types",
-      allowed, ec2.service().options().region, use->now, use->wanted, quota_code);
+      allowed, ec2.service().options().region, use->now, use->wanted, vcpu_quota_code);
 }
 
 }  // namespace rekindle

@@ -3,6 +3,8 @@
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html#ec2-on-demand-instances-limits).
 #pragma once
 
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -13,6 +15,11 @@
 namespace rekindle {
 
 inline constexpr const char* quotas_target = "ServiceQuotasV20190624";
+
+// What a quota allows: the account's own, else the default of AWS; none: Service Quotas does not know it.
+// `service_code`: "ec2", "ebs". Errors say why it could not be asked.
+Result<std::optional<double>> quota_of(JsonClient& quotas, const std::string& service_code,
+                                       const std::string& quota_code);
 
 // The vCPUs of running on-demand Standard instances (L-1216C47A): those that run now, and those of `specs`
 // beside them. `exhausted`: there is not room for all. Other families have quotas of their own, which are not

@@ -1,7 +1,9 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <array>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -208,6 +210,22 @@ TEST(Process, DaemonsInheritNoFile) {
   while (!std::filesystem::exists(path)) std::this_thread::sleep_for(std::chrono::milliseconds(2));
   // Standard ones, and the one by which ls reads the list.
   EXPECT_EQ(read_text_file(path).value(), "0 1 2 3 ");
+}
+
+TEST(Process, DaemonsInheritWhatTheyAreGiven) {
+  auto directory = TemporaryDirectory::make().value();
+  std::array<int, 2> ends = {-1, -1};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const FileDescriptor from(ends[0]);
+  FileDescriptor to(ends[1]);
+  const std::string number = std::to_string(to.get());
+  ASSERT_TRUE(start_daemon({"sh", "-c", "printf given >/proc/self/fd/$0", number},
+                           {directory.path() / "log", {to.get()}})
+                  .ok());
+  to.reset();
+  std::array<char, 5> text{};
+  ASSERT_EQ(::read(from.get(), text.data(), text.size()), 5);
+  EXPECT_EQ(std::string(text.data(), text.size()), "given");
 }
 
 TEST(Retry, TriesTransientErrorsAgainAndOthersNot) {

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cerrno>
+#include <span>
 #include <thread>
 
 #include "base/file.h"
@@ -40,13 +41,15 @@ std::vector<char*> argument_pointers(const std::vector<std::string>& argv) {
 
 // In the child, between fork and exec: async-signal-safe calls only.
 // `report` closes on success and carries errno on failure.
-[[noreturn]] void exec_child(char* const* arguments, int in, int out, int err, int report) {
+[[noreturn]] void exec_child(char* const* arguments, int in, int out, int err, int report,
+                             std::span<const int> inherited = {}) {
   ::dup2(in, 0);
   ::dup2(out, 1);
   ::dup2(err, 2);
   // A daemon that inherits a listening socket keeps its port taken after we are gone, and libraries do not
   // all open theirs with close-on-exec.
   ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+  for (const int descriptor : inherited) ::fcntl(descriptor, F_SETFD, 0);
   restore_open_files();
   ::execvp(arguments[0], arguments);
   const int reason = errno;
@@ -151,7 +154,9 @@ Result<pid_t> start_daemon(const std::vector<std::string>& argv, const DaemonOpt
   if (child == 0) {
     ::setsid();
     const pid_t grandchild = ::fork();
-    if (grandchild == 0) exec_child(arguments.data(), null.get(), log.get(), log.get(), report.write.get());
+    if (grandchild == 0) {
+      exec_child(arguments.data(), null.get(), log.get(), log.get(), report.write.get(), options.inherited);
+    }
     const ssize_t ignored = ::write(pipe.write.get(), &grandchild, sizeof grandchild);
     ::_exit(ignored == static_cast<ssize_t>(sizeof grandchild) ? 0 : 1);
   }

@@ -35,6 +35,8 @@ Result<std::string> run_tool(const std::vector<std::string>& argv);
 struct DaemonOptions {
   std::filesystem::path output;  // standard output and error are appended here
   // Session of its own, so that it outlives us and a signal to our group.
+  std::vector<int> inherited =
+      {};  // descriptors that it has under the same numbers; from 3 on, it has no others
 };
 
 // Starts argv[0] as a process that outlives this one. It is not our child (double fork): watch it by pid.

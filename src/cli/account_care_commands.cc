@@ -17,6 +17,10 @@ struct PolicyInput {
   std::vector<std::string> kms_keys;
   std::vector<std::string> passed_roles;
   std::vector<std::string> vault_buckets;
+  bool assume_role = false;
+  std::string role;
+  std::string caller;
+  std::string external_id;
 };
 
 // s3://bucket/prefix -> bucket
@@ -25,7 +29,35 @@ std::string bucket_of(const std::string& url) {
   return rest.substr(0, rest.find('/'));
 }
 
+void print_document(const Session& session, const nlohmann::json& document) {
+  std::puts(document.dump(session.output.json ? -1 : 2).c_str());
+}
+
+// The account with the role that it assumes: as it is registered, or as it will be.
+Result<Account> with_role(Workplace& workplace, const PolicyInput& input) {
+  Account account;
+  if (!input.account.empty()) {
+    Catalog* catalog = TRY(workplace.catalog());
+    account = TRY(catalog->get<Account>(input.account));
+  }
+  if (!input.role.empty()) account.role_arn = input.role;
+  if (!input.external_id.empty()) account.sealed_external_id = TRY(workplace.seal(input.external_id));
+  if (!account.role_arn.empty()) return account;
+  return error(
+      ErrorCode::invalid_argument,
+      "say which role is assumed: --role arn:aws:iam::...:role/..., or an account that was added with "
+      "--assume-role");
+}
+
+Result<> print_assume_role(Session& session, Workplace& workplace, const PolicyInput& input) {
+  const Account account = TRY(with_role(workplace, input));
+  const nlohmann::json policies = TRY(workplace.assume_role_policies(account, input.caller));
+  print_document(session, policies);
+  return {};
+}
+
 Result<> print_policy(Session& session, Workplace& workplace, const PolicyInput& input) {
+  if (input.assume_role) return print_assume_role(session, workplace, input);
   std::string region = "*";
   std::vector<std::string> buckets = input.vault_buckets;
   if (!input.account.empty()) {  // else nothing of this home is needed, nor made
@@ -36,9 +68,21 @@ Result<> print_policy(Session& session, Workplace& workplace, const PolicyInput&
       if (vault.account == input.account) buckets.push_back(bucket_of(vault.s3));
     }
   }
-  const nlohmann::json policy = workplace.iam_policy(region, input.kms_keys, input.passed_roles, buckets);
-  std::puts(policy.dump(session.output.json ? -1 : 2).c_str());
+  print_document(session, workplace.iam_policy(region, input.kms_keys, input.passed_roles, buckets));
   return {};
+}
+
+void add_assume_role_options(CLI::App& verb, PolicyInput& input) {
+  CLI::Option* assume = verb.add_flag(
+      "--assume-role", input.assume_role,
+      "Instead: the trust policy of the role that the account assumes, and what its caller must be allowed");
+  CLI::Option* caller =
+      verb.add_option("--caller", input.caller, "Who assumes it: the ARN of the proxy's role, or of a user");
+  assume->needs(caller);
+  caller->needs(assume);
+  verb.add_option("--role", input.role, "ARN of the role; else the account's")->needs(assume);
+  verb.add_option("--external-id", input.external_id, "What its trust policy asks for; else the account's")
+      ->needs(assume);
 }
 
 void add_account_policy(CLI::App& noun, Session& session) {
@@ -53,6 +97,7 @@ void add_account_policy(CLI::App& noun, Session& session) {
                    "An S3 bucket that holds a vault, beside those of the account; may be given many times");
   verb->add_option("--pass-role", input->passed_roles,
                    "ARN of a role that a plan gives to instances; may be given many times");
+  add_assume_role_options(*verb, *input);
 }
 
 struct AuditInput {

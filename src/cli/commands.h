@@ -20,7 +20,8 @@ struct Session {
   Output output;
   std::function<Result<>()> chosen;  // the command that was named
   std::function<Result<Workplace*>()> workplace;
-  std::stop_token interrupted;  // by Ctrl-C or SIGTERM
+  std::stop_token interrupted;   // by Ctrl-C or SIGTERM
+  bool shares_terminal = false;  // with others at work beside it: no progress line is drawn
 };
 
 // A verb: `action` runs when it was named. Options are added to the returned command.
@@ -37,6 +38,8 @@ void add_backup_commands(CLI::App& root, Session& session);
 void add_point_commands(CLI::App& root, Session& session);
 void add_replicate_commands(CLI::App& root, Session& session);
 void add_failover_commands(CLI::App& root, Session& session);
+// list, show; of the noun failover.
+void add_failover_list_verbs(CLI::App& noun, Session& session);
 void add_failback_commands(CLI::App& root, Session& session);
 void add_failback_adopt_verb(CLI::App& noun, Session& session);
 void add_job_commands(CLI::App& root, Session& session);

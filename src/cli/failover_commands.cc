@@ -6,8 +6,10 @@
 #include "base/parallel.h"
 #include "cli/job_control.h"
 #include "jobs/sweep.h"
+#include "model/test_expiry.h"
 #include "protect/replicate.h"
 #include "recover/plan_failover.h"
+#include "recover/running_tests.h"
 #include "recover/second_home.h"
 
 namespace rekindle {
@@ -18,6 +20,7 @@ struct FailoverInput {
   std::string plan;
   std::vector<std::string> machines;
   std::string as_of;
+  std::string expires_after;  // of a test; empty: as the plan says
   bool test = false;
   bool datacenter_is_down = false;
 };
@@ -69,7 +72,7 @@ Result<std::map<std::string, std::string>> make_copies(Session& session, Workpla
   constexpr std::size_t most_at_once = 8;
   Catalog* catalog = TRY(workplace.catalog());
   Session of_jobs = session;
-  of_jobs.output.json = session.output.json || machines.size() > 1;  // several do not share a progress line
+  of_jobs.shares_terminal = machines.size() > 1;
   std::mutex mutex;
   std::map<std::string, std::string> copies;
   TRY(parallel_for(machines.size(), most_at_once, session.interrupted, [&](std::size_t i) -> Result<> {
@@ -109,24 +112,34 @@ void tell(Session& session, const Job& job) {
 
 // What the user said, by which a run is known again when the button is pressed a second time.
 nlohmann::json asked_for(const FailoverInput& input) {
-  return {{"machines", input.machines}, {"as_of", input.as_of}};
+  nlohmann::json asked = {{"machines", input.machines}, {"as_of", input.as_of}};
+  if (!input.expires_after.empty()) asked["expires_after"] = input.expires_after;
+  return asked;
 }
 
-// The run that was interrupted, and is asked for again.
-Result<std::optional<Job>> interrupted_run(Catalog& catalog, const FailoverInput& input) {
+// Time(): never.
+Result<Time> expiry_of(const FailoverInput& input, const DrPlan& plan, Time now) {
+  if (!input.test) return Time();
+  std::chrono::minutes after = plan.test_expires_after;
+  if (!input.expires_after.empty()) after = TRY(parse_test_expiry(input.expires_after), "--expires-after");
+  return after == std::chrono::minutes(0) ? Time() : now + after;
+}
+
+// The run that was interrupted, and is asked for again; not a test whose time is over.
+Result<std::optional<Job>> interrupted_run(Catalog& catalog, const FailoverInput& input, Time now) {
   const auto jobs = TRY(catalog.jobs_of(plan_subject(input.plan)));
   if (jobs.empty() || is_over(jobs.back().state) || owner_lives(jobs.back().owner))
     return std::optional<Job>();
   const nlohmann::json& parameters = jobs.back().parameters;
   const bool same = parameters.value("asked", nlohmann::json()) == asked_for(input) &&
                     parameters.value("kind", FailoverKind::production) == kind_of(input);
-  return same ? std::optional(jobs.back()) : std::nullopt;
+  return same && !is_expired_test(jobs.back(), now) ? std::optional(jobs.back()) : std::nullopt;
 }
 
 Result<Job> perform_run(Session& session, Workplace& workplace, const FailoverInput& input) {
   Catalog* catalog = TRY(workplace.catalog());
   const auto plan = TRY(catalog->get<DrPlan>(input.plan));
-  const auto interrupted = TRY(interrupted_run(*catalog, input));
+  const auto interrupted = TRY(interrupted_run(*catalog, input, workplace.clock().now()));
   if (interrupted) {
     session.output.say(fmt::format("Going on with {}, which was interrupted.", interrupted->id));
     return resume_job(session, workplace, *interrupted, session.interrupted);
@@ -137,6 +150,7 @@ Result<Job> perform_run(Session& session, Workplace& workplace, const FailoverIn
   request.datacenter_is_down = input.datacenter_is_down;
   request.machines = TRY(machines_to_start(*catalog, plan, input));
   request.asked = asked_for(input);
+  request.expires = TRY(expiry_of(input, plan, workplace.clock().now()));
   const Unfinished way = unfinished_for(request.kind);
   if (!input.as_of.empty()) {
     const Time as_of = TRY(from_iso8601(input.as_of), "--as-of");
@@ -150,6 +164,10 @@ Result<> fail_over(Session& session, Workplace& workplace, const FailoverInput& 
   const Job job = TRY(perform_run(session, workplace, input));
   if (session.output.json) session.output.record(job);
   tell(session, job);
+  if (job.parameters.contains("expires") && job.state == JobState::succeeded) {
+    session.output.say(fmt::format("The test expires at {}: 'rekindle serve' ends it then.",
+                                   text(job.parameters, "expires")));
+  }
   return outcome(job);
 }
 
@@ -165,7 +183,12 @@ void add_failover_start(CLI::App& noun, Session& session) {
       "From the recovery points of that time, 2026-11-26T02:30:00Z, instead of the DR copies: slower");
   verb->add_flag("--datacenter-is-down", input->datacenter_is_down,
                  "Do not ask the datacenter whether the machines still run there");
-  verb->add_flag("--test", input->test, "A test: the machines of the datacenter go on, protection too");
+  CLI::Option* test =
+      verb->add_flag("--test", input->test, "A test: the machines of the datacenter go on, protection too");
+  verb->add_option("--expires-after", input->expires_after,
+                   "When 'rekindle serve' ends the test, if nobody did: 90m, 8h, 3d, never; else as the plan "
+                   "says")
+      ->needs(test);
 }
 
 Result<Job> unfinished_run(Catalog& catalog, const std::string& plan) {
@@ -260,15 +283,7 @@ void add_failover_commands(CLI::App& root, Session& session) {
   CLI::App* noun = root.add_subcommand("failover", "Machines started in the account");
   add_failover_start(*noun, session);
   add_failover_approve(*noun, session);
-  add_list_verb<Failover>(*noun, session, "List the failovers",
-                          {{"id", "FAILOVER"},
-                           {"machine", "MACHINE"},
-                           {"kind", "KIND"},
-                           {"state", "STATE"},
-                           {"instance_id", "INSTANCE"},
-                           {"private_ip", "PRIVATE IP"},
-                           {"public_ip", "PUBLIC IP"},
-                           {"recovery_point_time", "DATA OF"}});
+  add_failover_list_verbs(*noun, session);
   add_failover_clean_up(*noun, session);
 }
 

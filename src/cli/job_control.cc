@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/log.h"
+#include "cli/living_jobs.h"
 #include "cli/progress_line.h"
 #include "cli/step_lines.h"
 #include "jobs/sweep.h"
@@ -61,7 +62,7 @@ std::unique_ptr<JobObserver> observer_of(JobKind kind, Session& session, Workpla
   if (kind == JobKind::plan_failover) return std::make_unique<JobObserver>();
   if (kind == JobKind::failover || kind == JobKind::failback)
     return std::make_unique<StepLines>(session.output.json);
-  return std::make_unique<ProgressLine>(workplace.clock(), session.output.json);
+  return std::make_unique<ProgressLine>(workplace.clock(), session.output.json || session.shares_terminal);
 }
 
 }  // namespace
@@ -87,27 +88,6 @@ Result<> cancel_living(Workplace& workplace, const Job& job) {
   }
   return error(ErrorCode::unavailable, "{} {} does not end; stop its process ({})", word(job.kind), job.id,
                job.owner);
-}
-
-// Until no living process has an unfinished job that is meant.
-Result<> wait_while_one_lives(Workplace& workplace, const std::function<bool(const Job&)>& is_meant,
-                              const std::stop_token& stop) {
-  Catalog* catalog = TRY(workplace.catalog());
-  for (;;) {
-    const auto jobs = TRY(catalog->unfinished_jobs());
-    const bool lives = std::any_of(jobs.begin(), jobs.end(),
-                                   [&](const Job& job) { return is_meant(job) && owner_lives(job.owner); });
-    if (!lives) return {};
-    if (!workplace.clock().sleep(std::chrono::milliseconds(500), stop))
-      return error(ErrorCode::cancelled, "cancelled by the user");
-  }
-}
-
-Result<> wait_for_living(Session& session, Workplace& workplace, const Job& job) {
-  session.output.say(fmt::format("Waiting for {} {} of {}; 'rekindle job cancel {}' ends it sooner.",
-                                 word(job.kind), job.id, job.subject, job.id));
-  return wait_while_one_lives(
-      workplace, [&](const Job& other) { return other.id == job.id; }, session.interrupted);
 }
 
 // Whether finishing the interrupted job was what the user asks for now: pressing the button again after a
@@ -138,8 +118,9 @@ Result<std::optional<Job>> clear_the_way(Session& session, Workplace& workplace,
       TRY(cancel_living(workplace, job));
     if (unfinished != Unfinished::finish && job.kind == JobKind::replicate) {
       if (owner_lives(job.owner)) {
-        TRY(unfinished == Unfinished::wait ? wait_for_living(session, workplace, job)
-                                           : cancel_living(workplace, job));
+        TRY(unfinished == Unfinished::wait
+                ? wait_for_living(session.output, *catalog, workplace.clock(), job, session.interrupted)
+                : cancel_living(workplace, job));
       }
       cancelled.request_stop();
     }
@@ -194,8 +175,9 @@ Result<Job> run_failover(Session& session, Workplace& workplace, const FailoverR
 // taken for the pass: its snapshot may be older than the stop of the instance.
 Result<> wait_for_living_backup(Workplace& workplace, const std::string& machine,
                                 const std::stop_token& stop) {
+  Catalog* catalog = TRY(workplace.catalog());
   return wait_while_one_lives(
-      workplace,
+      *catalog, workplace.clock(),
       [&](const Job& job) {
         return job.subject == machine && side_of(job.kind) == side_of(JobKind::instance_backup);
       },
@@ -248,17 +230,22 @@ Result<std::vector<Job>> resume_all(Session& session, Workplace& workplace, Resu
   return finished;
 }
 
+Result<> cancel_job(Session& session, Workplace& workplace, const Job& job) {
+  Catalog* catalog = TRY(workplace.catalog());
+  if (owner_lives(job.owner)) TRY(cancel_living(workplace, job));
+  const Job now = TRY(catalog->job(job.id));
+  if (is_over(now.state)) return {};
+  std::stop_source cancelled;
+  cancelled.request_stop();
+  TRY(resume_job(session, workplace, now, cancelled.get_token()));
+  return {};
+}
+
 Result<> cancel_unfinished(Session& session, Workplace& workplace, JobKind kind, const std::string& subject) {
   Catalog* catalog = TRY(workplace.catalog());
   const auto jobs = TRY(catalog->unfinished_jobs());
   for (const Job& job : jobs) {
-    if (job.kind != kind || job.subject != subject) continue;
-    if (owner_lives(job.owner)) TRY(cancel_living(workplace, job));
-    const Job now = TRY(catalog->job(job.id));
-    if (is_over(now.state)) continue;
-    std::stop_source cancelled;
-    cancelled.request_stop();
-    TRY(resume_job(session, workplace, now, cancelled.get_token()));
+    if (job.kind == kind && job.subject == subject) TRY(cancel_job(session, workplace, job));
   }
   return {};
 }

@@ -48,6 +48,9 @@ Result<std::vector<Job>> resume_all(Session& session, Workplace& workplace, Resu
 // for, those of dead ones are cleaned up after.
 Result<> cancel_unfinished(Session& session, Workplace& workplace, JobKind kind, const std::string& subject);
 
+// The same with this one job; over is fine.
+Result<> cancel_job(Session& session, Workplace& workplace, const Job& job);
+
 // Says which machine an error is about, where there were several.
 Error about_one_of(std::size_t machines, const std::string& machine, Error why);
 

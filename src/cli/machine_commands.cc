@@ -102,9 +102,10 @@ void add_policy_create(CLI::App& noun, Session& session) {
   verb->add_option("--datacenter", policy->datacenter, "Where the machines run")->required();
   verb->add_option("--vault", policy->vault, "Where their recovery points go")->required();
   verb->add_option("--machine", policy->machines, "A machine; may be given many times")->required();
-  verb->add_option("--schedule", *schedule,
-                   "When 'rekindle serve' backs them up: \"every 15m\", hourly, \"daily 02:30\", \"every 1h "
-                   "22:00-06:00\"")
+  verb->add_option(
+          "--schedule", *schedule,
+          "When 'rekindle serve' backs them up: \"every 15m\", hourly, \"daily 02:30\", \"weekly sun "
+          "02:30\"; begun in a window only: \"every 1h 22:00-06:00\", \"daily 23:00 22:00-06:00\"; UTC")
       ->capture_default_str();
   add_retention_options(*verb, policy->retention);
 }

@@ -70,6 +70,14 @@ void Output::say(const std::string& sentence) const {
   if (!json) fmt::print("{}\n", sentence);
 }
 
+void Output::progress(const std::string& sentence) const {
+  if (json) {
+    fmt::print(stderr, "{}\n", nlohmann::json{{"progress", sentence}}.dump());
+  } else {
+    say(sentence);
+  }
+}
+
 void Output::fail(const Error& error) const {
   if (json) {
     const nlohmann::json body = {

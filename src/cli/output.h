@@ -25,6 +25,9 @@ class Output {
   void record(const nlohmann::json& record) const;
   // A sentence for people; nothing with --json.
   void say(const std::string& sentence) const;
+  // What a command waits for, while it does: a sentence for people; with --json {"progress": "..."} to
+  // stderr, in one line, as errors are.
+  void progress(const std::string& sentence) const;
   // To stderr.
   void fail(const Error& error) const;
 };

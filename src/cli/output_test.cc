@@ -64,5 +64,14 @@ TEST(Output, ComplainsOnStandardError) {
   EXPECT_EQ(body.at("error").at("message"), "there is no machine 'wep'");
 }
 
+TEST(Output, TellsWhatItWaitsForWithJsonOnStandardError) {
+  EXPECT_EQ(printed([] { Output().progress("Waiting."); }), "Waiting.\n");
+  const Output output{true};
+  EXPECT_EQ(printed([&] {
+              EXPECT_EQ(complained([&] { output.progress("Waiting."); }), "{\"progress\":\"Waiting.\"}\n");
+            }),
+            "");
+}
+
 }  // namespace
 }  // namespace rekindle

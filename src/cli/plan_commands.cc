@@ -5,6 +5,7 @@
 #include <set>
 
 #include "cli/commands.h"
+#include "model/test_expiry.h"
 
 namespace rekindle {
 
@@ -17,6 +18,7 @@ struct PlanInput {
   std::string workflow = "ebs-snapshot";
   std::string convert = "ahead";
   std::string write = "direct";
+  std::string test_expires_after = "never";
   std::vector<std::string> tags;         // NAME=VALUE
   std::vector<std::string> private_ips;  // MACHINE=ADDRESS, or one address for a plan of one machine
 };
@@ -35,6 +37,7 @@ Result<DrPlan> plan_of(const PlanInput& input) {
   plan.workflow = nlohmann::json(input.workflow).get<DrWorkflow>();
   plan.convert = nlohmann::json(input.convert).get<ConvertWhen>();
   plan.write = nlohmann::json(input.write).get<ImageWriting>();
+  plan.test_expires_after = TRY(parse_test_expiry(input.test_expires_after), "--test-expires-after");
   for (const std::string& tag : input.tags) plan.production.tags.insert(TRY(split_pair(tag, "NAME=VALUE")));
   for (const std::string& machine : input.machines) plan.machines.push_back({machine, {}, {}});
   for (const std::string& text : input.private_ips) {
@@ -100,10 +103,15 @@ void add_plan_create(CLI::App& noun, Session& session) {
   verb->add_option("--instance-type", input->plan.production.instance_type, "t3.small, ...")->required();
   verb->add_option("--private-ip", input->private_ips, "ADDRESS, or MACHINE=ADDRESS; else any free one");
   verb->add_option("--tag", input->tags, "NAME=VALUE for instances and volumes; may be given many times");
-  verb->add_option("--health-check", input->plan.production.health_check,
-                   "URL that answers when the service works; {private_ip} and {public_ip} are filled in");
-  verb->add_option("--replicate", input->replicate,
-                   "When DR copies are updated: after-backup, \"every 15m\", ...")
+  verb->add_option(
+      "--health-check", input->plan.production.health_check,
+      "URL that answers when the service works; {private_ip} and {public_ip} are filled in. Also "
+      "tcp://{private_ip}:PORT, status, or console:PATTERN: a regular expression, found in a line of "
+      "its console");
+  verb->add_option(
+          "--replicate", input->replicate,
+          "When DR copies are updated: after-backup, \"every 15m\", \"daily 23:00 22:00-06:00\" (in a "
+          "window), ...")
       ->capture_default_str();
   verb->add_option("--workflow", input->workflow, "What is kept ready: snapshots, or an AMI")
       ->check(CLI::IsMember({"ebs-snapshot", "ami"}))
@@ -117,6 +125,9 @@ void add_plan_create(CLI::App& noun, Session& session) {
   verb->add_flag("--encrypt-copies", input->plan.encrypt_copies, "Encrypt the images of DR copies");
   verb->add_option("--copies-kms-key", input->plan.copies_kms_key,
                    "With this KMS key (id, ARN or alias); else the account's own for EBS");
+  verb->add_option("--test-expires-after", input->test_expires_after,
+                   "When 'rekindle serve' ends a test failover that nobody ended: 90m, 8h, 3d, never")
+      ->capture_default_str();
   verb->add_option("--health-check-seconds", input->plan.health_check_seconds, "How long it may take")
       ->capture_default_str();
 }

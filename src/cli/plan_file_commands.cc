@@ -15,8 +15,9 @@ namespace {
 nlohmann::json brief(const DrPlan& plan) {
   nlohmann::json all = plan;
   const nlohmann::json defaults = DrPlan();
-  for (const char* field : {"workflow", "convert", "write", "verify_all", "keep_copies", "encrypt_copies",
-                            "copies_kms_key", "production", "test", "failback", "keep_days", "steps"}) {
+  for (const char* field :
+       {"workflow", "convert", "write", "verify_all", "keep_copies", "encrypt_copies", "copies_kms_key",
+        "production", "test", "failback", "keep_days", "test_expires_after", "steps"}) {
     if (all.at(field) == defaults.at(field)) all.erase(field);
   }
   if (all.contains("steps")) {
@@ -33,9 +34,10 @@ nlohmann::json brief(const DrPlan& plan) {
 // nlohmann sorts by name; people want the name of the plan first.
 std::string in_order(const nlohmann::json& plan) {
   std::string text;
-  for (const char* field : {"name", "account", "replicate", "workflow", "convert", "write", "verify_all",
-                            "keep_copies", "encrypt_copies", "copies_kms_key", "health_check_seconds",
-                            "production", "test", "failback", "keep_days", "machines", "steps"}) {
+  for (const char* field :
+       {"name", "account", "replicate", "workflow", "convert", "write", "verify_all", "keep_copies",
+        "encrypt_copies", "copies_kms_key", "health_check_seconds", "production", "test", "failback",
+        "keep_days", "test_expires_after", "machines", "steps"}) {
     if (plan.contains(field)) text += to_yaml({{field, plan.at(field)}});
   }
   return text;

@@ -30,15 +30,34 @@ std::string key_of(const std::string& plan, Finding finding) {
   return sentence_of(plan, finding);
 }
 
-Result<> look(Workplace& workplace, PlanNews& news, const std::stop_token& stop) {
-  Catalog* catalog = TRY(workplace.catalog());
-  const auto plans = TRY(catalog->list<DrPlan>());
+bool says_how_tests_differ(const DrPlan& plan) {
+  return plan.test != FailoverSettings() ||
+         std::any_of(plan.machines.begin(), plan.machines.end(),
+                     [](const PlanMachine& machine) { return machine.test != FailoverSettings(); });
+}
+
+// What is so of a test only is a topic of its own.
+Result<Preflight> check_both_kinds(const PlanWatch& watch, const DrPlan& plan) {
+  Preflight both = TRY(watch.check(plan.name, FailoverKind::production));
+  if (!says_how_tests_differ(plan)) return both;
+  const Preflight of_test = TRY(watch.check(plan.name, FailoverKind::test));
+  std::set<std::string> said;
+  for (const Finding& finding : both.findings) said.insert(key_of(plan.name, finding));
+  for (Finding finding : of_test.findings) {
+    if (said.contains(key_of(plan.name, finding))) continue;
+    finding.topic = "test " + finding.topic;
+    both.findings.push_back(std::move(finding));
+  }
+  return both;
+}
+
+Result<> look(const PlanWatch& watch, PlanNews& news, const std::stop_token& stop) {
+  const auto plans = TRY(watch.plans());
   for (const DrPlan& plan : plans) {
     if (stop.stop_requested()) break;
-    const Preflight preflight =
-        TRY(check_plan_readiness(workplace, plan.name, FailoverKind::production), "DR plan {}", plan.name);
+    const Preflight preflight = TRY(check_both_kinds(watch, plan), "DR plan {}", plan.name);
     const auto sentences = news.of(plan.name, preflight);
-    for (const std::string& sentence : sentences) log::warn("{}", sentence);
+    for (const std::string& sentence : sentences) watch.tell(sentence);
   }
   return {};
 }
@@ -66,12 +85,25 @@ std::vector<std::string> PlanNews::of(const std::string& plan, const Preflight& 
   return news;
 }
 
-void watch_plans(Workplace& workplace, const std::stop_token& stop) {
+void watch_plans(const PlanWatch& watch, const std::stop_token& stop) {
   PlanNews news;
   do {
-    const Result<> looked = look(workplace, news, stop);
-    if (!looked.ok()) log::warn("looking whether the DR plans would work: {}", looked.error().message());
-  } while (workplace.clock().sleep(between_looks, stop));
+    const Result<> looked = look(watch, news, stop);
+    if (!looked.ok())
+      watch.tell(fmt::format("looking whether the DR plans would work: {}", looked.error().message()));
+  } while (watch.clock.sleep(between_looks, stop));
+}
+
+void watch_plans(Workplace& workplace, const std::stop_token& stop) {
+  const auto plans = [&]() -> Result<std::vector<DrPlan>> {
+    Catalog* catalog = TRY(workplace.catalog());
+    return catalog->list<DrPlan>();
+  };
+  const auto check = [&](const std::string& plan, FailoverKind kind) {
+    return check_plan_readiness(workplace, plan, kind);
+  };
+  const auto tell = [](const std::string& sentence) { log::warn("{}", sentence); };
+  watch_plans({workplace.clock(), plans, check, tell}, stop);
 }
 
 }  // namespace rekindle

@@ -1,6 +1,7 @@
 // Whether the DR plans would work, asked again and again by the daemon.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <stop_token>
@@ -26,8 +27,18 @@ class PlanNews {
   std::map<std::string, std::set<std::string>> said_;  // by plan, without numbers
 };
 
-// Logs the news of every plan's production failover as warnings, now and once an hour, until it is told to
-// stop.
+struct PlanWatch {
+  Clock& clock;
+  std::function<Result<std::vector<DrPlan>>()> plans;
+  std::function<Result<Preflight>(const std::string& plan, FailoverKind kind)> check;
+  std::function<void(const std::string& sentence)> tell;
+};
+
+// Tells the news of every plan's production failover, and of its tests where the plan says how they differ
+// ("test launch is red"), now and once an hour, until it is told to stop. A look that fails is told, too.
+void watch_plans(const PlanWatch& watch, const std::stop_token& stop);
+
+// The same with what this workplace has; told are warnings in the log.
 void watch_plans(Workplace& workplace, const std::stop_token& stop);
 
 }  // namespace rekindle

@@ -77,7 +77,8 @@ nlohmann::json shown(const CopyVerification& verified) {
 Result<> verify_machine(Session& session, Workplace& workplace, const CopyToVerify& wanted,
                         nlohmann::json& record) {
   Catalog* catalog = TRY(workplace.catalog());
-  const VerificationPlace place{*catalog, workplace.sites(), workplace.vaults(), workplace.random()};
+  const VerificationPlace place{*catalog, workplace.sites(), workplace.vaults(), workplace.random(),
+                                workplace.clock()};
   const auto verified = [&] {
     VerifyLine line(session, workplace.clock(), wanted.machine);
     return verify_current_copy(place, wanted, line.progress(), session.interrupted);
@@ -123,7 +124,8 @@ void add_replicate_verify(CLI::App& noun, Session& session) {
   CLI::App* verb = add_verb(
       noun, "verify",
       "Read a plan's current DR copies back and compare them with their recovery points and with what "
-      "was recorded of converted blocks; changes nothing",
+      "was recorded of converted blocks; notes which disks are damaged, and the next replication makes them "
+      "anew",
       session, [&session, input](Workplace& workplace) { return verify(session, workplace, *input); });
   verb->add_option("plan", input->plan, "Its name")->required();
   verb->add_option("--machine", input->machines, "Only this machine; may be given many times");

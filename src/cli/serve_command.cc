@@ -15,6 +15,7 @@
 #include "cli/work_slots.h"
 #include "protect/due_work.h"
 #include "recover/left_running.h"
+#include "recover/running_tests.h"
 
 namespace rekindle {
 
@@ -54,6 +55,8 @@ class Daemon {
     const auto left = TRY(machines_left_running(*catalog, workplace_.clock().now()));
     const std::lock_guard lock(mutex_);
     for (const Job& job : unfinished) {
+      if (is_expired_test(job, workplace_.clock().now()))
+        start(side_of(job.kind), job.subject, [this, job] { return end_expired(job); });
       if (!may_go_on_unasked(job.kind) || owner_lives(job.owner) || is_part_of_another(job, unfinished))
         continue;
       start(side_of(job.kind), job.subject,
@@ -108,16 +111,35 @@ class Daemon {
   Result<> perform(const DueWork& work) {
     log::info("{} of {} is due ({})", word(work.kind), work.machine, work.owner);
     Catalog* catalog = TRY(workplace_.catalog());
-    if (work.kind == JobKind::failover_cleanup) {
-      return outcome(TRY(perform_job(of_jobs_, workplace_, work.kind, work.machine,
-                                     {{"failover_id", work.owner}}, Unfinished::finish)));
-    }
+    if (work.kind == JobKind::failover_cleanup) return end_failover(work);
     if (work.kind == JobKind::backup) {
       const auto policy = TRY(catalog->get<BackupPolicy>(work.owner));
       return back_up(of_jobs_, workplace_, policy, work.machine, false);
     }
     const auto plan = TRY(catalog->get<DrPlan>(work.owner));
     return replicate(of_jobs_, workplace_, plan, work.machine);
+  }
+
+  Result<> end_failover(const DueWork& work) {
+    Catalog* catalog = TRY(workplace_.catalog());
+    const auto failover = TRY(catalog->get<Failover>(work.owner));
+    const bool is_test = failover.kind == FailoverKind::test;
+    if (is_test && !has_expired(failover, workplace_.clock().now())) return {};  // somebody ended it just now
+    const Job job = TRY(perform_job(of_jobs_, workplace_, work.kind, work.machine,
+                                    {{"failover_id", failover.id}}, Unfinished::finish));
+    TRY(outcome(job));
+    if (is_test) {
+      log::warn("{}: its test {} expired, and nobody had ended it: the instance {} and its volumes are gone",
+                work.machine, failover.id, failover.instance_id);
+    }
+    return {};
+  }
+
+  // One that was interrupted, or waits for an approval, is forgotten too. What it recorded is ended as it is
+  // due.
+  Result<> end_expired(const Job& job) {
+    log::warn("the test {} of {} expired before it was finished: it is cancelled", job.id, job.subject);
+    return cancel_job(of_jobs_, workplace_, job);
   }
 
   Session& session_;

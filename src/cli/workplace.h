@@ -44,6 +44,9 @@ class Workplace {
   virtual nlohmann::json iam_policy(const std::string& region, const std::vector<std::string>& kms_keys,
                                     const std::vector<std::string>& passed_roles,
                                     const std::vector<std::string>& vault_buckets) = 0;
+  // Of an account whose role `caller` (an ARN) assumes: {"trust_policy", "caller_policy"}, with the external
+  // id in them if it has one.
+  virtual Result<nlohmann::json> assume_role_policies(const Account& account, const std::string& caller) = 0;
   // Built in, of one region: see Prices::source.
   virtual Prices list_prices() = 0;
   // Whether the machine runs in its datacenter; an error when that cannot be asked. Answers within a few

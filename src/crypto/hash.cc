@@ -3,6 +3,8 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "crypto/sha256_padding.h"
+
 namespace rekindle {
 
 namespace {
@@ -31,14 +33,14 @@ Sha256 hmac_sha256(ByteView key, ByteView bytes) {
 
 namespace {
 
-constexpr std::size_t block_bytes = 64;  // of SHA-256
+constexpr std::size_t block_bytes = sha256_block_bytes;
 
 struct FreeContext {
   void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
 };
 
 // RFC 2104: the digest begins with the key, padded to a block and combined with `pad`.
-using Block = std::array<std::byte, block_bytes>;
+using Block = Sha256Block;
 Block padded(ByteView key, std::byte pad) {
   Block block{};
   if (key.size() > block_bytes) {
@@ -63,20 +65,6 @@ Sha256State begun_state(const Block& block) {
   const std::byte* const message = block.data();
   if (sha256_lanes_work()) sha256_compress({&state, 1}, {&message, 1}, 1);
   return state;
-}
-
-// The last block of a message of `total_bytes` (FIPS 180-4, section 5.1.1), of which the block holds the
-// first `tail_bytes` already.
-void add_padding(Block& block, std::size_t tail_bytes, std::uint64_t total_bytes) {
-  std::fill(block.begin() + static_cast<std::ptrdiff_t>(tail_bytes), block.end(), std::byte{0});
-  block[tail_bytes] = std::byte{0x80};
-  store_be<std::uint64_t>(block.data() + block_bytes - 8, total_bytes * 8);
-}
-
-Sha256 bytes_of(const Sha256State& state) {
-  Sha256 digest;
-  for (std::size_t i = 0; i < state.size(); ++i) store_be<std::uint32_t>(digest.data() + 4 * i, state[i]);
-  return digest;
 }
 
 Sha256 go_on(const std::shared_ptr<const void>& begun, ByteView bytes) {

@@ -8,6 +8,7 @@
 #include "guest/guest_disk.h"
 #include "guest/kernel_drivers.h"
 #include "guest/network.h"
+#include "guest/network_check.h"
 
 namespace rekindle {
 
@@ -42,6 +43,7 @@ Result<ConversionReport> convert(GuestDisk& guest, const ConversionOptions& opti
   const DiskNames names = TRY(DiskNames::of(guest, options));
   TRY(name_disks_by_uuid(guest, names, report), "naming disks by their UUID");
   TRY(adapt_network(guest, options, report), "adapting the network");
+  report.network = TRY(check_network(guest, options), "looking at the network's configuration");
   report.files = guest.changed_files();
   return report;
 }

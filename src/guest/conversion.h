@@ -18,8 +18,8 @@ struct NicName {
 };
 
 struct ConversionOptions {
-  // In the order of the network adapters. Empty: a guest that configures one NIC finds it by EC2's drivers,
-  // whatever its address; a guest with more keeps its configuration and the report warns.
+  // In the order of the network adapters. Empty: the guest finds the NIC that it configures by EC2's drivers,
+  // whatever its address; of several the one of its gateway, and the report warns.
   std::vector<NicName> nics{};
   // Static IPv4 addresses become DHCP, which is how EC2 hands out the private address; true leaves them.
   bool keep_static_addresses = false;
@@ -48,6 +48,18 @@ struct KernelReport {
   bool has_nic_driver = false;  // one of the platform's is in the root file system (or in the kernel)
 };
 
+enum class NetworkVerdict {
+  comes_up,    // some tool that starts with the guest asks for an address by DHCP on the platform's NIC
+  not_known,   // it is configured in a way that is not read here, or with a static address
+  stays_down,  // the guest would run and nobody could reach it
+};
+
+// Whether the guest's own configuration brings its network up. Firewalls are not looked at.
+struct NetworkReadiness {
+  NetworkVerdict verdict = NetworkVerdict::not_known;
+  std::string sentence;  // "ens192 by DHCP (ifupdown)", or why not and what to do about it
+};
+
 struct ConversionReport {
   std::string distribution;  // "Debian GNU/Linux 12 (bookworm)"
   bool boots_from_bios = false;
@@ -58,6 +70,7 @@ struct ConversionReport {
   std::vector<std::string> obstacles;  // of the warnings: what may keep it from mounting its disks
   std::vector<std::string> files;      // all that were changed or made, initrds too
   std::uint64_t journal_blocks_replayed = 0;
+  NetworkReadiness network;  // as the guest is now
 
   // Whether the conversion changed anything but replayed journals.
   bool changed_anything() const;

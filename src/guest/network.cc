@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
-#include "guest/network_files.h"
+#include "guest/network_sources.h"
 
 namespace rekindle {
 
 namespace {
 
-using Rewrite = NetworkEdit (*)(std::string_view, const NetworkRules&);
+constexpr const char* link_folder = "/etc/systemd/network";
 
 class NetworkAdapter {
  public:
@@ -19,41 +19,45 @@ class NetworkAdapter {
         report_(report) {}
 
   Result<> adapt() {
-    TRY(rewrite_file("/etc/network/interfaces", rewrite_interfaces));
-    TRY(rewrite_folder("/etc/network/interfaces.d", "", rewrite_interfaces));
-    TRY(rewrite_folder("/etc/netplan", ".yaml", rewrite_netplan));
-    TRY(rewrite_folder("/etc/systemd/network", ".network", rewrite_networkd));
-    TRY(rewrite_folder("/etc/NetworkManager/system-connections", "", rewrite_network_manager));
+    GuestServices services(root_);
+    const auto running = TRY(running_tools(root_, services));
+    const auto files = TRY(find_network_files(root_));
+    for (const NetworkFile& file : files) {
+      const NetworkEdit edit = TRY(rewrite_file(file.path, file.rewrite));
+      note(edit, running.contains(file.tool));
+    }
+    const auto rules = TRY(files_in(root_, "/etc/udev/rules.d", "", ".rules"));
+    for (const std::string& path : rules) TRY(rewrite_file(path, rewrite_udev_rules));
+    if (!running_nics_.empty()) nic_names_ = running_nics_;
     return name_nics();
   }
 
  private:
-  Result<> rewrite_folder(const std::string& folder, std::string_view suffix, Rewrite rewrite) {
-    const bool there = TRY(root_.is_directory(folder));
-    if (!there) return {};
-    const auto names = TRY(root_.list(folder));
-    for (const std::string& name : names) {
-      if (name.ends_with(suffix)) TRY(rewrite_file(fmt::format("{}/{}", folder, name), rewrite));
+  // What no tool that runs reads was left by an earlier life of the guest.
+  void note(const NetworkEdit& edit, bool runs) {
+    for (const std::string& name : edit.nic_names) {
+      add_once(nic_names_, name);
+      if (runs) add_once(running_nics_, name);
     }
-    return {};
+    if (gateway_device_.empty()) gateway_device_ = edit.gateway_device;
+    settings_.insert(settings_.end(), edit.settings.begin(), edit.settings.end());
   }
 
-  Result<> rewrite_file(const std::string& path, Rewrite rewrite) {
-    const bool there = TRY(root_.is_file(path));
-    if (!there) return {};
+  static void add_once(std::vector<std::string>& names, const std::string& name) {
+    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+  }
+
+  Result<NetworkEdit> rewrite_file(const std::string& path, NetworkRewrite rewrite) {
     const std::string text = TRY(root_.read_text(path));
-    const NetworkEdit edit = rewrite(text, rules_);
-    for (const std::string& name : edit.nic_names) {
-      if (std::ranges::find(nic_names_, name) == nic_names_.end()) nic_names_.push_back(name);
-    }
+    NetworkEdit edit = rewrite(text, rules_);
     for (const std::string& change : edit.changes)
       report_.changes.push_back(fmt::format("{}: {}", path, change));
     for (const std::string& warning : edit.warnings)
       report_.warnings.push_back(fmt::format("{}: {}", path, warning));
-    if (edit.text == text) return {};
+    if (edit.text == text) return edit;
     TRY(keep_original(path, text));
     TRY(root_.replace(path, as_bytes(edit.text)));
-    return {};
+    return edit;
   }
 
   // Not next to the file: some of these folders are read whole, whatever the names in them.
@@ -68,16 +72,33 @@ class NetworkAdapter {
 
   Result<> name_nics() {
     if (!options_.nics.empty()) return name_by_address();
-    if (nic_names_.size() == 1) {
-      return write_link(nic_names_.front(), fmt::format("Driver={}\nType=ether", rules_.link_drivers));
-    }
+    if (nic_names_.empty()) return {};
+    const std::string first = TRY(first_nic());
     if (nic_names_.size() > 1) {
       report_.warnings.push_back(
-          fmt::format("the guest configures {} NICs ({}): give the addresses of the new ones, so that they "
-                      "get these names",
-                      nic_names_.size(), fmt::join(nic_names_, ", ")));
+          fmt::format("the guest configures {} NICs ({}), and an instance starts with one, which will be {}",
+                      nic_names_.size(), fmt::join(nic_names_, ", "), first));
     }
-    return {};
+    return write_link(first, fmt::format("Driver={}\nType=ether", rules_.link_drivers));
+  }
+
+  // Of several the one that an earlier conversion chose, when the gateway was still in the files; else that
+  // of the gateway.
+  Result<std::string> first_nic() {
+    constexpr std::size_t most = 16;  // no instance has more
+    const std::vector<std::string> names(
+        nic_names_.begin(),
+        nic_names_.begin() + static_cast<std::ptrdiff_t>(std::min(nic_names_.size(), most)));
+    for (const std::string& name : names) {
+      const bool chosen = TRY(root_.is_file(link_path(name)));
+      if (chosen) return name;
+    }
+    for (const std::string& name : names) {
+      const auto devices = devices_over({name, rules_.driver()}, settings_);
+      const auto is_gateway = [&](const Nic& device) { return device.name == gateway_device_; };
+      if (std::ranges::any_of(devices, is_gateway)) return name;
+    }
+    return nic_names_.front();
   }
 
   Result<> name_by_address() {
@@ -90,9 +111,12 @@ class NetworkAdapter {
     return {};
   }
 
+  static std::string link_path(const std::string& name) {
+    return fmt::format("{}/10-rekindle-{}.link", link_folder, name);
+  }
+
   Result<> write_link(const std::string& name, const std::string& match) {
-    const std::string folder = "/etc/systemd/network";
-    const std::string path = fmt::format("{}/10-rekindle-{}.link", folder, name);
+    const std::string path = link_path(name);
     const std::string text = fmt::format(
         "# Keeps the name that this system's configuration uses.\n[Match]\n{}\n\n[Link]\nName={}\n", match,
         name);
@@ -102,7 +126,7 @@ class NetworkAdapter {
       if (old == text) return {};
       TRY(root_.replace(path, as_bytes(text)));
     } else {
-      TRY(root_.make_directories(folder));
+      TRY(root_.make_directories(link_folder));
       TRY(root_.create(path, as_bytes(text), 0644));
     }
     report_.changes.push_back(
@@ -115,6 +139,9 @@ class NetworkAdapter {
   NetworkRules rules_;
   ConversionReport& report_;
   std::vector<std::string> nic_names_;
+  std::vector<std::string> running_nics_;  // of these, what tools that run configure
+  std::string gateway_device_;
+  std::vector<NicSetting> settings_;
 };
 
 }  // namespace

@@ -7,8 +7,10 @@
 
 namespace rekindle {
 
-// Rewrites ifupdown's, netplan's, systemd-networkd's and NetworkManager's files, with the originals kept
-// below /var/lib/rekindle/before, and writes .link files (systemd.link(5)) that name the NICs.
+// Rewrites the files of ifupdown, netplan, systemd-networkd, NetworkManager and network-scripts, and udev's
+// rules that name cards, with the originals kept below /var/lib/rekindle/before; writes .link files
+// (systemd.link(5)) that name the NICs. Of a guest with several whose new addresses are not known, the one of
+// the gateway is the first.
 Result<> adapt_network(GuestDisk& guest, const ConversionOptions& options, ConversionReport& report);
 
 }  // namespace rekindle

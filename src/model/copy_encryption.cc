@@ -4,22 +4,22 @@
 
 namespace rekindle {
 
-namespace {
-
-bool encrypts(const VolumeSettings& volumes) {
+bool starts_encrypted(const VolumeSettings& volumes) {
   return volumes.encrypted == true || !volumes.kms_key.empty();
 }
 
-bool starts_encrypted(const FailoverSettings& production, const FailoverSettings& test) {
-  return encrypts(production.volumes) || encrypts(test.volumes);
+namespace {
+
+bool one_starts_encrypted(const FailoverSettings& production, const FailoverSettings& test) {
+  return starts_encrypted(production.volumes) || starts_encrypted(test.volumes);
 }
 
 }  // namespace
 
 bool encrypts_copies(const DrPlan& plan) {
-  return plan.encrypt_copies || starts_encrypted(plan.production, plan.test) ||
+  return plan.encrypt_copies || one_starts_encrypted(plan.production, plan.test) ||
          std::any_of(plan.machines.begin(), plan.machines.end(), [](const PlanMachine& machine) {
-           return starts_encrypted(machine.production, machine.test);
+           return one_starts_encrypted(machine.production, machine.test);
          });
 }
 

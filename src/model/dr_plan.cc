@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "model/console_pattern.h"
 #include "model/copy_encryption.h"
 
 namespace rekindle {
@@ -65,11 +66,13 @@ Result<> check_settings(const FailoverSettings& settings, const std::string& whe
   const std::string& check = settings.health_check;
   const bool is_url = check.starts_with("http://") || check.starts_with("https://");
   const bool is_port = check.starts_with("tcp://") && check.rfind(':') > std::string("tcp:").size();
-  const bool is_console = check.starts_with("console:") && check.size() > std::string("console:").size();
+  const bool is_console = check.starts_with(ConsolePattern::prefix);
   if (!check.empty() && !is_url && !is_port && !is_console && check != "status") {
     return wrong("health_check", check,
                  "a URL, tcp://{private_ip}:PORT, status, or console: and what the console must say");
   }
+  if (is_console)
+    TRY(ConsolePattern::parse(check.substr(ConsolePattern::prefix.size())), "{}: health_check", where);
   if (settings.volumes.iops < 0) {
     return wrong("volumes.iops", std::to_string(settings.volumes.iops), "a positive number, or nothing");
   }

@@ -1,6 +1,7 @@
 // The DR plan, the DR copies it keeps, and the failovers made of them.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -48,8 +49,8 @@ struct FailoverSettings {
   std::optional<bool> source_dest_check;
   std::optional<bool> leave_stopped;  // launched, its service not waited for, then stopped
   // What must answer: a URL with {private_ip} or {public_ip} (http, https; "tcp://{private_ip}:5432": that
-  // the port accepts); "status": AWS's own checks of the instance; "console:TEXT": what its serial console
-  // says. Empty: running is enough.
+  // the port accepts); "status": AWS's own checks of the instance; "console:PATTERN": what its serial console
+  // says, see ConsolePattern. Empty: running is enough.
   std::string health_check;
   VolumeSettings volumes;
   std::map<std::string, std::string> tags;
@@ -110,7 +111,8 @@ struct DrPlan {
   FailoverSettings production;     // of all machines, unless they say otherwise
   FailoverSettings test;
   FailbackSettings failback = {};
-  int keep_days = 7;  // instances of machines that came home stay so long, stopped
+  int keep_days = 7;                           // instances of machines that came home stay so long, stopped
+  std::chrono::minutes test_expires_after{0};  // of test failovers, unless they say otherwise; 0: never
   std::vector<PlanMachine> machines;
   std::vector<PlanStep> steps;  // none: all machines at once
 };
@@ -147,6 +149,14 @@ struct BootCertificate {
   std::string signature;                 // hex, by the vault's key, of all of the above
 };
 
+// A disk of a copy that was read back, and is not what the recovery point says.
+struct CopyDamage {
+  DiskId disk_id;
+  std::uint64_t block = 0;   // the first that differs, of 512 KiB
+  std::uint64_t blocks = 0;  // that were found to differ, in all
+  Time found{};
+};
+
 // pending: being written. current: complete, verified, the one that failover uses. kept: replaced, and still
 // whole, as the plan says; for a failover from its point. retired: replaced. aside: of an earlier recovery
 // point, complete and verified, for one failover.
@@ -175,6 +185,7 @@ struct DrCopy {
   // As the plan asked for when its images were made of nothing.
   bool encrypted = false;
   std::string kms_key;
+  std::vector<CopyDamage> damaged;  // the next replication makes these disks anew
 };
 
 enum class FailoverKind { test, production };
@@ -198,6 +209,7 @@ struct Failover {
   Time started{};
   Time finished{};
   Time keep_until{};
+  Time expires{};                       // of a test: 'rekindle serve' ends it then; Time(): never
   RecoveryPointId returned_point = {};  // of a returned one: the last that was brought home
   // The DR copy it was started from: what the instance's volumes are compared with. Absent images: whole.
   std::vector<DrCopyDisk> disks;
@@ -212,6 +224,12 @@ struct Failover {
 
 inline bool runs_in_production(const Failover& failover) {
   return failover.kind == FailoverKind::production && failover.state == FailoverState::running;
+}
+
+// Whether a test failover's time is over.
+inline bool has_expired(const Failover& failover, Time now) {
+  return failover.kind == FailoverKind::test && failover.state == FailoverState::running &&
+         failover.expires != Time() && now >= failover.expires;
 }
 
 // A person's yes to a step of a running failover of a plan.

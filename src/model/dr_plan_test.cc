@@ -29,6 +29,7 @@ TEST(DrPlan, ComesBackWholeAndWritesOnlyWhatIsSet) {
   plan.encrypt_copies = true;
   plan.copies_kms_key = "alias/copies";
   plan.test.subnet_id = "subnet-test";
+  plan.test_expires_after = std::chrono::hours(36);
   plan.machines[0].production.source_dest_check = false;
   plan.machines[0].production.volumes = {"io2", 3000, 0, true, "alias/dr"};
   PlanStep step;
@@ -41,6 +42,7 @@ TEST(DrPlan, ComesBackWholeAndWritesOnlyWhatIsSet) {
   EXPECT_EQ(written.at("machines").at(1), (nlohmann::json{{"machine", "db"}}));
   EXPECT_EQ(written.at("replicate"), "every 15m");
   EXPECT_EQ(written.at("copies_kms_key"), "alias/copies");
+  EXPECT_EQ(written.at("test_expires_after"), "36h");
   EXPECT_EQ(written.at("machines").at(0).at("production"),
             nlohmann::json::parse(R"({"source_dest_check": false, "volumes":
               {"type": "io2", "iops": 3000, "encrypted": true, "kms_key": "alias/dr"}})"));
@@ -128,6 +130,40 @@ TEST(DrPlan, WhoeverNamesNoMachineMeansAll) {
   EXPECT_TRUE(is_chosen({}, "web"));
   EXPECT_TRUE(is_chosen({"db", "web"}, "web"));
   EXPECT_FALSE(is_chosen({"db"}, "web"));
+}
+
+TEST(DrPlan, TestsOfAnEarlierVersionNeverExpire) {
+  EXPECT_EQ(parse_json<DrPlan>(R"({"name": "dr"})")->test_expires_after, std::chrono::minutes(0));
+  const auto wrong = parse_json<DrPlan>(R"({"name": "dr", "test_expires_after": "tomorrow"})");
+  EXPECT_THAT(wrong.error().message(), HasSubstr("test_expires_after: 'tomorrow' says not when"));
+}
+
+TEST(DrPlan, ATestExpiresAtItsTimeAndNothingElseDoes) {
+  const Time now{std::chrono::hours(100)};
+  Failover failover;
+  failover.kind = FailoverKind::test;
+  EXPECT_FALSE(has_expired(failover, now)) << "it never does";
+  failover.expires = now;
+  EXPECT_TRUE(has_expired(failover, now));
+  EXPECT_FALSE(has_expired(failover, now - std::chrono::milliseconds(1)));
+  EXPECT_TRUE(has_expired(parse_json<Failover>(nlohmann::json(failover).dump()).value(), now));
+  failover.state = FailoverState::released;
+  EXPECT_FALSE(has_expired(failover, now));
+  failover.state = FailoverState::running;
+  failover.kind = FailoverKind::production;
+  EXPECT_FALSE(has_expired(failover, now));
+}
+
+TEST(DrPlan, WhatTheConsoleMustSayIsAPattern) {
+  DrPlan plan = small_plan();
+  plan.production.health_check = "console:^web[0-9]* login:";
+  EXPECT_TRUE(check_plan(plan).ok()) << check_plan(plan).error().message();
+  plan.machines[1].test.health_check = "console:*** ready";
+  EXPECT_THAT(check_plan(plan).error().message(),
+              HasSubstr("db.test: health_check: '*** ready' is not a regular expression"));
+  plan.machines[1].test.health_check = "console:";
+  EXPECT_THAT(check_plan(plan).error().message(),
+              HasSubstr("db.test: health_check: '' is found in an empty"));
 }
 
 TEST(DrPlan, RefusesWhatCannotBe) {

@@ -47,12 +47,13 @@ JSON_FIELDS(BackupPolicy, name, datacenter, vault, machines, schedule, retention
 JSON_FIELDS(ProtectedMachine, name, id, datacenter, vault, runs_at)
 JSON_FIELDS(DrCopyDisk, disk_id, image_id, size_bytes)
 JSON_FIELDS(ConvertedBlock, index, sha256)
+JSON_FIELDS(CopyDamage, disk_id, block, blocks, found)
 JSON_FIELDS(CertificateCheck, name, passed, detail)
 JSON_FIELDS(BootCertificate, would_boot, reason, checks, warnings, recovery_point_id, content_ids, signature)
 JSON_FIELDS(Approval, id, time)
 JSON_FIELDS(Failover, id, job_id, plan, machine, account, kind, state, instance_id, private_ip, public_ip,
-            recovery_point_id, recovery_point_time, started, finished, keep_until, disks, overlay, born_there,
-            returned_point, volume_ids)
+            recovery_point_id, recovery_point_time, started, finished, keep_until, expires, disks, overlay,
+            born_there, returned_point, volume_ids)
 JSON_FIELDS(StepTiming, step, started, milliseconds)
 JSON_FIELDS(LedgerEntry, token, kind, site, container, object_id, state, job_id, in_use_by, updated)
 #undef JSON_FIELDS

@@ -135,6 +135,8 @@ void to_json(nlohmann::json& j, const CertificateCheck& value);
 void from_json(const nlohmann::json& j, CertificateCheck& value);
 void to_json(nlohmann::json& j, const BootCertificate& value);
 void from_json(const nlohmann::json& j, BootCertificate& value);
+void to_json(nlohmann::json& j, const CopyDamage& value);
+void from_json(const nlohmann::json& j, CopyDamage& value);
 void to_json(nlohmann::json& j, const DrCopy& value);
 void from_json(const nlohmann::json& j, DrCopy& value);
 void to_json(nlohmann::json& j, const Failover& value);

@@ -53,6 +53,19 @@ TEST(ModelJson, AJobComesBackWhole) {
   EXPECT_EQ(nlohmann::json(back), nlohmann::json(job));
 }
 
+TEST(ModelJson, ADrCopyKeepsWhatIsDamaged) {
+  DrCopy copy;
+  copy.id = "copy-1";
+  copy.damaged = {{DiskId("disk-b"), 4, 2, from_iso8601("2026-11-22T00:00:00.001Z").value()}};
+  const auto back = parse_json<DrCopy>(nlohmann::json(copy).dump()).value();
+  ASSERT_EQ(back.damaged.size(), 1U);
+  EXPECT_EQ(back.damaged[0].disk_id, DiskId("disk-b"));
+  EXPECT_EQ(back.damaged[0].block, 4U);
+  EXPECT_EQ(back.damaged[0].blocks, 2U);
+  EXPECT_EQ(back.damaged[0].found, copy.damaged[0].found);
+  EXPECT_TRUE(parse_json<DrCopy>(R"({"id":"of an earlier version"})").value().damaged.empty());
+}
+
 TEST(ModelJson, AnAccountOfAnEarlierVersionHasAnAccessKey) {
   const auto account =
       parse_json<Account>(

@@ -2,6 +2,7 @@
 #include <type_traits>
 
 #include "model/json.h"
+#include "model/test_expiry.h"
 
 namespace rekindle {
 
@@ -38,6 +39,12 @@ void read_word(const nlohmann::json& j, const char* key, Enum& value) {
                                               &j);
   }
   value = read;
+}
+
+std::chrono::minutes expiry_of(const nlohmann::json& j) {
+  const auto parsed = parse_test_expiry(j.get<std::string>());
+  if (parsed.ok()) return *parsed;
+  throw nlohmann::json::other_error::create(501, "test_expires_after: " + parsed.error().message(), &j);
 }
 
 }  // namespace
@@ -179,6 +186,7 @@ void to_json(nlohmann::json& j, const DrPlan& value) {
        {"test", value.test},
        {"failback", value.failback},
        {"keep_days", value.keep_days},
+       {"test_expires_after", test_expiry_text(value.test_expires_after)},
        {"machines", value.machines},
        {"steps", value.steps}};
 }
@@ -204,6 +212,7 @@ void from_json(const nlohmann::json& j, DrPlan& value) {
   read_if_there(j, "test", value.test);
   read_if_there(j, "failback", value.failback);
   read_if_there(j, "keep_days", value.keep_days);
+  if (j.contains("test_expires_after")) value.test_expires_after = expiry_of(j.at("test_expires_after"));
   read_if_there(j, "machines", value.machines);
   read_if_there(j, "steps", value.steps);
 }
@@ -226,7 +235,8 @@ void to_json(nlohmann::json& j, const DrCopy& value) {
        {"conversion", value.conversion},
        {"template_id", value.template_id},
        {"encrypted", value.encrypted},
-       {"kms_key", value.kms_key}};
+       {"kms_key", value.kms_key},
+       {"damaged", value.damaged}};
   if (value.certificate) j["certificate"] = *value.certificate;
 }
 
@@ -250,6 +260,7 @@ void from_json(const nlohmann::json& j, DrCopy& value) {
   read_if_there(j, "template_id", value.template_id);
   read_if_there(j, "encrypted", value.encrypted);
   read_if_there(j, "kms_key", value.kms_key);
+  read_if_there(j, "damaged", value.damaged);
   if (j.contains("certificate")) value.certificate = j["certificate"].get<BootCertificate>();
 }
 

@@ -74,42 +74,79 @@ bool parse_window(std::string_view text, Schedule& schedule) {
   return true;
 }
 
-std::optional<Schedule> parse_words(const std::vector<std::string_view>& words) {
-  if (words.empty()) return std::nullopt;
-  Schedule schedule;
-  if (words.size() == 1 && words[0] == "manual") return schedule;
-  if (words.size() == 1 && words[0] == "after-backup") return Schedule{ScheduleKind::after_backup};
-  if (words[0] == "hourly" || (words[0] == "every" && words.size() > 1)) {
-    const std::size_t length = words[0] == "hourly" ? 1 : 2;
-    const auto period = length == 1 ? std::optional(minutes(60)) : parse_period(words[1]);
-    if (!period || words.size() > length + 1) return std::nullopt;
-    schedule.kind = ScheduleKind::every;
-    schedule.period = *period;
-    if (words.size() == length + 1 && !parse_window(words[length], schedule)) return std::nullopt;
-    return schedule;
-  }
+// The last word, where there is one more than `length`: a window.
+bool parse_rest(const std::vector<std::string_view>& words, std::size_t length, Schedule& schedule) {
+  if (words.size() == length) return true;
+  return words.size() == length + 1 && parse_window(words[length], schedule);
+}
+
+// "hourly", "every 15m"
+std::optional<Schedule> parse_every(const std::vector<std::string_view>& words) {
+  const std::size_t length = words[0] == "hourly" ? 1 : 2;
+  if (words.size() < length) return std::nullopt;
+  const auto period = length == 1 ? std::optional(minutes(60)) : parse_period(words[1]);
+  Schedule schedule{ScheduleKind::every};
+  if (!period || !parse_rest(words, length, schedule)) return std::nullopt;
+  schedule.period = *period;
+  return schedule;
+}
+
+// "daily 02:30", "weekly sun 02:30"
+std::optional<Schedule> parse_at(const std::vector<std::string_view>& words) {
   const bool weekly = words[0] == "weekly";
-  if (!weekly && words[0] != "daily") return std::nullopt;
-  if (words.size() != (weekly ? 3U : 2U)) return std::nullopt;
-  const auto at = parse_time_of_day(words.back());
+  const std::size_t length = weekly ? 3 : 2;
+  if (words.size() < length) return std::nullopt;
+  const auto at = parse_time_of_day(words[length - 1]);
   const auto weekday = weekly ? parse_weekday(words[1]) : std::optional(0);
-  if (!at || !weekday) return std::nullopt;
-  schedule.kind = weekly ? ScheduleKind::weekly : ScheduleKind::daily;
+  Schedule schedule{weekly ? ScheduleKind::weekly : ScheduleKind::daily};
+  if (!at || !weekday || !parse_rest(words, length, schedule)) return std::nullopt;
   schedule.at = *at;
   schedule.weekday = *weekday;
   return schedule;
+}
+
+std::optional<Schedule> parse_words(const std::vector<std::string_view>& words) {
+  if (words.empty()) return std::nullopt;
+  if (words.size() == 1 && words[0] == "manual") return Schedule{};
+  if (words.size() == 1 && words[0] == "after-backup") return Schedule{ScheduleKind::after_backup};
+  if (words[0] == "hourly" || words[0] == "every") return parse_every(words);
+  if (words[0] == "daily" || words[0] == "weekly") return parse_at(words);
+  return std::nullopt;
 }
 
 std::string time_of_day(minutes at) {
   return fmt::format("{:02}:{:02}", at.count() / 60, at.count() % 60);
 }
 
+std::string window_of(const Schedule& schedule) {
+  return time_of_day(schedule.window_begin) + "-" + time_of_day(schedule.window_end);
+}
+
+bool has_window(const Schedule& schedule) {
+  return schedule.window_begin != schedule.window_end;
+}
+
 bool in_window(const Schedule& schedule, minutes at) {
-  if (schedule.window_begin == schedule.window_end) return true;
+  if (!has_window(schedule)) return true;
   if (schedule.window_begin < schedule.window_end) {
     return at >= schedule.window_begin && at < schedule.window_end;
   }
   return at >= schedule.window_begin || at < schedule.window_end;
+}
+
+minutes after(minutes begin, minutes end, minutes circle) {
+  return (end - begin + circle) % circle;
+}
+
+// Of weekly: in the one window of the week in which its time lies, which may have opened the day before.
+bool in_window_of_week(const Schedule& schedule, Time now) {
+  constexpr minutes week = 7 * day;
+  const auto today = floor<days>(now);
+  const auto weekday = static_cast<int>(std::chrono::weekday(today).c_encoding());
+  const minutes moment = weekday * day + floor<minutes>(now - today);
+  const minutes slot = schedule.weekday * day + schedule.at;
+  const minutes opens = slot - after(schedule.window_begin, schedule.at, day);
+  return after(opens, moment, week) < after(schedule.window_begin, schedule.window_end, day);
 }
 
 // Counted from midnight, so that "every 4h" is at 0, 4, 8 ... and does not wander.
@@ -129,20 +166,25 @@ std::optional<Time> last_period(const Schedule& schedule, Time now) {
 
 Result<Schedule> parse_schedule(std::string_view text) {
   const auto parsed = parse_words(words_of(text));
-  if (parsed) return *parsed;
-  return error(
-      ErrorCode::invalid_argument,
-      "'{}' is not a schedule; write manual, after-backup, \"every 15m\", \"every 4h\" (each also with "
-      "a window: \"every 15m 22:00-06:00\"), hourly, \"daily 02:30\" or \"weekly sun 02:30\"; times "
-      "are UTC",
-      text);
+  if (!parsed) {
+    return error(
+        ErrorCode::invalid_argument,
+        "'{}' is not a schedule; write manual, after-backup, \"every 15m\", \"every 4h\", hourly, \"daily "
+        "02:30\" or \"weekly sun 02:30\", the last five also with a window: \"every 15m 22:00-06:00\", "
+        "\"daily 23:00 22:00-06:00\"; times are UTC",
+        text);
+  }
+  const bool has_time = parsed->kind == ScheduleKind::daily || parsed->kind == ScheduleKind::weekly;
+  if (has_time && !in_window(*parsed, parsed->at)) {
+    return error(ErrorCode::invalid_argument,
+                 "'{}' would never be on time: {} is not in the window {}; choose a time in it", text,
+                 time_of_day(parsed->at), window_of(*parsed));
+  }
+  return *parsed;
 }
 
 std::string to_string(const Schedule& schedule) {
-  const std::string window =
-      schedule.window_begin == schedule.window_end
-          ? ""
-          : fmt::format(" {}-{}", time_of_day(schedule.window_begin), time_of_day(schedule.window_end));
+  const std::string window = has_window(schedule) ? " " + window_of(schedule) : "";
   switch (schedule.kind) {
     case ScheduleKind::manual:
       return "manual";
@@ -155,15 +197,17 @@ std::string to_string(const Schedule& schedule) {
              window;
     }
     case ScheduleKind::daily:
-      return "daily " + time_of_day(schedule.at);
+      return "daily " + time_of_day(schedule.at) + window;
     case ScheduleKind::weekly:
-      return fmt::format("weekly {} {}", weekdays.at(static_cast<std::size_t>(schedule.weekday)),
-                         time_of_day(schedule.at));
+      return fmt::format("weekly {} {}{}", weekdays.at(static_cast<std::size_t>(schedule.weekday)),
+                         time_of_day(schedule.at), window);
   }
   return "manual";
 }
 
 bool is_open(const Schedule& schedule, Time now) {
+  if (!has_window(schedule)) return true;
+  if (schedule.kind == ScheduleKind::weekly) return in_window_of_week(schedule, now);
   return in_window(schedule, floor<minutes>(now - floor<days>(now)));
 }
 

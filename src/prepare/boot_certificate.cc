@@ -38,10 +38,16 @@ CertificateCheck initrd(const ConversionReport& report) {
           words.empty() ? "no kernel was found" : fmt::format("{}", fmt::join(words, ", "))};
 }
 
-CertificateCheck network(const ConversionReport& report) {
+CertificateCheck network_driver(const ConversionReport& report) {
   const bool there = std::any_of(report.kernels.begin(), report.kernels.end(),
                                  [](const KernelReport& kernel) { return kernel.has_nic_driver; });
   return {"network driver", there, there ? "ena" : "no kernel has EC2's network driver (ena)"};
+}
+
+// Fails only where it is certain that nobody could reach the guest: what is not known is a warning.
+CertificateCheck network_configuration(const ConversionReport& report) {
+  return {"network configuration", report.network.verdict != NetworkVerdict::stays_down,
+          report.network.sentence};
 }
 
 CertificateCheck mounts(const ConversionReport& report) {
@@ -58,10 +64,13 @@ BootCertificate certify(const Readiness& readiness, Firmware firmware) {
   certificate.checks = {{"partition table and root file system", true, report.distribution},
                         boot_loader(report, firmware),
                         initrd(report),
-                        network(report),
+                        network_driver(report),
+                        network_configuration(report),
                         mounts(report),
                         {"nothing left to convert", readiness.ready, readiness.reason}};
-  certificate.warnings = report.warnings;
+  if (report.network.verdict == NetworkVerdict::not_known)
+    certificate.warnings.push_back("network configuration: " + report.network.sentence);
+  certificate.warnings.insert(certificate.warnings.end(), report.warnings.begin(), report.warnings.end());
   certificate.would_boot = true;
   for (const CertificateCheck& check : certificate.checks) {
     if (check.passed || !certificate.would_boot) continue;

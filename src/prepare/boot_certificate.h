@@ -1,5 +1,6 @@
 // The boot certificate of a DR copy: "would boot", or why not, decided by looking at every part that has to
-// be right while there is time to mend it.
+// be right while there is time to mend it. A guest that would run where nobody can reach it "would not boot":
+// for who needs it, it would not be there.
 #pragma once
 
 #include <string>

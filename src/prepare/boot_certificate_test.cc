@@ -18,13 +18,16 @@ Readiness ready() {
   kernel.outcome = KernelOutcome::already_converted;
   kernel.has_nic_driver = true;
   readiness.report.kernels = {kernel};
+  readiness.report.network = {NetworkVerdict::comes_up, "ens192 by DHCP (ifupdown)"};
   return readiness;
 }
 
 TEST(BootCertificate, SaysYesWhereEveryPartIsThere) {
   const BootCertificate certificate = certify(ready(), Firmware::bios);
   EXPECT_TRUE(certificate.would_boot) << certificate.reason;
-  EXPECT_EQ(certificate.checks.size(), 6U);
+  EXPECT_EQ(certificate.checks.size(), 7U);
+  EXPECT_EQ(certificate.checks.at(4).detail, "ens192 by DHCP (ifupdown)");
+  EXPECT_TRUE(certificate.warnings.empty());
 }
 
 TEST(BootCertificate, NamesTheFirstPartThatIsMissing) {
@@ -45,6 +48,24 @@ TEST(BootCertificate, NamesTheFirstPartThatIsMissing) {
   readiness.ready = false;
   readiness.reason = "the guest is not converted yet";
   EXPECT_THAT(certify(readiness, Firmware::bios).reason, HasSubstr("nothing left to convert: the guest"));
+}
+
+TEST(BootCertificate, AGuestThatNobodyCouldReachWouldNotBoot) {
+  Readiness readiness = ready();
+  readiness.report.network = {NetworkVerdict::stays_down, "ens192 is not brought up"};
+  const BootCertificate certificate = certify(readiness, Firmware::bios);
+  EXPECT_FALSE(certificate.would_boot);
+  EXPECT_EQ(certificate.reason, "network configuration: ens192 is not brought up");
+}
+
+TEST(BootCertificate, WhatIsNotKnownOfTheNetworkIsTheFirstWarning) {
+  Readiness readiness = ready();
+  readiness.report.network = {NetworkVerdict::not_known, "wicked brings it up"};
+  readiness.report.warnings = {"swap will not be there"};
+  const BootCertificate certificate = certify(readiness, Firmware::bios);
+  EXPECT_TRUE(certificate.would_boot) << certificate.reason;
+  ASSERT_EQ(certificate.warnings.size(), 2U);
+  EXPECT_EQ(certificate.warnings[0], "network configuration: wicked brings it up");
 }
 
 TEST(BootCertificate, AKernelThatIsReadyIsEnough) {

@@ -130,6 +130,12 @@ Result<std::vector<JobId>> makers_of(Catalog& catalog, const DrCopy& copy) {
   return makers;
 }
 
+Result<> put_template(Catalog& catalog, const DrCopy& copy) {
+  DrCopy listed = TRY(catalog.get<DrCopy>(copy.id));
+  listed.template_id = copy.template_id;
+  return catalog.put(listed);
+}
+
 Result<> drop_lost_template(Catalog& catalog, RecoveryTarget& site, Clock& clock, DrCopy& copy) {
   if (copy.template_id.empty()) return {};
   const auto ledger = TRY(catalog.ledger());
@@ -141,7 +147,7 @@ Result<> drop_lost_template(Catalog& catalog, RecoveryTarget& site, Clock& clock
     copy.template_id = TemplateId();
     return catalog.transaction([&]() -> Result<> {
       TRY(catalog.mark_released(entry.token));
-      return catalog.put(copy);
+      return put_template(catalog, copy);
     });
   }
   return {};

@@ -46,6 +46,10 @@ Result<std::vector<JobId>> makers_of(Catalog& catalog, const DrCopy& copy);
 // nobody removes those.
 Result<std::set<std::string>> wanted_copies(Catalog& catalog);
 
+// The template of a listed copy. All else stays as the catalog has it, where a verification may have noted
+// something meanwhile.
+Result<> put_template(Catalog& catalog, const DrCopy& copy);
+
 // An AMI that somebody deregistered behind our back: the copy has none any more, and is registered anew. One
 // that was registered a moment ago may only be listed late, and stays.
 Result<> drop_lost_template(Catalog& catalog, RecoveryTarget& site, Clock& clock, DrCopy& copy);

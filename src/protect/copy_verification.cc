@@ -5,6 +5,7 @@
 #include <set>
 
 #include "jobs/dr_copies.h"
+#include "protect/copy_damage.h"
 #include "protect/copy_records.h"
 #include "protect/image_copy.h"
 
@@ -31,6 +32,30 @@ std::vector<std::uint64_t> random_sample(std::uint64_t count, Random& random) {
   return {chosen.begin(), chosen.end()};
 }
 
+namespace {
+
+// Of the blocks that differ in a new image, those that it has from the old copy's, where they are wrong, too.
+// Noted there, or every copy that is made on top of it would be thrown away.
+Result<bool> blame_parent(StepContext& context, RecoveryTarget& site, const CopyContent& wanted,
+                          std::size_t position, const std::vector<std::uint64_t>& differing) {
+  const auto parent = wanted.parent_of(position);
+  if (!parent) return false;
+  const auto written = TRY(wanted.differing(position, false));
+  std::vector<std::uint64_t> inherited;
+  std::ranges::set_difference(differing, written, std::back_inserter(inherited));
+  const auto source = TRY(wanted.open_disk(position));
+  const auto image = TRY(site.open_image(*parent), "opening the image {} of the old copy", *parent);
+  Progress progress;
+  const auto wrong = TRY(differing_blocks(*source, *image, inherited, progress, context.stop));
+  if (wrong.empty()) return false;
+  const DiskId disk = copy_of(context.job).disks[position].disk_id;
+  TRY(record_damage(context.catalog, text(context.job.data.at("old_copy"), "id"),
+                    {{disk, wrong.front(), wrong.size(), context.clock.now()}}));
+  return true;
+}
+
+}  // namespace
+
 Result<> verify_new_disk(StepContext& context, RecoveryTarget& site, const CopyContent& wanted,
                          std::size_t position) {
   const DrCopyDisk disk = copy_of(context.job).disks[position];
@@ -48,7 +73,13 @@ Result<> verify_new_disk(StepContext& context, RecoveryTarget& site, const CopyC
     std::ranges::set_union(written, others, std::back_inserter(blocks));
   }
   context.progress.bytes_total += blocks.size() * image_block_bytes;
-  return compare_blocks(*source, *image, blocks, context.progress, context.stop);
+  const auto differing = TRY(differing_blocks(*source, *image, blocks, context.progress, context.stop));
+  if (differing.empty()) return {};
+  const bool has_it_from_parent = TRY(blame_parent(context, site, wanted, position, differing));
+  return error(ErrorCode::corrupt,
+               "block {} of the new DR copy is not what was written; it is thrown away, the old copy stays{}",
+               differing.front(),
+               has_it_from_parent ? ", and is damaged, too: the next replication makes this disk anew" : "");
 }
 
 std::uint64_t CopyVerification::blocks_compared() const {
@@ -182,6 +213,23 @@ Result<> refuse_retired(Catalog& catalog, const DrCopy& copy) {
                "it was removed while it was read; 'rekindle replicate run {}' makes a new one", copy.plan);
 }
 
+// As it is now: kept, where another one took its place while it was read.
+Result<DrCopy> note_damage(VerificationPlace place, const CopyVerification& verified) {
+  const Time now = place.clock.now();
+  std::vector<CopyDamage> found;
+  for (const DiskVerification& disk : verified.disks) {
+    if (!disk.differing.empty())
+      found.push_back({disk.disk_id, disk.differing.front(), disk.differing.size(), now});
+  }
+  DrCopy copy;
+  TRY(place.catalog.transaction([&]() -> Result<> {
+    TRY(refuse_retired(place.catalog, verified.copy));
+    copy = TRY(record_damage(place.catalog, verified.copy.id, found));
+    return {};
+  }));
+  return copy;
+}
+
 }  // namespace
 
 Result<CopyVerification> verify_current_copy(VerificationPlace place, const CopyToVerify& wanted,
@@ -193,14 +241,28 @@ Result<CopyVerification> verify_current_copy(VerificationPlace place, const Copy
                  wanted.machine, wanted.plan, wanted.plan);
   }
   auto verified = Verification(place, *copy, wanted.all, progress, std::move(stop)).verify();
-  const bool sound = verified.ok() && verified->blocks_differing() == 0;
-  const bool cancelled = !verified.ok() && verified.error().code() == ErrorCode::cancelled;
-  if (!sound && !cancelled)
-    TRY(refuse_retired(place.catalog, *copy), "verifying the DR copy {} of {}", copy->id, copy->machine);
-  if (!verified.ok())
+  if (!verified.ok()) {
+    if (verified.error().code() != ErrorCode::cancelled)
+      TRY(refuse_retired(place.catalog, *copy), "verifying the DR copy {} of {}", copy->id, copy->machine);
     return std::move(verified).error().context("verifying the DR copy {} of {}", copy->id, copy->machine);
+  }
+  if (verified->blocks_differing() > 0) {
+    verified->copy =
+        TRY(note_damage(place, *verified), "verifying the DR copy {} of {}", copy->id, copy->machine);
+  }
   return verified;
 }
+
+namespace {
+
+std::string way_out(const DrCopy& copy) {
+  if (copy.state == DrCopyState::current)
+    return fmt::format("'rekindle replicate run {}' makes it anew", copy.plan);
+  return "a newer copy took its place meanwhile, and may have the block from it: verify that one, run the "
+         "command again";
+}
+
+}  // namespace
 
 Result<> outcome(const CopyVerification& verification) {
   const DrCopy& copy = verification.copy;
@@ -210,10 +272,9 @@ Result<> outcome(const CopyVerification& verification) {
     const std::string all = blocks == 1 ? "" : fmt::format(" (blocks that differ in all: {})", blocks);
     return error(ErrorCode::corrupt,
                  "{}: disk {}: block {} (of 512 KiB) of the DR copy {}, image {}, is not what its recovery "
-                 "point {} says{}; do not fail over to it: 'rekindle replicate clean-up {}' removes the DR "
-                 "copies of the plan, then 'rekindle replicate run {}' makes new ones",
+                 "point {} says{}; {}",
                  copy.machine, disk.disk_id, disk.differing.front(), copy.id, disk.image_id,
-                 copy.recovery_point_id, all, copy.plan, copy.plan);
+                 copy.recovery_point_id, all, way_out(copy));
   }
   return {};
 }

@@ -1,5 +1,5 @@
 // The proof that DR copies hold what they should: a new one before it is used, the current one at any time.
-// Nothing is changed by it.
+// What is found to be damaged is noted on the copy (copy_damage.h); nothing else is changed by it.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@
 namespace rekindle {
 
 // Of the copy that a replicate job has just written, one disk: what was written and a sample of the others,
-// or every block where the plan wants it. `corrupt` names the first that differs.
+// or every block where the plan wants it. `corrupt` names the first that differs. What the new copy has from
+// the old one, where it is wrong already, is noted on that.
 Result<> verify_new_disk(StepContext& context, RecoveryTarget& site, const CopyContent& wanted,
                          std::size_t position);
 
@@ -30,6 +31,7 @@ struct VerificationPlace {
   Sites& sites;
   Vaults& vaults;
   Random& random;
+  Clock& clock;
 };
 
 struct CopyToVerify {
@@ -47,7 +49,7 @@ struct DiskVerification {
 };
 
 struct CopyVerification {
-  DrCopy copy;
+  DrCopy copy;                          // with what was noted of it
   std::vector<DiskVerification> disks;  // in the copy's order
 
   std::uint64_t blocks_compared() const;
@@ -56,10 +58,10 @@ struct CopyVerification {
 
 // Reads the machine's current DR copy back and compares it with its recovery point and, where it was
 // converted ahead, with what was recorded of the converted blocks (all of them, whatever is sampled). That
-// blocks differ is no error of this call. Safe beside a replication, which may retire the copy meanwhile:
-// what is then found is `unavailable`, for another copy is the current one. Other errors:
-// `failed_precondition` where there is no copy, `not_found` where its recovery point or an image of it is
-// gone, `cancelled`, and those of catalog, site and vault.
+// blocks differ is no error of this call; it is noted on the copy. Safe beside a replication, which may
+// retire the copy meanwhile: what is then found is `unavailable`, for another copy is the current one. Other
+// errors: `failed_precondition` where there is no copy, `not_found` where its recovery point or an image of
+// it is gone, `cancelled`, and those of catalog, site and vault.
 Result<CopyVerification> verify_current_copy(VerificationPlace place, const CopyToVerify& wanted,
                                              Progress& progress, std::stop_token stop);
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "guest/guest_to_convert_fixture.h"
+#include "jobs/dr_copies.h"
 #include "model/json.h"
 #include "protect/protect_fixture.h"
 
@@ -44,7 +45,7 @@ class CopyVerificationTest : public ProtectTest {
     ASSERT_TRUE(catalog->put(plan).ok());
   }
   Result<CopyVerification> verify(Vaults& vaults, bool all = true) {
-    return verify_current_copy({*catalog, site, vaults, random}, {"plan", "web", all}, progress, {});
+    return verify_current_copy({*catalog, site, vaults, random, clock}, {"plan", "web", all}, progress, {});
   }
   Result<CopyVerification> verify(bool all = true) { return verify(*this, all); }
   ImageId image(std::size_t disk) { return copies().at(0).disks.at(disk).image_id; }
@@ -90,8 +91,14 @@ TEST_F(CopyVerificationTest, AFlippedBitIsFoundAndItsBlockNamed) {
   const Result<> result = outcome(*verified);
   EXPECT_EQ(result.error().code(), ErrorCode::corrupt);
   EXPECT_THAT(result.error().message(), AllOf(HasSubstr("web: disk disk-b: block 4 "),
-                                              HasSubstr("'rekindle replicate clean-up plan'")));
+                                              HasSubstr("'rekindle replicate run plan' makes it anew")));
   EXPECT_THAT(result.error().message(), testing::Not(HasSubstr("in all")));
+  ASSERT_EQ(copies().at(0).damaged.size(), 1U);
+  const CopyDamage damage = copies().at(0).damaged[0];
+  EXPECT_EQ(damage.disk_id, DiskId("disk-b"));
+  EXPECT_EQ(damage.block, 4U);
+  EXPECT_EQ(damage.blocks, 1U);
+  EXPECT_EQ(damage.found, clock.now());
 }
 
 TEST_F(CopyVerificationTest, WhatShouldBeZerosIsComparedTooAndAllDifferencesAreCounted) {
@@ -206,12 +213,29 @@ TEST_F(CopyVerificationTest, ACopyThatIsReplacedAndKeptIsVerifiedToTheEnd) {
   EXPECT_EQ(verified->blocks_differing(), 0U);
 }
 
+// Its successor was made before the bit flipped.
+TEST_F(CopyVerificationTest, WhatIsFoundInACopyThatIsReplacedAndKeptIsNotedOnThatOne) {
+  plan_says([](DrPlan& plan) { plan.keep_copies = 2; });
+  back_up_and_replicate();
+  const DrCopy copy = copies().at(0);
+  const auto verified = verify_while([&] {
+    scatter(1);
+    back_up_and_replicate();
+    site.damage_image(copy.disks[0].image_id, 0);
+  });
+  ASSERT_TRUE(verified.ok()) << verified.error().message();
+  EXPECT_EQ(verified->copy.state, DrCopyState::kept);
+  EXPECT_THAT(outcome(*verified).error().message(), HasSubstr("a newer copy took its place meanwhile"));
+  EXPECT_EQ(catalog->get<DrCopy>(copy.id)->damaged.size(), 1U);
+  EXPECT_TRUE(current_copy(*catalog, "plan", "web").value()->damaged.empty());
+}
+
 TEST_F(CopyVerificationTest, StopsWhenItIsTold) {
   back_up_and_replicate();
   std::stop_source stop;
   stop.request_stop();
-  const auto verified =
-      verify_current_copy({*catalog, site, *this, random}, {"plan", "web", true}, progress, stop.get_token());
+  const auto verified = verify_current_copy({*catalog, site, *this, random, clock}, {"plan", "web", true},
+                                            progress, stop.get_token());
   EXPECT_EQ(verified.error().code(), ErrorCode::cancelled);
 }
 

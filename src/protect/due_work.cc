@@ -70,7 +70,7 @@ Result<bool> copy_is_behind(Catalog& catalog, const DrPlan& plan, const std::str
   if (!copy || copy->recovery_point_id != point->id) return true;
   // Or the plan wants another one of the same point.
   const bool wants_template = plan.workflow == DrWorkflow::ami && copy->converted;
-  return copy->account != plan.account || !is_encrypted_as(*copy, plan) ||
+  return !copy->damaged.empty() || copy->account != plan.account || !is_encrypted_as(*copy, plan) ||
          copy->template_id.empty() == wants_template ||
          copy->certificate.has_value() != (plan.convert == ConvertWhen::ahead);
 }
@@ -86,9 +86,10 @@ Result<bool> replication_is_due(Catalog& catalog, const DrPlan& plan, const std:
   return copy_is_behind(catalog, plan, machine);
 }
 
-// The instance of a machine that came home, whose time is over.
+// The instance of a machine that came home, or of a test, whose time is over.
 Result<bool> kept_long_enough(Catalog& catalog, const Failover& failover, const Present& present) {
-  if (failover.state != FailoverState::returned || present.now < failover.keep_until) return false;
+  const bool kept = failover.state == FailoverState::returned && present.now >= failover.keep_until;
+  if (!kept && !has_expired(failover, present.now)) return false;
   const History history = TRY(
       history_of(catalog, present, failover.machine, JobKind::failover_cleanup, "failover_id", failover.id));
   return !history.busy && !failed_just_now(history, present.now);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "protect/copy_damage.h"
 #include "protect/protect_fixture.h"
 
 namespace rekindle {
@@ -83,6 +84,16 @@ TEST_F(DueWorkTest, NothingNewIsNoReasonToReplicate) {
   EXPECT_THAT(due(), testing::Not(testing::Contains(replication)));
 }
 
+TEST_F(DueWorkTest, ADamagedCopyIsReasonEnough) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  EXPECT_THAT(due(), Not(Contains(replication)));
+  ASSERT_TRUE(record_damage(*catalog, copies().at(0).id, {{DiskId("disk-b"), 1, 1, clock.now()}}).ok());
+  EXPECT_THAT(due(), Contains(replication));
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  EXPECT_THAT(due(), Not(Contains(replication)));
+}
+
 TEST_F(DueWorkTest, WhatFailedIsTriedAgainAfterFiveMinutes) {
   site.set_fault([](std::string_view method, bool) -> Result<> {
     return method == "create_snapshot" ? Result<>(error(ErrorCode::permission_denied, "no")) : Result<>();
@@ -121,6 +132,33 @@ TEST_F(DueWorkTest, AnInstanceWhoseMachineCameHomeGoesWhenItsTimeIsOver) {
   EXPECT_THAT(due(), Not(Contains(removal)));
   clock.advance(minutes(11));
   EXPECT_THAT(due(), Contains(removal));
+}
+
+TEST_F(DueWorkTest, ATestThatExpiredIsEndedOnce) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  Failover test;
+  test.id = "failover-1";
+  test.machine = "web";
+  test.kind = FailoverKind::test;
+  test.expires = clock.now() + hours(8);
+  ASSERT_TRUE(catalog->put(test).ok());
+  Failover forgotten = test;
+  forgotten.id = "failover-2";
+  forgotten.expires = Time();
+  ASSERT_TRUE(catalog->put(forgotten).ok());
+  const DueWork removal{JobKind::failover_cleanup, "failover-1", "web"};
+  const DueWork of_forgotten{JobKind::failover_cleanup, "failover-2", "web"};
+  clock.advance(hours(8) - minutes(1));
+  EXPECT_THAT(due(), Not(Contains(removal)));
+  clock.advance(minutes(1));
+  EXPECT_THAT(due(), Contains(removal));
+  EXPECT_THAT(due(), Not(Contains(of_forgotten))) << "nobody said when";
+  // The catalog is read anew, as after a restart.
+  catalog = Catalog::open(directory.path() / "dated.db", clock).value();
+  EXPECT_THAT(due(), Contains(removal));
+  ASSERT_TRUE(
+      catalog->create_job(JobKind::failover_cleanup, "web", {{"failover_id", "failover-1"}}, "release").ok());
+  EXPECT_THAT(due(), Not(Contains(removal))) << "it is being ended";
 }
 
 TEST_F(DueWorkTest, AJobUnderWayIsNotStartedTwice) {
@@ -212,6 +250,24 @@ TEST_F(WindowTest, WhatFailedAtItsEndWaitsForTheNext) {
   EXPECT_THAT(due(), Contains(backup));
   clock.advance(minutes(10));
   EXPECT_THAT(due(), Not(Contains(backup)));
+}
+
+TEST_F(WindowTest, ADailyBackupThatWasMissedWaitsUntilTheWindowOpensAgain) {
+  auto policy = catalog->get<BackupPolicy>("policy").value();
+  policy.schedule = parse_schedule("daily 23:00 22:00-06:00").value();
+  ASSERT_TRUE(catalog->put(policy).ok());
+  it_is(hours(10), minutes(0));
+  EXPECT_THAT(due(), Not(Contains(backup)));
+  it_is(hours(22), minutes(0));
+  EXPECT_THAT(due(), Contains(backup));
+  it_is(hours(5), minutes(59));
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  clock.advance(minutes(10));
+  EXPECT_THAT(due(), Not(Contains(backup)));
+  clock.advance(hours(16));
+  EXPECT_THAT(due(), Not(Contains(backup))) << "it is open, and its time has not come";
+  clock.advance(hours(1));
+  EXPECT_THAT(due(), Contains(backup));
 }
 
 TEST_F(WindowTest, HoldsForReplicationToo) {

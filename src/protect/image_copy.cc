@@ -6,7 +6,7 @@
 #include <semaphore>
 
 #include "base/parallel.h"
-#include "crypto/hash.h"
+#include "crypto/gathered_sha256.h"
 
 namespace rekindle {
 
@@ -100,10 +100,11 @@ class Checkpoints {
 Result<> resume(BlockSource& disk, const std::vector<std::uint64_t>& blocks, std::size_t done,
                 ImageWriter& writer, std::stop_token stop) {
   std::vector<BlockDigest> digests(done);
+  GatheredSha256 digest;
   TRY(parallel_for(done, parallel_reads, std::move(stop), [&](std::size_t i) -> Result<> {
     const ByteSpan content = room_for_a_block();
     TRY(read_block(disk, blocks[i], content));
-    digests[i] = {blocks[i], sha256(content)};
+    digests[i] = {blocks[i], digest(content)};
     return {};
   }));
   writer.resume_from(digests);
@@ -151,38 +152,19 @@ class Differences {
   std::vector<std::uint64_t> found_;
 };
 
-// Tells `differs` of each block that does; its error ends the comparison.
-Result<> compare_each(BlockSource& disk, BlockSource& image, const std::vector<std::uint64_t>& blocks,
-                      Progress& progress, std::stop_token stop,
-                      const std::function<Result<>(std::uint64_t index)>& differs) {
-  DiskReader reader(disk);
-  return parallel_for(blocks.size(), parallel_compares, std::move(stop), [&](std::size_t i) -> Result<> {
-    const Bytes stored = TRY(read_block(image, blocks[i]), "reading back block {}", blocks[i]);
-    const ByteSpan wanted = room_for_a_block();
-    TRY(reader.read(blocks[i], wanted), "reading block {} of the recovery point", blocks[i]);
-    if (std::memcmp(stored.data(), wanted.data(), wanted.size()) != 0) TRY(differs(blocks[i]));
-    progress.bytes_done += image_block_bytes;
-    return {};
-  });
-}
-
 }  // namespace
-
-Result<> compare_blocks(BlockSource& disk, BlockSource& image, const std::vector<std::uint64_t>& blocks,
-                        Progress& progress, std::stop_token stop) {
-  return compare_each(disk, image, blocks, progress, std::move(stop), [](std::uint64_t index) -> Result<> {
-    return error(ErrorCode::corrupt,
-                 "block {} of the new DR copy is not what was written; it is thrown away, the old copy stays",
-                 index);
-  });
-}
 
 Result<std::vector<std::uint64_t>> differing_blocks(BlockSource& disk, BlockSource& image,
                                                     const std::vector<std::uint64_t>& blocks,
                                                     Progress& progress, std::stop_token stop) {
   Differences differences;
-  TRY(compare_each(disk, image, blocks, progress, std::move(stop), [&](std::uint64_t index) -> Result<> {
-    differences.note(index);
+  DiskReader reader(disk);
+  TRY(parallel_for(blocks.size(), parallel_compares, std::move(stop), [&](std::size_t i) -> Result<> {
+    const Bytes stored = TRY(read_block(image, blocks[i]), "reading back block {}", blocks[i]);
+    const ByteSpan wanted = room_for_a_block();
+    TRY(reader.read(blocks[i], wanted), "reading block {} of the recovery point", blocks[i]);
+    if (std::memcmp(stored.data(), wanted.data(), wanted.size()) != 0) differences.note(blocks[i]);
+    progress.bytes_done += image_block_bytes;
     return {};
   }));
   return differences.ascending();

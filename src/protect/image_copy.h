@@ -29,11 +29,7 @@ Result<> put_blocks(BlockSource& disk, const std::vector<std::uint64_t>& blocks,
                     ImageWriter& writer, Progress& progress, std::stop_token stop,
                     const std::function<Result<>(std::size_t done)>& checkpoint);
 
-// Reads the blocks back and compares them with the disk. `corrupt` names the first that differs.
-Result<> compare_blocks(BlockSource& disk, BlockSource& image, const std::vector<std::uint64_t>& blocks,
-                        Progress& progress, std::stop_token stop);
-
-// The same, to the end: those that differ, ascending.
+// Reads the blocks back and compares them with the disk: those that differ, ascending.
 Result<std::vector<std::uint64_t>> differing_blocks(BlockSource& disk, BlockSource& image,
                                                     const std::vector<std::uint64_t>& blocks,
                                                     Progress& progress, std::stop_token stop);

@@ -129,16 +129,11 @@ TEST_F(ImageCopy, TellsTheWriterWhatStopsItsPuts) {
   EXPECT_TRUE(writer.stop.stop_requested());
 }
 
-TEST_F(ImageCopy, FindsTheBlockThatDiffers) {
+TEST_F(ImageCopy, FindsNoneWhereAllIsWhatItWas) {
   Bytes stored = disk.content();
   stored.resize(3 * image_block_bytes);
   MemoryDisk image(stored);
-  EXPECT_TRUE(compare_blocks(disk, image, blocks, progress, {}).ok());
-  stored[2 * image_block_bytes] ^= std::byte{1};
-  MemoryDisk damaged(stored);
-  const Result<> compared = compare_blocks(disk, damaged, blocks, progress, {});
-  EXPECT_EQ(compared.error().code(), ErrorCode::corrupt);
-  EXPECT_NE(compared.error().message().find("block 2"), std::string::npos);
+  EXPECT_TRUE(differing_blocks(disk, image, blocks, progress, {})->empty());
 }
 
 TEST_F(ImageCopy, FindsAllBlocksThatDiffer) {

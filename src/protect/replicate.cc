@@ -10,6 +10,7 @@
 #include "prepare/boot_certificate.h"
 #include "prepare/copy_template.h"
 #include "protect/copy_content.h"
+#include "protect/copy_damage.h"
 #include "protect/copy_records.h"
 #include "protect/copy_verification.h"
 #include "protect/firmware_variables.h"
@@ -80,25 +81,37 @@ bool is_aside(const Job& job) {
   return job.parameters.contains("point");
 }
 
-// Images that somebody removed behind our back, or that lie in the account that the plan named before: their
-// disks are written whole again.
+// Who may not ask, or asks an endpoint that does not know the question, is answered as before there was it.
+Result<bool> encrypts_by_default(RecoveryTarget& site) {
+  const auto encrypts = site.encrypts_by_default();
+  const bool cannot_ask = !encrypts.ok() && (encrypts.error().code() == ErrorCode::permission_denied ||
+                                             encrypts.error().code() == ErrorCode::internal);
+  return cannot_ask ? Result<bool>(false) : encrypts;
+}
+
+// Images that somebody removed behind our back, that lie in the account that the plan named before, or that
+// leave out zeros, which would be noise on the volumes of an account that encrypts them by default since:
+// their disks are written whole again.
 Result<> Replication::drop_lost_images(const Job& job, DrCopy& copy) {
   if (copy.account != text(job.data, "account")) {
     copy.disks.clear();
     return {};
   }
   RecoveryTarget* site = TRY(target(job));
+  const bool needs_zeros = TRY(encrypts_by_default(*site));
   std::vector<DrCopyDisk> kept;
   for (std::size_t i = 0; i < copy.disks.size(); ++i) {
     const DrCopyDisk& disk = copy.disks[i];
     const auto image = site->image(disk.image_id);
     if (!image.ok() && image.error().code() != ErrorCode::not_found) return image.error();
-    if (image.ok() && image->state == ImageState::complete) {
+    const bool is_there = image.ok() && image->state == ImageState::complete;
+    if (is_there && (image->zeros_must_be_put || !needs_zeros)) {
       kept.push_back(disk);
       continue;
     }
-    log::warn("{}: the image {} of the present DR copy is gone; writing that disk whole", copy.machine,
-              disk.image_id);
+    log::warn("{}: the image {} of the present DR copy {}; writing that disk whole", copy.machine,
+              disk.image_id,
+              is_there ? "leaves out zeros, and the account encrypts by default since" : "is gone");
     if (i == 0) copy.overlay.clear();
   }
   copy.disks = std::move(kept);
@@ -150,7 +163,7 @@ Result<> Replication::choose(StepContext& context) {
     RecoveryTarget* site = TRY(target(job));
     TRY(drop_lost_template(context.catalog, *site, context.clock, *old_copy));
   }
-  const bool done = old_copy && disks > 0 && old_copy->disks.size() == disks &&
+  const bool done = old_copy && disks > 0 && old_copy->disks.size() == disks && old_copy->damaged.empty() &&
                     old_copy->recovery_point_id == point.id && old_copy->certificate.has_value() == ahead &&
                     is_encrypted_as(*old_copy, plan);
   const auto kept = done || !is_aside(job) ? std::nullopt : TRY(find_kept(context, plan, point.id, ahead));
@@ -162,6 +175,7 @@ Result<> Replication::choose(StepContext& context) {
   if (old_copy && !is_encrypted_as(*old_copy, plan)) {  // children are encrypted as their parents
     for (const DrCopyDisk& disk : old_copy->disks) begin_anew(job, disk.disk_id);
   }
+  if (old_copy) make_damaged_anew(job, *old_copy);
   content_.reset();
   return {};
 }
@@ -174,7 +188,7 @@ Result<std::optional<DrCopy>> Replication::find_kept(StepContext& context, const
   for (DrCopy copy : copies) {
     const bool fits = copy.state == DrCopyState::kept && copy.plan == text(job.parameters, "plan") &&
                       copy.recovery_point_id == point && copy.certificate.has_value() == ahead &&
-                      is_encrypted_as(copy, plan);
+                      copy.damaged.empty() && is_encrypted_as(copy, plan);
     if (!fits) continue;
     const std::size_t disks = copy.disks.size();
     TRY(drop_lost_images(job, copy));
@@ -415,7 +429,7 @@ Result<> Replication::forget_template(StepContext& context, DrCopy& copy) {
     copy.template_id = TemplateId();
     TRY(context.catalog.transaction([&]() -> Result<> {
       TRY(context.catalog.mark_used(entry.token, ""));
-      return context.catalog.put(copy);
+      return put_template(context.catalog, copy);
     }));
     TRY(sweep_job(context.catalog, sites_, context.clock, entry.job_id));
   }
@@ -441,7 +455,7 @@ Result<> Replication::register_template(StepContext& context) {
   if (!up_to_date(job)) return {};
   return context.catalog.transaction([&]() -> Result<> {
     TRY(context.catalog.mark_used(token, user_of(copy)));
-    return context.catalog.put(copy);
+    return put_template(context.catalog, copy);
   });
 }
 
@@ -450,8 +464,9 @@ Result<> Replication::switch_copy(StepContext& context) {
   if (up_to_date(job)) return {};
   return context.catalog.transaction([&]() -> Result<> {
     const auto old_copy = is_aside(job) ? std::nullopt : old_copy_of(job);
-    if (old_copy && !job.data.contains("retired")) TRY(retire_copies(context, *old_copy));
     DrCopy copy = copy_of(job);
+    copy.damaged = TRY(inherited_damage(context.catalog, job));
+    if (old_copy && !job.data.contains("retired")) TRY(retire_copies(context, *old_copy));
     copy.state = is_aside(job) ? DrCopyState::aside : DrCopyState::current;
     for (std::size_t i = 0; i < copy.disks.size(); ++i)
       TRY(context.catalog.mark_used(image_token(job, i), user_of(copy)));

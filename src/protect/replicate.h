@@ -11,7 +11,8 @@
 //   switch        the new copy is the current one
 //   remove_old    the replaced copy's images go
 //
-// At every instant the machine has its last complete, verified DR copy.
+// At every instant the machine has its last complete, verified DR copy. Disks of it that were found damaged
+// are made anew, whole (copy_damage.h).
 #pragma once
 
 #include <string>

@@ -249,7 +249,7 @@ TEST_F(ReplicateAheadTest, ThroughAVolumeAllIsWrittenWhenTheAccountBeganToEncryp
   plan_says([](DrPlan& plan) { plan.write = ImageWriting::volume; });
   ASSERT_EQ(back_up().state, JobState::succeeded);
   EXPECT_LT(puts_of_replicating(), all_blocks);
-  site.encrypt_by_default();
+  site.set_encrypts_by_default(true);
   guest_writes_elsewhere();
   ASSERT_EQ(back_up().state, JobState::succeeded);
   int created = 0;  // the second disk's volume, at first, is not: the first one's is asked for once only
@@ -348,6 +348,15 @@ TEST_F(ReplicateAheadTest, EveryBlockIsReadBackWhereThePlanWantsIt) {
   EXPECT_EQ(job.state, JobState::failed);
   EXPECT_THAT(job.error, HasSubstr("block 20 of the new DR copy is not what was written"));
   EXPECT_EQ(current().id, copy.id);
+  // Which is damaged there itself: the next does not build on it.
+  ASSERT_EQ(current().damaged.size(), 1U);
+  EXPECT_EQ(current().damaged[0].disk_id, DiskId("disk-a"));
+  EXPECT_EQ(current().damaged[0].block, 20U);
+  const Job next = replicate();
+  ASSERT_EQ(next.state, JobState::succeeded) << next.error;
+  EXPECT_TRUE(current().damaged.empty());
+  expect_point_with_overlay(current(), newest_point());
+  expect_nothing_else();
 }
 
 }  // namespace

@@ -115,6 +115,21 @@ TEST_F(ReplicateTest, ACopyOfAMachineThatStartsEncryptedIsEncryptedAndHoldsItsZe
   EXPECT_TRUE(replicate().data.at("up_to_date"));
 }
 
+TEST_F(ReplicateTest, ACopyWithoutItsZerosBeginsAnewWhereTheAccountEncryptsSince) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  site.set_encrypts_by_default(true);
+  const Job job = replicate();
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  EXPECT_FALSE(job.data.value("up_to_date", false));
+  ASSERT_EQ(copies().size(), 1U);
+  for (const DrCopyDisk& disk : copies().at(0).disks)
+    EXPECT_TRUE(site.image(disk.image_id)->zeros_must_be_put) << disk.image_id.str();
+  EXPECT_EQ(site.image_count(), copies().at(0).disks.size()) << "those of before are removed";
+  expect_copy_equals_machine();
+  EXPECT_TRUE(replicate().data.at("up_to_date"));
+}
+
 TEST_F(ReplicateTest, WhatTheSiteRefusesAsAChildIsWrittenWhole) {
   ASSERT_EQ(back_up().state, JobState::succeeded);
   ASSERT_EQ(replicate().state, JobState::succeeded);

@@ -31,8 +31,11 @@ Result<> retire_copies(StepContext& context, const DrCopy& old_copy) {
   listed.state = is_whole ? DrCopyState::kept : DrCopyState::retired;
   TRY(context.catalog.put(listed));
   auto copies = TRY(kept_copies(context.catalog, listed));
-  const auto keep = static_cast<std::size_t>(std::max(0, context.job.data.value("keep_copies", 1) - 1));
-  copies.erase(copies.begin(), copies.begin() + static_cast<std::ptrdiff_t>(std::min(copies.size(), keep)));
+  const auto keep = static_cast<std::ptrdiff_t>(std::max(0, context.job.data.value("keep_copies", 1) - 1));
+  // Damaged ones go, however many are to be kept.
+  const auto damaged = std::stable_partition(copies.begin(), copies.end(),
+                                             [](const DrCopy& copy) { return copy.damaged.empty(); });
+  copies.erase(copies.begin(), copies.begin() + std::min(damaged - copies.begin(), keep));
   const auto wanted = TRY(wanted_copies(context.catalog));
   std::erase_if(copies, [&](const DrCopy& copy) { return wanted.contains(copy.id); });
   if (!is_whole) copies.push_back(listed);

@@ -1,5 +1,6 @@
 #include "protect/retired_copies.h"
 
+#include "protect/copy_damage.h"
 #include "protect/protect_fixture.h"
 
 namespace rekindle {
@@ -54,6 +55,20 @@ TEST_F(KeptCopies, TheNewestAreKeptAndWhole) {
     image.resize(then.size());
     EXPECT_TRUE(image == then);
   }
+}
+
+TEST_F(KeptCopies, ADamagedOneIsNotAmongThem) {
+  const RecoveryPoint first = update();
+  update();
+  for (const DrCopy& copy : copies()) {
+    if (copy.state == DrCopyState::current) {
+      ASSERT_TRUE(record_damage(*catalog, copy.id, {{DiskId("disk-a"), 3, 1, clock.now()}}).ok());
+    }
+  }
+  const RecoveryPoint third = update();
+  EXPECT_EQ(points_of(DrCopyState::current), (std::vector{third.id}));
+  EXPECT_EQ(points_of(DrCopyState::kept), (std::vector{first.id}));
+  expect_images(4);
 }
 
 TEST_F(KeptCopies, FewerAreKeptFromTheNextTimeOn) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "jobs/dr_copies.h"
+#include "model/copy_encryption.h"
 #include "model/json.h"
 #include "recover/launch_settings.h"
 
@@ -34,7 +35,8 @@ Writes writes_of(const std::vector<Job>& jobs, const std::string& plan, std::siz
       writes.most[disk] = std::max(writes.most[disk], put);
       all += put;
     }
-    if (job->data.contains("old_copy") && writes.updates.size() < counted) writes.updates.push_back(all);
+    const bool is_update = job->data.contains("old_copy") && !job->data.contains("anew");
+    if (is_update && writes.updates.size() < counted) writes.updates.push_back(all);
   }
   return writes;
 }
@@ -116,8 +118,8 @@ Result<double> Gathering::replications_of(const std::string& machine) {
   return runs;
 }
 
-// A kept copy holds what differs from the next one; of a machine that was never replicated the first copy
-// will hold what its last full backup found in use.
+// Encrypted images hold every block, zeros too. A kept copy holds what differs from the next one; of a
+// machine that was never replicated the first copy will hold what its last full backup found in use.
 Result<> Gathering::add_writes(CostMachine& cost, const std::vector<RecoveryPoint>& points) {
   const auto jobs = TRY(catalog_.jobs_of(cost.machine));
   const Writes writes = writes_of(jobs, plan_.name, cost.disk_bytes.size());
@@ -127,7 +129,9 @@ Result<> Gathering::add_writes(CostMachine& cost, const std::vector<RecoveryPoin
     size += cost.disk_bytes[disk];
     held += std::min(cost.disk_bytes[disk], writes.most[disk] * image_block_bytes);
   }
-  if (held == 0) {
+  if (encrypts_copies(plan_)) {
+    held = size;
+  } else if (held == 0) {
     const auto full =
         std::find_if(points.rbegin(), points.rend(), [](const RecoveryPoint& point) { return point.full; });
     held = full == points.rend() ? size : std::min(size, full->bytes_changed);

@@ -41,12 +41,13 @@ class CostInputsTest : public testing::Test {
     ASSERT_TRUE(catalog->put(plan).ok());
   }
   void replicated(const std::vector<std::uint64_t>& blocks, bool update, const std::string& plan = "plan",
-                  nlohmann::json more = nlohmann::json::object()) {
+                  nlohmann::json more = nlohmann::json::object(), std::vector<std::string> anew = {}) {
     more["plan"] = plan;
     Job job = catalog->create_job(JobKind::replicate, "web", more, "choose").value();
     job = catalog->claim_job(job.id, "test").value();
     for (std::size_t i = 0; i < blocks.size(); ++i) job.data[fmt::format("blocks_put_{}", i)] = blocks[i];
     if (update) job.data["old_copy"] = DrCopy();
+    if (!anew.empty()) job.data["anew"] = anew;
     job.state = JobState::succeeded;
     ASSERT_TRUE(catalog->save_job(job).ok());
   }
@@ -85,6 +86,30 @@ TEST_F(CostInputsTest, CopiesThatAreKeptHoldWhatDiffers) {
   replicated({16, 0}, true);
   plan_says([](DrPlan& plan) { plan.keep_copies = 3; });
   EXPECT_EQ(web().image_bytes, (1024 + 2 * 16) * image_block_bytes);
+}
+
+TEST_F(CostInputsTest, EncryptedCopiesHoldTheWholeDisks) {
+  plan_says([](DrPlan& plan) { plan.encrypt_copies = true; });
+  EXPECT_EQ(web().image_bytes, 12 * gib) << "also the first, whatever is in use";
+  replicated({1024, 0}, false);
+  EXPECT_EQ(web().image_bytes, 12 * gib) << "of before it was encrypted";
+  replicated({16, 0}, true);
+  plan_says([](DrPlan& plan) { plan.keep_copies = 2; });
+  EXPECT_EQ(web().image_bytes, 12 * gib + 16 * image_block_bytes);
+  plan_says([](DrPlan& plan) {
+    plan.encrypt_copies = false;
+    plan.keep_copies = 1;
+  });
+  EXPECT_EQ(web().image_bytes, 1024 * image_block_bytes);
+  plan_says([](DrPlan& plan) { plan.machines[0].test.volumes.encrypted = true; });
+  EXPECT_EQ(web().image_bytes, 12 * gib) << "a machine that starts encrypted has them, too";
+}
+
+TEST_F(CostInputsTest, ACopyThatWasMadeAnewIsNoUpdate) {
+  replicated({1024, 0}, false);
+  replicated({16, 0}, true);
+  replicated({2048, 0}, true, "plan", nlohmann::json::object(), {"a"});
+  EXPECT_EQ(web().blocks_put, 16);
 }
 
 TEST_F(CostInputsTest, APlanThatReadsAllBackReadsAll) {

@@ -11,18 +11,22 @@
 #include "model/json.h"
 #include "prepare/copy_template.h"
 #include "prepare/machine_conversion.h"
+#include "recover/encrypted_start.h"
 #include "recover/failover_steps.h"
 #include "recover/second_home.h"
 
 namespace rekindle {
 
 nlohmann::json parameters_of(const FailoverRequest& request) {
-  return {{"plan", request.plan},
-          {"machine", request.machine},
-          {"kind", request.kind},
-          {"datacenter_is_down", request.datacenter_is_down},
-          {"dr_copy_id", request.dr_copy_id},
-          {"run", request.run}};
+  nlohmann::json parameters = {{"plan", request.plan},
+                               {"machine", request.machine},
+                               {"kind", request.kind},
+                               {"datacenter_is_down", request.datacenter_is_down},
+                               {"dr_copy_id", request.dr_copy_id},
+                               {"run", request.run}};
+  // Else absent: a run knows the jobs of its machines by their parameters, also those of an earlier version.
+  if (request.expires != Time()) parameters["expires"] = request.expires;
+  return parameters;
 }
 
 std::string failover_token(const Job& job, std::string_view what) {
@@ -161,6 +165,11 @@ Result<> FailoverSteps::check(StepContext& context) {
   TRY(refuse_second_home(context));
   const FailoverSettings wanted = settings_of(found, *machine, failover_kind_of(job));
   const DrCopy source = TRY(copy(context));
+  for (const CopyDamage& damage : source.damaged) {  // better than nothing, in a disaster
+    log::warn("{}: disk {} of its DR copy is damaged: block {} is not what the recovery point says",
+              source.machine, damage.disk_id, damage.block);
+  }
+  TRY(refuse_noise(*site, source, wanted));
   const LaunchChoice choice = TRY(resolve_candidates(*site, source, wanted));
   for (const std::string& remark : choice.remarks) log::warn("{}: {}", machine->machine, remark);
   job.data["settings"] = choice.settings;
@@ -267,6 +276,7 @@ Result<> FailoverSteps::record(StepContext& context) {
   failover.recovery_point_time = source.recovery_point_time;
   failover.started = job.created;
   failover.finished = context.clock.now();
+  if (failover.kind == FailoverKind::test) failover.expires = job.parameters.value("expires", Time());
   failover.disks = source.disks;
   failover.overlay = source.overlay;
   failover.volume_ids = job.data.value("volume_ids", std::vector<std::string>());

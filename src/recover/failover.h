@@ -1,6 +1,8 @@
 // Failover: one machine of a DR plan, from its DR copy to an instance that answers.
 //
-//   check         the settings are accepted there, nothing else runs the machine
+//   check         the settings are accepted there, nothing else runs the machine, its copy holds its zeros
+//   where
+//                 it starts encrypted
 //   convert       nothing where the copy was converted ahead; else the boot disk's drivers and settings for
 //   the
 //                 new hardware, as a child image of the DR copy: only the few blocks that conversion changes
@@ -34,6 +36,7 @@ struct FailoverRequest {
   bool datacenter_is_down = false;  // the user says so: it is not asked
   std::string dr_copy_id = {};  // a copy aside, of an earlier recovery point; empty: the plan's current one
   std::string run = {};         // the job of the whole plan that this is part of
+  Time expires = {};            // of a test: see Failover::expires
 };
 
 nlohmann::json parameters_of(const FailoverRequest& request);

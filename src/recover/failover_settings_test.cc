@@ -11,6 +11,7 @@
 namespace rekindle {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -63,7 +64,23 @@ TEST_F(FailoverSettingsTest, WithAnAmiNothingIsRegisteredAndItStays) {
   EXPECT_EQ(site.template_count(), 1U);
 }
 
+TEST_F(FailoverSettingsTest, ACopyThatLeavesOutZerosIsNotStartedEncrypted) {
+  plan_says([](DrPlan& plan) { plan.production.volumes.kms_key = "alias/dr"; });
+  EXPECT_THAT(refusal(),
+              AllOf(HasSubstr("web is to start on encrypted volumes"),
+                    HasSubstr("'rekindle replicate run plan'"), HasSubstr("'rekindle plan apply'")));
+  expect_only(0);
+  // The other kind of failover has settings of its own.
+  plan_says([](DrPlan& plan) {
+    plan.production.volumes.kms_key.clear();
+    plan.machines[0].test.volumes.encrypted = true;
+  });
+  EXPECT_EQ(fail_over(FailoverKind::test).state, JobState::failed);
+  EXPECT_EQ(fail_over().state, JobState::succeeded);
+}
+
 TEST_F(FailoverSettingsTest, EverythingThatThePlanSaysReachesTheLaunch) {
+  copy_says([](DrCopy& it) { it.encrypted = true; });
   plan_says([](DrPlan& plan) {
     plan.production.security_group_ids = {"sg-1", "sg-2"};
     plan.production.public_ip = "no";

@@ -1,5 +1,6 @@
 #include "recover/health_check.h"
 
+#include "model/console_pattern.h"
 #include "net/tcp_probe.h"
 #include "net/url.h"
 
@@ -53,16 +54,22 @@ HealthProbe site_probe(RecoveryTarget& site, const InstanceId& id) {
           }};
 }
 
-HealthProbe console_probe(RecoveryTarget& site, const InstanceId& id, const std::string& wanted) {
-  return {fmt::format("the console of {}", id), site_pause, [&site, id, wanted]() -> HealthAnswer {
-            const auto console = site.console_output(id);
-            if (!console.ok()) return {false, console.error().message()};
-            const bool said = console->find(wanted) != std::string::npos;
-            return {said, fmt::format("\"{}\" is not in it", wanted)};
-          }};
+// A plan of an earlier version may hold a text that is no pattern.
+ConsolePattern pattern_of(std::string_view text) {
+  const auto parsed = ConsolePattern::parse(text);
+  return parsed.ok() ? *parsed : ConsolePattern::plain(text);
 }
 
-constexpr std::string_view console_prefix = "console:";
+HealthProbe console_probe(RecoveryTarget& site, const InstanceId& id, const std::string& wanted) {
+  return {fmt::format("the console of {}", id), site_pause,
+          [&site, id, wanted, pattern = pattern_of(wanted)]() -> HealthAnswer {
+            const auto console = site.console_output(id);
+            if (!console.ok()) return {false, console.error().message()};
+            const auto said = pattern.is_in(*console);
+            if (!said.ok()) return {false, said.error().message()};
+            return {*said, fmt::format("\"{}\" is not in it", wanted)};
+          }};
+}
 
 }  // namespace
 
@@ -84,8 +91,8 @@ Result<HealthProbe> url_probe(HttpTransport& http, const std::string& url, std::
 Result<HealthProbe> instance_probe(const std::string& check, const Instance& instance, HttpTransport& http,
                                    RecoveryTarget& site, std::stop_token stop) {
   if (check == "status") return site_probe(site, instance.id);
-  if (check.starts_with(console_prefix))
-    return console_probe(site, instance.id, check.substr(console_prefix.size()));
+  if (check.starts_with(ConsolePattern::prefix))
+    return console_probe(site, instance.id, check.substr(ConsolePattern::prefix.size()));
   return url_probe(http, health_check_url(check, instance.private_ip, instance.public_ip), std::move(stop));
 }
 

@@ -84,6 +84,12 @@ TEST_F(InstanceProbe, LooksForATextInTheConsole) {
   EXPECT_EQ(look("console:login:").said, "\"login:\" is not in it");
 }
 
+TEST_F(InstanceProbe, LooksForAPatternInTheConsole) {
+  EXPECT_TRUE(look("console:^console of instance-[0-9]+").healthy);
+  EXPECT_EQ(look("console:^of instance-").said, "\"^of instance-\" is not in it");
+  EXPECT_EQ(look("console:*** ready").said, "\"*** ready\" is not in it") << "kept by an earlier version";
+}
+
 TEST_F(InstanceProbe, ConnectsToAPort) {
   const HealthAnswer answer = instance_probe("tcp://127.0.0.1:1", instance, http, site, {}).value().look();
   EXPECT_FALSE(answer.healthy);

@@ -145,6 +145,7 @@ LaunchSpec launch_spec_of(const FailoverSettings& settings, const DrCopy& copy) 
   spec.source_dest_check = settings.source_dest_check;
   spec.volumes = settings.volumes;
   spec.disks = copy.disks.size();
+  for (const DrCopyDisk& disk : copy.disks) spec.volumes_bytes += disk.size_bytes;
   spec.tags = settings.tags;
   return spec;
 }

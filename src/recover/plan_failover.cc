@@ -19,8 +19,6 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-constexpr std::size_t most_at_once = 32;  // machines of a step; the site's quotas are beneath
-
 FailoverRequest request_of(const Job& job, const std::string& machine) {
   FailoverRequest request;
   request.plan = text(job.parameters, "plan");
@@ -29,6 +27,7 @@ FailoverRequest request_of(const Job& job, const std::string& machine) {
   request.datacenter_is_down = job.parameters.value("datacenter_is_down", false);
   request.dr_copy_id = text(job.parameters.value("dr_copy_ids", json::object()), machine.c_str());
   request.run = job.id.str();
+  request.expires = job.parameters.value("expires", Time());
   return request;
 }
 
@@ -128,7 +127,7 @@ Result<> Workflow::start_machines(const PlanStep& step) {
     if (is_chosen(named, machine)) machines.push_back(machine);
   }
   const auto results =
-      try_all(machines.size(), most_at_once, [&](std::size_t i) { return start_machine(machines[i]); });
+      try_all(machines.size(), machines_at_once, [&](std::size_t i) { return start_machine(machines[i]); });
   std::vector<std::string> failed;
   Result<> first;
   for (std::size_t i = 0; i < machines.size(); ++i) {
@@ -208,12 +207,14 @@ Result<> Workflow::run() {
 }  // namespace
 
 nlohmann::json parameters_of(const PlanFailoverRequest& request) {
-  return {{"plan", request.plan},
-          {"kind", request.kind},
-          {"datacenter_is_down", request.datacenter_is_down},
-          {"machines", request.machines},
-          {"dr_copy_ids", request.dr_copy_ids},
-          {"asked", request.asked}};
+  json parameters = {{"plan", request.plan},
+                     {"kind", request.kind},
+                     {"datacenter_is_down", request.datacenter_is_down},
+                     {"machines", request.machines},
+                     {"dr_copy_ids", request.dr_copy_ids},
+                     {"asked", request.asked}};
+  if (request.expires != Time()) parameters["expires"] = request.expires;
+  return parameters;
 }
 
 std::string plan_subject(const std::string& plan) {

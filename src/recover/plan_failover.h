@@ -6,6 +6,7 @@
 // started again. A machine that fails ends the workflow or not, as its step says; machines that run stay.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <vector>
@@ -16,6 +17,9 @@
 
 namespace rekindle {
 
+// Of a step; the site's quotas are beneath.
+inline constexpr std::size_t machines_at_once = 32;
+
 struct PlanFailoverRequest {
   std::string plan;
   FailoverKind kind = FailoverKind::production;
@@ -23,6 +27,7 @@ struct PlanFailoverRequest {
   std::vector<std::string> machines;                // of the plan; empty: all
   std::map<std::string, std::string> dr_copy_ids;   // machine -> copy aside; others: the plan's current one
   nlohmann::json asked = nlohmann::json::object();  // the user's words, by which the run is known again
+  Time expires = {};                                // of a test: see Failover::expires
 };
 
 nlohmann::json parameters_of(const PlanFailoverRequest& request);

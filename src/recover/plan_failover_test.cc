@@ -206,5 +206,26 @@ TEST_F(PlanFailoverTest, GoesOnWithTheStepItWasAt) {
   EXPECT_THAT(started, ElementsAre("b", "c"));
 }
 
+// Whenever a step lets them start: the test is over for all of them at once.
+TEST_F(PlanFailoverTest, AllMachinesOfATestExpireAtTheSameTime) {
+  plan_of({step("first", {"a"}), step("last", {"b"})}, {"a", "b"});
+  std::vector<Time> expiries;
+  const RunFailover note = [&](const FailoverRequest& request, std::stop_token) {
+    expiries.push_back(request.expires);
+    clock.advance(std::chrono::minutes(5));
+    return perform(request);
+  };
+  PlanFailoverRequest request;
+  request.plan = "plan";
+  request.kind = FailoverKind::test;
+  request.expires = clock.now() + std::chrono::hours(8);
+  JobRunner runner(*catalog, clock, random, observer);
+  const Job job =
+      runner.start(plan_failover_procedure(note, site), plan_subject("plan"), parameters_of(request)).value();
+  EXPECT_EQ(job.state, JobState::succeeded) << job.error;
+  EXPECT_THAT(expiries, ElementsAre(request.expires, request.expires));
+  EXPECT_FALSE(parameters_of(PlanFailoverRequest{}).contains("expires"));
+}
+
 }  // namespace
 }  // namespace rekindle

@@ -82,6 +82,16 @@ TEST_F(PreflightTest, AMissingCopyAndAMissingImageAreRed) {
   EXPECT_THAT(said("DR copy"), HasSubstr("red: it has none; make one with 'rekindle replicate run plan'"));
 }
 
+TEST_F(PreflightTest, ADamagedCopyIsRedAndSaysTheWayOut) {
+  EXPECT_EQ(said("copy damaged"), "");
+  change([](DrCopy& it) { it.damaged = {{DiskId("disk-a"), 7, 2, Time{}}}; });
+  EXPECT_THAT(said("copy damaged"), HasSubstr("red: disk disk-a: block 7 (of 512 KiB) is not what"));
+  EXPECT_THAT(said("copy damaged"), HasSubstr("'rekindle replicate run plan' makes it anew"));
+  EXPECT_EQ(check().light, Light::red);
+  // Better than nothing.
+  EXPECT_EQ(fail_over(FailoverKind::test).state, JobState::succeeded);
+}
+
 TEST_F(PreflightTest, ACopyThatFellBehindIsYellow) {
   EXPECT_THAT(said("age"), HasSubstr("green"));
   clock.advance(std::chrono::hours(1));
@@ -98,6 +108,18 @@ TEST_F(PreflightTest, ACopyWithoutItsZerosIsRedWhereItStartsEncrypted) {
   plan_says([](DrPlan& plan) { plan.test.volumes.encrypted = true; });
   EXPECT_THAT(said("encryption"), HasSubstr("red: its DR copy leaves out zeros"));
   change([](DrCopy& it) { it.encrypted = true; });
+  EXPECT_EQ(said("encryption"), "");
+}
+
+// The account encrypted its images by default.
+TEST_F(PreflightTest, ACopyWhoseImagesHoldTheirZerosIsNotRed) {
+  plan_says([](DrPlan& plan) { plan.production.volumes.encrypted = true; });
+  ImageSpec spec;
+  spec.size_bytes = copy.disks.at(0).size_bytes;
+  spec.token = "encrypted";
+  spec.encryption.encrypted = true;
+  const ImageId image = site.start_image(spec).value();
+  change([&](DrCopy& it) { it.disks.at(0).image_id = image; });
   EXPECT_EQ(said("encryption"), "");
 }
 
@@ -168,15 +190,73 @@ TEST_F(PreflightTest, ASubnetMustHaveAnAddressForEach) {
   EXPECT_THAT(said("addresses"), HasSubstr("red: 2 machines start in subnet-1, which has 1 free addresses"));
 }
 
-TEST_F(PreflightTest, CallsThatMayNotBeMadeAreYellowWithTheirNames) {
+TEST_F(PreflightTest, CallsThatMayNotBeMadeAreRedWithTheirNames) {
   EXPECT_EQ(said("permissions"),
             "green: remove_image may be called; not tried, for there is nothing to try them on: terminate\n");
   site.set_refused({"terminate", "stop"});
-  EXPECT_THAT(said("permissions"), HasSubstr("yellow: terminate, stop may not be called"));
+  EXPECT_THAT(said("permissions"), HasSubstr("red: terminate, stop may not be called"));
   site.set_fault([](std::string_view method, bool) -> Result<> {
     return method == "try_calls" ? Result<>(error(ErrorCode::unavailable, "throttled")) : Result<>();
   });
   EXPECT_EQ(said("permissions"), "yellow: were not tried: throttled\n");
+}
+
+TEST_F(PreflightTest, OnlyCallsThatThePlanMakesAreTried) {
+  check();
+  EXPECT_FALSE(site.planned_calls().through_volumes);
+  EXPECT_FALSE(site.planned_calls().without_source_check);
+  EXPECT_FALSE(site.planned_calls().asks_site_checks);
+  EXPECT_EQ(site.planned_calls().elastic_ip, "");
+  plan_says([](DrPlan& plan) {
+    plan.write = ImageWriting::volume;
+    plan.test.source_dest_check = false;
+    plan.machines[0].production.health_check = "status";
+    plan.machines[0].test.public_ip = "eipalloc-7";
+  });
+  check(FailoverKind::test);
+  EXPECT_TRUE(site.planned_calls().through_volumes);
+  EXPECT_TRUE(site.planned_calls().without_source_check);
+  EXPECT_TRUE(site.planned_calls().asks_site_checks);
+  EXPECT_EQ(site.planned_calls().elastic_ip, "eipalloc-7");
+  check(FailoverKind::production);
+  EXPECT_FALSE(site.planned_calls().without_source_check) << "it is the tests' alone";
+  EXPECT_EQ(site.planned_calls().elastic_ip, "");
+}
+
+TEST_F(PreflightTest, KeysOfCopiesAndOfVolumesAreTriedOnceEach) {
+  EXPECT_EQ(said("key"), "");
+  plan_says([](DrPlan& plan) { plan.copies_kms_key = "no-key"; });
+  EXPECT_EQ(said("key"), "") << "its copies are not encrypted";
+  plan_says([](DrPlan& plan) { plan.encrypt_copies = true; });
+  EXPECT_EQ(said("key"), "red: there is no key 'no-key'\n");
+  plan_says([](DrPlan& plan) {
+    plan.copies_kms_key = "key-1";
+    plan.production.volumes.kms_key = "key-1";
+  });
+  change([](DrCopy& it) {
+    it.encrypted = true;
+    it.kms_key = "key-0";
+  });
+  EXPECT_EQ(said("key"), "green: key-0 can be used\ngreen: key-1 can be used\n");
+  site.set_fault([](std::string_view method, bool) -> Result<> {
+    return method == "check_key" ? Result<>(error(ErrorCode::unavailable, "no answer")) : Result<>();
+  });
+  EXPECT_THAT(said("key"), HasSubstr("yellow: was not checked: no answer"));
+}
+
+TEST_F(PreflightTest, ACopyWithoutItsZerosIsRedWhereTheAccountEncryptsSince) {
+  EXPECT_EQ(said("encryption"), "");
+  site.set_encrypts_by_default(true);
+  EXPECT_THAT(said("encryption"), HasSubstr("red: the account encrypts every volume by default since"));
+  EXPECT_THAT(said("encryption"), HasSubstr("'rekindle replicate run plan'"));
+  const ImageId image = site.start_image({copy.disks.at(0).size_bytes, {}, "", "second", {}}).value();
+  ASSERT_TRUE(site.open_writer(image).value()->complete().ok());
+  change([&](DrCopy& it) { it.disks.at(0).image_id = image; });  // encrypted, though nobody asked for it
+  EXPECT_EQ(said("encryption"), "");
+  site.set_fault([](std::string_view method, bool) -> Result<> {
+    return method == "encrypts_by_default" ? Result<>(error(ErrorCode::permission_denied, "no")) : Result<>();
+  });
+  EXPECT_EQ(said("encryption"), "yellow: whether the account encrypts by default was not asked: no\n");
 }
 
 TEST_F(PreflightTest, CallsOfWhichNoneCouldBeTriedAreNotGreen) {

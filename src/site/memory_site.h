@@ -64,10 +64,11 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   void set_denied(std::function<bool(const std::string& id)> denied) { denied_ = std::move(denied); }
   // What try_calls() finds refused.
   void set_refused(std::vector<std::string> calls) { refused_ = std::move(calls); }
+  PlannedCalls planned_calls() const { return planned_calls_; }  // that try_calls() was last asked for
   void set_free_addresses(std::uint64_t count) { free_addresses_ = count; }  // of every subnet
-  // From now on what does not ask for it is encrypted, too, and so are volumes of images that are not: there
+  // From then on what does not ask for it is encrypted, too, and so are volumes of images that are not: there
   // what those leave out, their blocks of zeros, reads as garbage. They get no children.
-  void encrypt_by_default() { encrypts_by_default_ = true; }
+  void set_encrypts_by_default(bool encrypts) { encrypts_by_default_ = encrypts; }
 
   // Sites
   Result<SnapshotSource*> datacenter(const std::string&) override;
@@ -126,7 +127,10 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   Result<Unproven> check_launch(const LaunchSpec& spec) override;
   Result<> check_template(const TemplateSpec& spec) override;
   Result<Unproven> check_quotas(const std::vector<LaunchSpec>& specs) override;
-  Result<TriedCalls> try_calls(const DrCopy& copy) override;  // "remove_image" may be made, or set_refused()
+  // "remove_image" may be made, or set_refused()
+  Result<TriedCalls> try_calls(const DrCopy& copy, const PlannedCalls& planned) override;
+  Result<Unproven> check_key(const std::string& kms_key) override;  // all but "no-key" are there
+  Result<bool> encrypts_by_default() override;
   // "small" has 2 vCPUs and 2 GiB, "large" 8 and 32.
   Result<std::string> propose_instance_type(int vcpus, std::uint64_t memory_mib,
                                             const std::string& subnet_id) override;
@@ -193,13 +197,14 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   std::function<bool(const std::string& id)> denied_;
   std::uint64_t free_addresses_ = 200;
   std::vector<std::string> refused_;
+  PlannedCalls planned_calls_;
+  bool encrypts_by_default_ = false;
   mutable std::recursive_mutex mutex_;
   std::uint64_t counter_ = 0;
   std::uint64_t bytes_read_ = 0;
   std::uint64_t blocks_put_ = 0;
   std::uint64_t bytes_restored_ = 0;
   bool lineage_lost_ = false;
-  bool encrypts_by_default_ = false;
   std::map<std::string, Guest> guests_;
   std::map<std::string, StoredImage> images_;
   std::map<std::string, StoredVolume> volumes_;

@@ -408,8 +408,20 @@ Result<Unproven> MemorySite::check_quotas(const std::vector<LaunchSpec>& specs) 
   return error(ErrorCode::exhausted, "{} of type large are wanted, the quota allows 1", large);
 }
 
-Result<TriedCalls> MemorySite::try_calls(const DrCopy& copy) {
+Result<Unproven> MemorySite::check_key(const std::string& kms_key) {
+  TRY(before("check_key"));
+  if (kms_key == "no-key") return error(ErrorCode::invalid_argument, "there is no key '{}'", kms_key);
+  return Unproven{};
+}
+
+Result<bool> MemorySite::encrypts_by_default() {
+  TRY(before("encrypts_by_default"));
+  return encrypts_by_default_;
+}
+
+Result<TriedCalls> MemorySite::try_calls(const DrCopy& copy, const PlannedCalls& planned) {
   TRY(before("try_calls"));
+  planned_calls_ = planned;
   if (!refused_.empty()) return TriedCalls{{}, refused_, {}};
   if (copy.disks.empty()) return TriedCalls{{}, {}, {"remove_image", "terminate"}};
   return instances_.empty() ? TriedCalls{{"remove_image"}, {}, {"terminate"}}

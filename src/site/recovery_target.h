@@ -125,7 +125,8 @@ struct LaunchSpec {
   std::string user_data;                  // as text
   std::optional<bool> source_dest_check;  // absent: checked; switched off by adjust()
   VolumeSettings volumes;
-  std::size_t disks = 1;  // of the template: `volumes` is for each
+  std::size_t disks = 1;            // of the template: `volumes` is for each
+  std::uint64_t volumes_bytes = 0;  // of all of them together; for check_quotas()
   std::string token;
   Tags tags;  // of the instance and its volumes
 };
@@ -158,6 +159,14 @@ struct Subnet {
 // What a check could not ask or prove, a sentence each ("whether KEY may be used was not asked: ..."):
 // nothing speaks against it, and nobody promises it.
 using Unproven = std::vector<std::string>;
+
+// What of a DR plan decides which calls are made, beside those that are made for every plan.
+struct PlannedCalls {
+  bool through_volumes = false;       // DR copies are written that way
+  bool without_source_check = false;  // an instance's source/destination check is switched off
+  bool asks_site_checks = false;      // whether the site's own checks of an instance pass
+  std::string elastic_ip;             // the allocation id of one that an instance is given; empty: none is
+};
 
 // Calls by the site's own names ("ec2:DeleteSnapshot").
 struct TriedCalls {
@@ -226,12 +235,18 @@ class RecoveryTarget {
   virtual Result<Unproven> check_launch(const LaunchSpec& spec) = 0;
   // The same of registering a template of images that are there.
   virtual Result<> check_template(const TemplateSpec& spec) = 0;
-  // Whether the account's quotas allow that all of these run beside what runs now. `exhausted`: says which
-  // quota, what it allows, what is used and what is wanted.
+  // Whether the account's quotas allow that all of these run, with their volumes, beside what is there now.
+  // `exhausted`: says which quotas, what they allow, what is used and what is wanted. What nearly uses one up
+  // is said among the unproven.
   virtual Result<Unproven> check_quotas(const std::vector<LaunchSpec>& specs) = 0;
-  // Which calls the account may make of those that replace this copy, end its failover and bring it home, as
-  // far as that can be tried on what is there, without changing anything.
-  virtual Result<TriedCalls> try_calls(const DrCopy& copy) = 0;
+  // Which calls the account may make of those that make, start, replace and end this copy and bring it home,
+  // as far as that can be tried on what is there, without changing anything.
+  virtual Result<TriedCalls> try_calls(const DrCopy& copy, const PlannedCalls& planned) = 0;
+  // Whether images and volumes can be encrypted with the key. `invalid_argument`: says why not.
+  virtual Result<Unproven> check_key(const std::string& kms_key) = 0;
+  // Whether the account encrypts what does not ask for it, so that every volume of an image that is not
+  // encrypted is.
+  virtual Result<bool> encrypts_by_default() = 0;
   // The smallest current type that has at least this, and that the subnet's zone offers. `exhausted`: none.
   virtual Result<std::string> propose_instance_type(int vcpus, std::uint64_t memory_mib,
                                                     const std::string& subnet_id) = 0;

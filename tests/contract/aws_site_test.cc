@@ -200,6 +200,39 @@ TEST_F(AwsSiteContract, QuotasCountWhatRunsAndWhatIsWanted) {
   EXPECT_EQ(site->launch(spec).error().code(), ErrorCode::exhausted) << "AWS says the same";
 }
 
+TEST_F(AwsSiteContract, QuotasOfEbsCountVolumesAndSnapshots) {
+  LaunchSpec spec;
+  spec.instance_type = "t3.small";
+  spec.volumes_bytes = 1024 * gib;
+  const auto fits = site->check_quotas({spec});
+  ASSERT_TRUE(fits.ok()) << fits.error().message();
+  EXPECT_EQ(*fits, Unproven());
+  account_has("quotas", {{"code", "L-7A658B76"}, {"value", 1}});
+  const auto nearly = site->check_quotas({spec});
+  ASSERT_TRUE(nearly.ok()) << nearly.error().message();
+  ASSERT_EQ(nearly->size(), 1U);
+  EXPECT_NE(nearly->at(0).find("1 of 1 TiB of gp3 volumes would be used"), std::string::npos)
+      << nearly->at(0);
+  const auto full = site->check_quotas({spec, spec});
+  EXPECT_EQ(full.error().code(), ErrorCode::exhausted);
+  EXPECT_NE(full.error().message().find("may have 1 TiB of gp3 volumes"), std::string::npos)
+      << full.error().message();
+  spec.volumes.type = "io2";
+  EXPECT_TRUE(site->check_quotas({spec, spec}).ok()) << "each type has a quota of its own";
+
+  make_image("t1", std::nullopt, {{0, 1}});
+  account_has("quotas", {{"code", "L-309BACF6"}, {"value", 1}});
+  const auto snapshots = site->check_quotas({spec});
+  EXPECT_NE(snapshots.error().message().find("may have 1 snapshots"), std::string::npos)
+      << snapshots.error().message();
+}
+
+TEST_F(AwsSiteContract, TellsWhetherTheAccountEncryptsByDefault) {
+  EXPECT_FALSE(site->encrypts_by_default().value());
+  account_has("knobs", {{"encryption_by_default", true}});
+  EXPECT_TRUE(site->encrypts_by_default().value());
+}
+
 TEST_F(AwsSiteContract, ARoleThatMayNotAskIsNotRefusedForIt) {
   account_has("roles", {{"name", "least"}, {"actions", {"ec2:DescribeSubnets"}}});
   const Credentials own("AKIDEXAMPLE", "secret");
@@ -315,6 +348,31 @@ TEST_F(AwsSiteContract, SaysWhichVolumesMustBeGivenTheirZeros) {
   EXPECT_TRUE(holds_noise("nothing-by-default", std::nullopt));
   EXPECT_TRUE(holds_noise("of-plain-by-default", plain));
   EXPECT_FALSE(holds_noise("of-encrypted", encrypted));
+}
+
+// So each zero that is put must be there, and what a volume of nothing shows elsewhere is not to be relied
+// on.
+TEST_F(AwsSiteContract, AnEncryptedVolumeShowsNoiseButForWhatWasPut) {
+  if (!std::filesystem::exists("/dev/fuse")) GTEST_SKIP() << "no /dev/fuse: volumes cannot be attached here";
+  const auto proxy = region->register_proxy("proxy").value();
+  site = make_site("secret", "ours", {proxy.instance_id, (proxy.attached / "{device}").string()});
+  const VolumeId volume =
+      site->create_volume({1 * gib, {}, "volume-1", {{token_tag, "volume-1"}}, {true, ""}}).value();
+  EXPECT_TRUE(site->zeros_must_be_put(volume).value());
+  {
+    const auto writer = site->open_volume_writer(volume);
+    ASSERT_TRUE(writer.ok()) << writer.error().message();
+    ASSERT_TRUE((*writer)->put_block(5, Bytes(image_block_bytes)).ok());
+    ASSERT_TRUE((*writer)->complete().ok());
+    const std::filesystem::directory_iterator attached(proxy.attached);
+    const File file = File::open(attached->path(), File::Mode::read).value();
+    Bytes put(image_block_bytes), absent(image_block_bytes);
+    ASSERT_TRUE(file.read_at(5 * image_block_bytes, put).ok());
+    ASSERT_TRUE(file.read_at(6 * image_block_bytes, absent).ok());
+    EXPECT_TRUE(all_zero(put));
+    EXPECT_FALSE(all_zero(absent));
+  }
+  ASSERT_TRUE(site->remove_object({ResourceKind::volume, volume.str(), "volume-1", {}}).ok());
 }
 
 TEST_F(AwsSiteContract, WithoutAProxyAVolumeIsRefusedWithTheWayOut) {

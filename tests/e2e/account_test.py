@@ -111,6 +111,27 @@ class AccountCredentials(unittest.TestCase):
         err = self.add("assumed2", *key, *role, "--external-id", "wrong", check=False)[2]
         self.assertIn(self.role("dr") + " may not be assumed: its trust policy", err)
 
+    def test_the_policies_of_an_assumed_role(self):
+        caller = "arn:aws:iam::111122223333:role/proxy"
+        self.add("away", "--access-key-id", self.region["access_key_id"], "--assume-role", self.role("dr"),
+                 "--external-id", EXTERNAL_ID)
+        policies = json.loads(self.scene.run("account", "policy", "away", "--assume-role", "--caller", caller)[1])
+        (trust,) = policies["trust_policy"]["Statement"]
+        self.assertEqual(trust["Principal"], {"AWS": caller})
+        self.assertEqual(trust["Condition"], {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}})
+        (asks,) = policies["caller_policy"]["Statement"]
+        self.assertEqual((asks["Action"], asks["Resource"]), ("sts:AssumeRole", self.role("dr")))
+        before = self.scene.json("account", "policy", "--assume-role", "--role", self.role("dr"), "--external-id",
+                                 EXTERNAL_ID, "--caller", caller)
+        self.assertEqual(before, policies, "before the account is added, too")
+        self.add("here", "--access-key-id", self.region["access_key_id"])
+        for options, says in ((("here", "--assume-role", "--caller", caller), "say which role is assumed"),
+                              (("away", "--assume-role", "--caller", "proxy"), "is not who may assume a role"),
+                              (("away", "--assume-role"), "--caller"), (("away", "--caller", caller), "--assume-role")):
+            status, _, err = self.scene.run("account", "policy", *options, check=False)
+            self.assertNotEqual(status, 0, options)
+            self.assertIn(says, err, options)
+
     def test_one_kind_of_credentials_is_asked_for(self):
         for options in ((), ("--environment", "--instance-role"), ("--external-id", "x", "--environment")):
             status, _, err = self.add("none", *options, check=False)

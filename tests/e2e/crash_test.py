@@ -3,6 +3,7 @@ and with the sandbox's servers killed under it. After each: no unfinished job, a
 catalog lists."""
 
 import concurrent.futures
+import json
 import os
 import random
 import shutil
@@ -69,8 +70,10 @@ class ProtectionKilledAtEveryPoint(unittest.TestCase):
         with concurrent.futures.ThreadPoolExecutor() as pool:
             replication = pool.submit(world.scene.replicate)
             job = self.running_replicate(world, replication)
-            world.scene.fail_over("--test")
+            err = world.scene.run("failover", "start", "dr", "--test", "--json")[2]
             replication.result()
+        (waits,) = [line for line in err.splitlines() if line.startswith('{"progress":')]
+        self.assertIn(f"Waiting for replicate {job} of web;", json.loads(waits)["progress"])
         world.scene.region_request("DELETE", "/rekindle-sandbox/faults")
         world.check_job(job, "succeeded")
         newest = world.scene.json("backup", "list")[-1]

@@ -74,6 +74,9 @@ class LeastPrivilege(unittest.TestCase):
         scene.apply_plan(lambda plan: plan["test"].pop("instance_profile"))
         scene.apply_plan(lambda plan: plan["test"].update(
             public_ip=address, source_dest_check=False, health_check="http://{public_ip}/ready"))
+        out = scene.run("plan", "check", "dr", "--test", "--json", check=False)[1]
+        self.assertNotIn("may not be called", out)
+        self.assertIn("ec2:CreateVolume", out)
         scene.fail_over("--test")
         scene.run("failover", "clean-up", "dr")
         scene.apply_plan(lambda plan: plan["test"].update(leave_stopped=True))

@@ -135,6 +135,11 @@ class PlanOfTwo(unittest.TestCase):
         out = self.scene.run("plan", "check", "dr", "--json", check=False)[1]
         self.assertIn(("encryption", "red"), [(one["topic"], one["light"]) for one in json.loads(out)["findings"]],
                       "the copies were made before their machines were to start encrypted")
+        status, _, err = self.scene.run("failover", "start", "dr", "--test", check=False)
+        self.assertEqual(status, 1)
+        self.assertIn("db is to start on encrypted volumes, and its DR copy leaves out zeros", err)
+        self.assertIn("'rekindle replicate run dr'", err)
+        self.assertEqual(self.live_instances(), [])
 
     def test_the_copies_hold_what_their_recovery_points_say(self):
         self.scene.run("replicate", "verify", "dr", "--all")

@@ -1,12 +1,15 @@
 """The whole road with a real machine: protected, changed, lost, failed over with one command."""
 
+import json
 import sys
 import time
 import unittest
+import urllib.error
 
 from scene import Scene, http_get, ledger_lines, wait_for_http
 
 MIB = 2**20
+USER_DATA = "#!/bin/sh\necho started\n"
 
 
 class Road(unittest.TestCase):
@@ -15,6 +18,7 @@ class Road(unittest.TestCase):
     def test_a_machine_dies_and_lives_again_with_its_data(self):
         with Scene(self.variant) as scene:
             scene.set_up()
+            scene.apply_plan(lambda plan: plan["production"].update(user_data=USER_DATA))
             full = scene.back_up()["data"]["point"]
             scene.replicate()
             incremental = self.change_and_update(scene)
@@ -27,6 +31,7 @@ class Road(unittest.TestCase):
             job = scene.fail_over()
             self.assertEqual(job["state"], "succeeded")
             self.check_service(scene, acknowledged, at_disaster, digest)
+            self.check_metadata(scene)
             self.check_leftovers(scene)
 
     def change_and_update(self, scene):
@@ -62,6 +67,23 @@ class Road(unittest.TestCase):
         time.sleep(2.5)
         self.assertGreater(len(ledger_lines(http_get(scene.instance_url("/ledger"), timeout=10))), len(ledger),
                            "it goes on")
+
+    def check_metadata(self, scene):
+        """What the guest learns of itself at 169.254.169.254."""
+        def told(path, more=""):
+            return http_get(scene.instance_url(f"/metadata?path=/latest/{path}{more}"), timeout=20)
+
+        instance = scene.failover()["instance_id"]
+        self.assertEqual(told("meta-data/instance-id"), instance)
+        self.assertEqual(told("meta-data/local-ipv4"), scene.private_ip)
+        self.assertEqual(json.loads(told("dynamic/instance-identity/document"))["instanceId"], instance)
+        self.assertEqual(told("user-data"), USER_DATA)
+        self.assertEqual(told("meta-data/instance-id", "&token=0"), instance, "version 1")
+        scene.ec2().call("ModifyInstanceMetadataOptions", InstanceId=instance, HttpTokens="required")
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            told("meta-data/instance-id", "&token=0")
+        self.assertIn("answered 401", refused.exception.read().decode())
+        self.assertEqual(told("meta-data/instance-id"), instance)
 
     def check_leftovers(self, scene):
         inventory = scene.inventory()

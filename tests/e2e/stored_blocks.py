@@ -1,4 +1,4 @@
-"""What a snapshot of the region holds, read past the product with boto3, and what it should hold."""
+"""What a snapshot of the region holds, read past the product with boto3, and what it should hold; and damage to it."""
 
 import hashlib
 import json
@@ -82,3 +82,19 @@ def differing_blocks(scene, copy, of_point, wanted=None, disk_number=0):
     stored = snapshot_digests(scene.sandbox["region"], copy["disks"][disk_number]["image_id"], wanted)
     return [index for index, digest in enumerate(digests_of_copy(copy, of_point, disk_number))
             if wanted is None or index in wanted if stored.get(str(index), EMPTY) != digest]
+
+
+def damage_block(scene, snapshot):
+    """Flips a bit of a block that the snapshot does not have from a parent, in the files of the region. Returns its
+    index."""
+    (layer,) = [one["layer_id"] for one in scene.inventory()["snapshots"] if one["id"] == snapshot]
+    path = os.path.join(scene.directory, "region", "layers", layer + ".qcow2")
+    areas = json.loads(subprocess.run(["qemu-img", "map", "--force-share", "--output=json", path], check=True,
+                                      capture_output=True, text=True).stdout)
+    area = [one for one in areas if one["depth"] == 0 and one["data"] and not one["zero"]][-1]
+    with open(path, "r+b") as file:
+        file.seek(area["offset"])
+        byte = file.read(1)[0]
+        file.seek(area["offset"])
+        file.write(bytes([byte ^ 1]))
+    return area["start"] // BLOCK

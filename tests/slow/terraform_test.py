@@ -79,9 +79,93 @@ resource "aws_security_group" "dr" {
   }
 }
 
+variable "tokens" {
+  default = "optional"
+}
+
+# A disk without a system: it is a running instance all the same.
+resource "aws_ebs_volume" "root" {
+  availability_zone = aws_subnet.dr.availability_zone
+  size              = 1
+}
+
+resource "aws_ebs_snapshot" "root" {
+  volume_id   = aws_ebs_volume.root.id
+  description = "of the root disk"
+  tags        = { Name = "root" }
+}
+
+resource "aws_ami" "web" {
+  name                = "web"
+  description         = "web server"
+  architecture        = "x86_64"
+  virtualization_type = "hvm"
+  ena_support         = true
+  root_device_name    = "/dev/sda1"
+  tags                = { Name = "web" }
+  ebs_block_device {
+    device_name = "/dev/sda1"
+    snapshot_id = aws_ebs_snapshot.root.id
+    volume_type = "gp2"
+  }
+}
+
+data "aws_ami" "web" {
+  owners = ["self"]
+  filter {
+    name   = "image-id"
+    values = [aws_ami.web.id]
+  }
+  filter {
+    name   = "virtualization-type"
+    values = ["hvm"]
+  }
+}
+
+resource "aws_instance" "web" {
+  ami                                  = data.aws_ami.web.id
+  instance_type                        = "t3.micro"
+  subnet_id                            = aws_subnet.dr.id
+  vpc_security_group_ids               = [aws_security_group.dr.id]
+  private_ip                           = "10.77.1.20"
+  associate_public_ip_address          = true
+  instance_initiated_shutdown_behavior = "terminate"
+  monitoring                           = true
+  source_dest_check                    = false
+  user_data                            = "#!/bin/sh"
+  tags                                 = { Name = "web" }
+  volume_tags                          = { Name = "web" }
+  metadata_options {
+    http_endpoint = "enabled"
+    http_tokens   = var.tokens
+  }
+  root_block_device {
+    volume_size = 2
+    volume_type = "gp2"
+  }
+}
+
+resource "aws_eip" "web" {
+  vpc  = true
+  tags = { Name = "web" }
+}
+
+resource "aws_eip_association" "web" {
+  allocation_id = aws_eip.web.id
+  instance_id   = aws_instance.web.id
+}
+
 resource "aws_ebs_volume" "data" {
   availability_zone = aws_subnet.dr.availability_zone
   size              = 1
+}
+
+# What has no system lets go of no disk; the attachment ends with the instance.
+resource "aws_volume_attachment" "data" {
+  device_name  = "/dev/sdf"
+  instance_id  = aws_instance.web.id
+  volume_id    = aws_ebs_volume.data.id
+  skip_destroy = true
 }
 
 output "vpc_id" {
@@ -132,7 +216,7 @@ class TerraformPeer(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="rk-")
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
 
-    def test_applies_a_network_sees_it_unchanged_and_takes_it_down(self):
+    def test_applies_a_site_with_a_machine_sees_it_unchanged_and_takes_it_down(self):
         plugins()
         sandbox = os.path.join(self.folder, "s")
         region = json.loads(rekindle("sandbox", "start", "--directory", sandbox)[1])["region"]
@@ -143,14 +227,18 @@ class TerraformPeer(unittest.TestCase):
         self.assertTrue(terraform.plan_is_empty())
         vpc_id = json.loads(terraform.run("output", "-json").stdout)["vpc_id"]["value"]
         self.look(Ec2(region), vpc_id)
-        changed = ("-var", "open_port=443")
+        self.look_at_the_instance(Ec2(region), tokens="optional")
+        changed = ("-var", "open_port=443", "-var", "tokens=required")
         self.assertFalse(terraform.plan_is_empty(*changed))
         terraform.apply(*changed)
         self.assertTrue(terraform.plan_is_empty(*changed))
+        self.look_at_the_instance(Ec2(region), tokens="required")
         terraform.run("destroy", "-no-color", "-input=false", "-auto-approve")
         left = Ec2(region).call("DescribeVpcs").findall("vpcSet/item/vpcId")
         self.assertNotIn(vpc_id, [item.text for item in left])
-        self.assertEqual(Ec2(region).call("DescribeVolumes").findall("volumeSet/item"), [])
+        for action, rows in (("DescribeVolumes", "volumeSet/item"), ("DescribeSnapshots", "snapshotSet/item"),
+                             ("DescribeImages", "imagesSet/item"), ("DescribeAddresses", "addressesSet/item")):
+            self.assertEqual(Ec2(region).call(action).findall(rows), [], action)
 
     def look(self, ec2, vpc_id):
         """As a third party."""
@@ -160,6 +248,19 @@ class TerraformPeer(unittest.TestCase):
         self.assertEqual(subnet.findtext("mapPublicIpOnLaunch"), "true")
         groups = ec2.call("DescribeSecurityGroups", **of_vpc).findall("securityGroupInfo/item")
         self.assertEqual({group.findtext("groupName") for group in groups}, {"default", "dr"})
+
+    def look_at_the_instance(self, ec2, tokens):
+        (instance,) = ec2.call("DescribeInstances", Filter_1_Name="private-ip-address",
+                               Filter_1_Value_1="10.77.1.20").findall("reservationSet/item/instancesSet/item")
+        (address,) = ec2.call("DescribeAddresses").findall("addressesSet/item")
+        told = {name: instance.findtext(name) for name in (
+            "privateIpAddress", "ipAddress", "monitoring/state", "sourceDestCheck", "metadataOptions/httpTokens")}
+        self.assertEqual(told, {"privateIpAddress": "10.77.1.20", "ipAddress": address.findtext("publicIp"),
+                                "monitoring/state": "enabled", "sourceDestCheck": "false",
+                                "metadataOptions/httpTokens": tokens})
+        self.assertEqual(address.findtext("instanceId"), instance.findtext("instanceId"))
+        devices = [device.text for device in instance.findall("blockDeviceMapping/item/deviceName")]
+        self.assertEqual(devices, ["/dev/sda1", "/dev/sdf"])
 
     def test_the_module_of_deploy_is_valid(self):
         """But for the version of the provider that it asks for, which cannot be had here, and the volume type that the

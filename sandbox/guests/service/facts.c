@@ -91,6 +91,12 @@ static Name first_nic(Name* driver) {
   return nic;
 }
 
+bool first_nic_name(char* name, size_t size) {
+  Name driver = {""}, nic = first_nic(&driver);
+  snprintf(name, size, "%s", nic.text);
+  return driver.text[0] != 0;
+}
+
 void facts_print(FILE* out) {
   struct utsname kernel;
   uname(&kernel);

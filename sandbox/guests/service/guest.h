@@ -42,6 +42,15 @@ int64_t wall_clock(void);
 // The JSON object of /status.
 void facts_print(FILE* out);
 
+// The name of the first network interface that has hardware behind it. False when there is none.
+bool first_nic_name(char* name, size_t size);
+
+// ---- metadata.c: what EC2 says about this machine ----
+
+// Asks the instance metadata service for the page, "/latest/meta-data/instance-id", with a token or without.
+// Returns the HTTP status, 0 when nobody answered; `*body` points into `answer`.
+int metadata_get(const char* path, bool with_token, char* answer, size_t size, char** body);
+
 // ---- data.c: files to change on demand, one a disk ----
 
 // The size of a data file that was not filled.

@@ -43,6 +43,13 @@ static int query_number(const char* query, const char* name, uint64_t* value) {
   return 0;
 }
 
+// The path after "path=", without an escape. False when it is not there, too long, or has other characters.
+static bool query_path(const char* query, char path[256]) {
+  char end = 0;
+  const char* found = strstr(query, "path=/");
+  return found && sscanf(found, "path=%255[A-Za-z0-9/._-]%c", path, &end) >= 1 && (end == 0 || end == '&');
+}
+
 static void ready(FILE* out, const char* query) {
   (void)query;
   head(out, "200 OK", text);
@@ -116,12 +123,29 @@ static void digest(FILE* out, const char* query) {
   fprintf(out, "{\"bytes\":%" PRIu64 ",\"digest\":\"%016" PRIx64 "\"}\n", bytes, value);
 }
 
+// What the metadata service answers to path=..., or to it without a token where token=0.
+static void metadata(FILE* out, const char* query) {
+  char path[256], answer[32768], *body;
+  uint64_t token = 1;
+  if (!query_path(query, path) || query_number(query, "token", &token) < 0)
+    return refuse(out, "400 Bad Request", "path must be a path of letters, digits and /._-");
+  int status = metadata_get(path, token != 0, answer, sizeof answer, &body);
+  if (status == 0) return refuse(out, "502 Bad Gateway", "no metadata service answered");
+  if (status != 200) {
+    char sentence[64];
+    snprintf(sentence, sizeof sentence, "the metadata service answered %d", status);
+    return refuse(out, "502 Bad Gateway", sentence);
+  }
+  head(out, "200 OK", text);
+  fputs(body, out);
+}
+
 static const struct {
   const char* path;
   void (*answer)(FILE* out, const char* query);
 } routes[] = {
     {"/ready", ready},     {"/ledger", ledger}, {"/status", status},
-    {"/scatter", scatter}, {"/fill", fill},     {"/digest", digest},
+    {"/scatter", scatter}, {"/fill", fill},     {"/digest", digest}, {"/metadata", metadata},
 };
 
 static void route(FILE* out, char* target) {

@@ -1,0 +1,76 @@
+// The instance metadata service of EC2, version 2, as a program inside an instance asks it: a token by PUT, then the
+// page with it.
+
+#include "guest.h"
+
+#include <arpa/inet.h>
+#include <net/route.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+static const char service[] = "169.254.169.254";
+
+static struct sockaddr_in address_of(const char* text) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(80)};
+  inet_pton(AF_INET, text, &address.sin_addr);
+  return address;
+}
+
+// A closed network's DHCP names no router: the service is a neighbour on the link then. There already: no harm.
+static void add_route(int socket) {
+  struct rtentry route = {.rt_flags = RTF_UP | RTF_HOST};
+  char nic[64];
+  if (!first_nic_name(nic, sizeof nic)) return;
+  struct sockaddr_in to = address_of(service);
+  memcpy(&route.rt_dst, &to, sizeof to);
+  route.rt_dev = nic;
+  ioctl(socket, SIOCADDRT, &route);
+}
+
+static int connect_to_service(void) {
+  struct sockaddr_in address = address_of(service);
+  struct timeval limit = {.tv_sec = 5};
+  int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (connection < 0) return -1;
+  add_route(connection);
+  setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  if (connect(connection, (struct sockaddr*)&address, sizeof address) == 0) return connection;
+  close(connection);
+  return -1;
+}
+
+// Sends the request's line and one header, and reads all that comes. The status, or 0 when there was no answer;
+// `*body` points into `answer`.
+static int ask(const char* line, const char* header, char* answer, size_t size, char** body) {
+  char request[1024];
+  int length = snprintf(request, sizeof request, "%s HTTP/1.1\r\nHost: %s\r\n%s\r\n\r\n", line, service, header);
+  int connection = connect_to_service(), status = 0;
+  if (connection < 0) return 0;
+  size_t used = 0;
+  if (length < (int)sizeof request && write(connection, request, length) == length) {
+    for (ssize_t got; used + 1 < size && (got = read(connection, answer + used, size - 1 - used)) > 0;) used += got;
+  }
+  close(connection);
+  answer[used] = 0;
+  *body = strstr(answer, "\r\n\r\n");
+  if (!*body || sscanf(answer, "HTTP/1.%*d %d", &status) != 1) return 0;
+  *body += 4;
+  return status;
+}
+
+int metadata_get(const char* path, bool with_token, char* answer, size_t size, char** body) {
+  char header[512] = "Accept: */*", line[512];
+  if (with_token) {
+    int status = ask("PUT /latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds: 60", answer, size, body);
+    if (status != 200) return status;
+    snprintf(header, sizeof header, "X-aws-ec2-metadata-token: %.400s", *body);
+  }
+  snprintf(line, sizeof line, "GET %.400s", path);
+  return ask(line, header, answer, size, body);
+}
