@@ -126,6 +126,13 @@ Result<> EbsQuotas::check_snapshots(std::size_t wanted) {
               fmt::format("there are {} and more, and no more are counted; it is {:.0f}", *used, *most));
     return {};
   }
+  if (static_cast<double>(*used + wanted) > *most) {  // no reason not to start what is there
+    unproven_.push_back(fmt::format(
+        "the account may have {:.0f} snapshots and has {}, so that no new DR copy can be made: ask "
+        "for more in AWS Service Quotas ({}), or remove what is not needed",
+        *most, *used, snapshot_quota));
+    return {};
+  }
   compare({"snapshots", snapshot_quota, static_cast<double>(*used), static_cast<double>(wanted)}, *most);
   return {};
 }

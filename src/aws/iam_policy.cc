@@ -41,7 +41,7 @@ constexpr std::array rows = {
     Row{{"ec2:DescribeTags", "audit"}, Statement::look},
     Row{{"ec2:DescribeVolumes", "replicate through volumes, plan check: quotas"}, Statement::look},
     Row{{"ec2:GetConsoleOutput", "failover that does not answer"}, Statement::look},
-    Row{{"ec2:GetEbsEncryptionByDefault", "replicate, plan check"}, Statement::look},
+    Row{{"ec2:GetEbsEncryptionByDefault", "replicate, failover, plan check"}, Statement::look},
     Row{{"iam:GetInstanceProfile", "plan check: instance_profile"}, Statement::look},
     Row{{"servicequotas:GetAWSDefaultServiceQuota", "plan check: quotas"}, Statement::look},
     Row{{"servicequotas:GetServiceQuota", "plan check: quotas"}, Statement::look},

@@ -105,9 +105,9 @@ Result<HttpResponse> ServiceClient::transfer(ServiceCall& call) {
   const auto started = clock_.ticks();
   auto response = transport_.send(call.request);
   const auto took = std::chrono::duration_cast<milliseconds>(clock_.ticks() - started);
-  if (response.ok()) {
+  if (response.ok() && response->status <= 299) {  // a refusal comes soon on any line
     call.attempt_time->answered(took);
-  } else {
+  } else if (!response.ok()) {
     call.attempt_time->unanswered(took, allowed);
   }
   return response;

@@ -7,10 +7,10 @@
 #include "cli/job_control.h"
 #include "jobs/sweep.h"
 #include "model/test_expiry.h"
+#include "protect/held_instance.h"
 #include "protect/replicate.h"
 #include "recover/plan_failover.h"
 #include "recover/running_tests.h"
-#include "recover/second_home.h"
 
 namespace rekindle {
 

@@ -12,8 +12,10 @@
 #include "cli/job_control.h"
 #include "cli/plan_watch.h"
 #include "cli/protect_work.h"
+#include "cli/recent_failures.h"
 #include "cli/work_slots.h"
 #include "protect/due_work.h"
+#include "protect/held_instance.h"
 #include "recover/left_running.h"
 #include "recover/running_tests.h"
 
@@ -27,8 +29,6 @@ struct ServeInput {
   int parallel = 4;
   bool once = false;
 };
-
-constexpr std::chrono::minutes retry_after{5};
 
 // Performs what is due and what others left behind, so many at a time, and never two for one machine and
 // side.
@@ -55,20 +55,21 @@ class Daemon {
     const auto left = TRY(machines_left_running(*catalog, workplace_.clock().now()));
     const std::lock_guard lock(mutex_);
     for (const Job& job : unfinished) {
+      const std::string task = "job " + job.id.str();  // ended or gone on with: what failed waits with both
       if (is_expired_test(job, workplace_.clock().now()))
-        start(side_of(job.kind), job.subject, [this, job] { return end_expired(job); });
+        start(side_of(job.kind), job.subject, task, [this, job] { return end_expired(job); });
       if (!may_go_on_unasked(job.kind) || owner_lives(job.owner) || is_part_of_another(job, unfinished))
         continue;
-      start(side_of(job.kind), job.subject,
+      start(side_of(job.kind), job.subject, task,
             [this, job]() -> Result<> { return outcome(TRY(resume_job(of_jobs_, workplace_, job, {}))); });
     }
     for (const LeftRunning& one : left) {
-      start("VM of before", one.machine, [this, catalog, one] {
+      start("VM of before", one.machine, "switch off " + one.machine, [this, catalog, one] {
         return switch_off_left_running(*catalog, workplace_.sites(), one, workplace_.clock().now());
       });
     }
     for (const DueWork& work : due) {
-      start(side_of(work.kind), work.machine, [this, work] { return perform(work); });
+      start(side_of(work.kind), work.machine, task_of(work), [this, work] { return perform(work); });
     }
     return running_.size();
   }
@@ -82,20 +83,23 @@ class Daemon {
  private:
   using Key = std::pair<std::string, std::string>;  // side and machine
 
-  // Under the mutex. What failed a moment ago waits: a datacenter that is down is not asked every second, and
-  // the others have their turn.
-  void start(std::string_view side, const std::string& machine, std::function<Result<>()> work) {
+  static std::string task_of(const DueWork& work) {
+    return fmt::format("{} {} {}", word(work.kind), work.owner, work.machine);
+  }
+
+  // Under the mutex. A machine and side has one at a time; what waits after a failure is the task alone.
+  void start(std::string_view side, const std::string& machine, const std::string& task,
+             std::function<Result<>()> work) {
     const Key key{side, machine};
     if (session_.interrupted.stop_requested()) return;
-    const auto failed = failed_.find(key);
-    if (failed != failed_.end() && workplace_.clock().now() - failed->second < retry_after) return;
+    if (failures_.has(task, workplace_.clock().now())) return;
     if (!slots_.take(side, machine)) return;
-    running_.emplace(key, std::jthread([this, key, machine, work = std::move(work)] {
+    running_.emplace(key, std::jthread([this, key, machine, task, work = std::move(work)] {
                        const Result<> done = work();
                        if (!done.ok()) log::error("{}: {}", machine, done.error().message());
                        const std::lock_guard lock(mutex_);
-                       failed_.erase(key);
-                       if (!done.ok()) failed_[key] = workplace_.clock().now();
+                       failures_.remove(task);
+                       if (!done.ok()) failures_.add(task, workplace_.clock().now());
                        finished_.insert(key);
                      }));
   }
@@ -124,13 +128,15 @@ class Daemon {
     Catalog* catalog = TRY(workplace_.catalog());
     const auto failover = TRY(catalog->get<Failover>(work.owner));
     const bool is_test = failover.kind == FailoverKind::test;
-    if (is_test && !has_expired(failover, workplace_.clock().now())) return {};  // somebody ended it just now
+    const auto ledger = TRY(catalog->ledger());
+    if (is_test && !outlives_its_expiry(failover, ledger, workplace_.clock().now()))
+      return {};  // somebody ended it just now
     const Job job = TRY(perform_job(of_jobs_, workplace_, work.kind, work.machine,
                                     {{"failover_id", failover.id}}, Unfinished::finish));
     TRY(outcome(job));
     if (is_test) {
-      log::warn("{}: its test {} expired, and nobody had ended it: the instance {} and its volumes are gone",
-                work.machine, failover.id, failover.instance_id);
+      log::warn("{}: its test {} expired: the instance {} and its volumes are gone", work.machine,
+                failover.id, failover.instance_id);
     }
     return {};
   }
@@ -149,7 +155,7 @@ class Daemon {
   std::mutex mutex_;
   std::map<Key, std::jthread> running_;
   std::set<Key> finished_;
-  std::map<Key, Time> failed_;
+  RecentFailures failures_;
 };
 
 Result<> serve(Session& session, Workplace& workplace, const ServeInput& input) {

@@ -130,7 +130,11 @@ TEST(Conversion, NamesDisksByUuidAndLetsTheNetworkComeUp) {
   const std::string link = root->read_text("/etc/systemd/network/10-rekindle-ens192.link").value();
   EXPECT_NE(link.find("Driver=ena "), std::string::npos);
   EXPECT_NE(link.find("Name=ens192\n"), std::string::npos);
-  EXPECT_EQ(report.changes.size(), 7U) << PrintToString(report.changes);
+  const std::string rules = root->read_text("/etc/udev/rules.d/70-rekindle-net.rules").value();
+  EXPECT_NE(rules.find("\nSUBSYSTEM==\"net\", ACTION==\"add\", DRIVERS==\"ena\", NAME=\"ens192\"\n"),
+            std::string::npos)
+      << rules;
+  EXPECT_EQ(report.changes.size(), 8U) << PrintToString(report.changes);
 }
 
 TEST(Conversion, NamesNicsByTheirNewAddressesIfTheseAreKnown) {
@@ -146,6 +150,10 @@ TEST(Conversion, NamesNicsByTheirNewAddressesIfTheseAreKnown) {
   EXPECT_NE(
       root->read_text("/etc/systemd/network/10-rekindle-ens224.link")->find("MACAddress=06:00:00:00:00:02"),
       std::string::npos);
+  const std::string rules = root->read_text("/etc/udev/rules.d/70-rekindle-net.rules").value();
+  EXPECT_NE(rules.find("ATTR{address}==\"06:00:00:00:00:02\", NAME=\"ens224\"\n"), std::string::npos)
+      << rules;
+  EXPECT_FALSE(convert(known, options).changed_anything());
 }
 
 TEST(Conversion, ChangesNothingTheSecondTime) {

@@ -16,6 +16,7 @@ struct Hardware {
   std::string_view boot_driver_word;         // for people: "NVMe"
   std::vector<std::string> nic_drivers;      // of these a kernel should have one; the first is the usual one
   std::string_view link_drivers;             // "ena virtio_net ...": as [Match] Driver= of systemd.link(5)
+  std::string_view past_drivers;             // of all NICs that a machine may have had there
 };
 
 const Hardware& hardware_of(Platform platform);

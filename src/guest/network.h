@@ -7,9 +7,12 @@
 
 namespace rekindle {
 
+// What the files of the network were before, by their paths.
+inline const std::string originals_folder = "/var/lib/rekindle/before";
+
 // Rewrites the files of ifupdown, netplan, systemd-networkd, NetworkManager and network-scripts, and udev's
-// rules that name cards, with the originals kept below /var/lib/rekindle/before; writes .link files
-// (systemd.link(5)) that name the NICs. Of a guest with several whose new addresses are not known, the one of
+// rules that name cards, with the originals kept in `originals_folder`; writes .link files (systemd.link(5))
+// and udev's rules that name the NICs. Of a guest with several whose new addresses are not known, the one of
 // the gateway is the first.
 Result<> adapt_network(GuestDisk& guest, const ConversionOptions& options, ConversionReport& report);
 

@@ -8,7 +8,7 @@
 
 #include "guest/boot_arguments.h"
 #include "guest/cloud_init.h"
-#include "guest/network_sources.h"
+#include "guest/network_reading.h"
 #include "guest/nic_naming.h"
 
 namespace rekindle {
@@ -58,28 +58,6 @@ bool is_any_init(const std::string& path) {
   return path.empty() || path.ends_with("/systemd") || path.ends_with("/init") || path.ends_with("/upstart");
 }
 
-// Of a guest's own making, and to be compared with whatever else it wrote.
-constexpr std::size_t most_globs = 64;
-
-// The devices that ifupdown brings up at boot.
-class BroughtUp {
- public:
-  void add(const std::string& glob) {
-    if (glob.find_first_of("*?[") == std::string::npos) {
-      names_.insert(glob);
-    } else if (globs_.size() < most_globs) {
-      globs_.push_back(glob);
-    }
-  }
-  bool has(const std::string& device) const {
-    return names_.contains(device) || (!globs_.empty() && glob_matches(globs_, device));
-  }
-
- private:
-  std::set<std::string> names_;
-  std::vector<std::string> globs_;
-};
-
 // The guest's disk is converted: what its files say is what it will do.
 class NetworkCheck {
  public:
@@ -92,7 +70,9 @@ class NetworkCheck {
     naming_ = TRY(name_of_first_nic(root_, options_, arguments.predictable_names));
     card_ = {naming_.name, hardware_of(options_.platform).nic_drivers.front()};
     running_ = TRY(running_tools(root_, services_));
-    TRY(read_settings());
+    reading_ = TRY(read_network(root_, options_));
+    if (!reading_.left_out.empty())
+      return not_known(reading_.left_out.front() + ": what they say is not read to the end");
     const auto up = TRY(find_dhcp());
     if (up) return *up;
     const auto other = TRY(find_other_way());
@@ -116,45 +96,12 @@ class NetworkCheck {
         init));
   }
 
-  Result<> read_settings() {
-    const auto files = TRY(find_network_files(root_));
-    const NetworkRules rules{!options_.keep_static_addresses, hardware_of(options_.platform).link_drivers};
-    std::vector<std::string> sources;
-    BroughtUp brought_up;
-    for (const NetworkFile& file : files) {
-      const std::string text = TRY(root_.read_text(file.path));
-      const NetworkEdit edit = file.rewrite(text, rules);
-      if (file.path == "/etc/network/interfaces") sources = edit.sources;
-      sources.resize(std::min(sources.size(), most_globs));
-      const bool sourced = file.path.starts_with("/etc/network/interfaces.d/");
-      if (sourced && (sources.empty() || !glob_matches(sources, file.path))) continue;
-      if (!edit.renderer.empty()) renderer_ = edit.renderer;
-      for (const std::string& glob : edit.brought_up) brought_up.add(glob);
-      Settings& settings = settings_[file.tool];
-      settings.insert(settings.end(), edit.settings.begin(), edit.settings.end());
-    }
-    for (NicSetting& setting : settings_[NetworkTool::ifupdown])
-      setting.at_boot = brought_up.has(setting.device);
-    note_unread_sources(sources);
-    return {};
-  }
-
-  void note_unread_sources(const std::vector<std::string>& sources) {
-    for (const std::string& source : sources) {
-      if (source.starts_with("/etc/network/interfaces.d")) continue;
-      NicSetting unread;
-      unread.device = source;
-      unread.address = AddressSource::unknown;
-      settings_[NetworkTool::ifupdown].push_back(unread);
-    }
-  }
-
   Result<std::optional<NetworkReadiness>> find_dhcp() {
-    for (const auto& [tool, settings] : settings_) {
+    for (const auto& [tool, settings] : reading_.settings) {
       if (!running_.contains(tool)) continue;
       for (const NicSetting& setting : settings_over(card_, settings, tool)) {
         if (setting.address != AddressSource::dhcp || !setting.at_boot) continue;
-        missing_ = TRY(what_is_missing(tool));
+        missing_ = TRY(what_is_missing(tool, setting));
         if (!missing_.empty()) break;
         return std::optional(comes_up(fmt::format("{} by DHCP ({})", name_of(setting), to_string(tool))));
       }
@@ -167,7 +114,8 @@ class NetworkCheck {
   }
 
   // Of what a tool needs to do as it is told. Empty: nothing.
-  Result<std::string> what_is_missing(NetworkTool tool) {
+  Result<std::string> what_is_missing(NetworkTool tool, const NicSetting& setting) {
+    if (tool == NetworkTool::netplan) return missing_of_netplan(setting);
     if (tool == NetworkTool::ifupdown) {
       for (const char* folder : {"/sbin", "/usr/sbin", "/bin", "/usr/bin"}) {
         for (const char* client : {"dhclient", "udhcpc", "dhcpcd", "pump"}) {
@@ -179,13 +127,22 @@ class NetworkCheck {
           "ifupdown asks for an address by DHCP and the guest has no client for it: install isc-dhcp-client "
           "in the guest");
     }
-    if (tool == NetworkTool::netplan && renderer_ == "NetworkManager" &&
-        !running_.contains(NetworkTool::network_manager)) {
+    return std::string();
+  }
+
+  Result<std::string> missing_of_netplan(const NicSetting& setting) {
+    const std::string renderer = setting.renderer.empty() ? reading_.renderer : setting.renderer;
+    if (renderer == "NetworkManager") {
+      if (running_.contains(NetworkTool::network_manager)) return std::string();
       return std::string(
           "netplan leaves the network to NetworkManager, which does not start with the guest: 'systemctl "
           "enable NetworkManager' there");
     }
-    return std::string();
+    const bool can_networkd = TRY(services_.can_start("systemd-networkd"));
+    if (can_networkd) return std::string();
+    return std::string(
+        "netplan leaves the network to systemd-networkd, which is not installed or masked: 'systemctl unmask "
+        "systemd-networkd' there, or have netplan say 'renderer: NetworkManager'");
   }
 
   Result<std::optional<NetworkReadiness>> find_other_way() {
@@ -203,12 +160,14 @@ class NetworkCheck {
     return std::optional<NetworkReadiness>();
   }
 
-  // It does so for every card that no profile and no other tool names, unless it is told not to.
+  // It does so for every card that no profile and no other tool that runs names, unless it is told not to.
+  // Those of ifupdown's files it leaves alone in any case.
   Result<bool> network_manager_asks_by_itself() {
     const auto mentioned = [&](const auto& tool) {
-      return !settings_over(card_, tool.second, tool.first).empty();
+      const bool counts = running_.contains(tool.first) || tool.first == NetworkTool::ifupdown;
+      return counts && !settings_over(card_, tool.second, tool.first).empty();
     };
-    if (!running_.contains(NetworkTool::network_manager) || std::ranges::any_of(settings_, mentioned))
+    if (!running_.contains(NetworkTool::network_manager) || std::ranges::any_of(reading_.settings, mentioned))
       return false;
     for (const char* folder :
          {"/etc/NetworkManager", "/etc/NetworkManager/conf.d", "/usr/lib/NetworkManager/conf.d"}) {
@@ -216,7 +175,7 @@ class NetworkCheck {
       for (const std::string& path : files) {
         // Ubuntu's, which netplan puts out of force where NetworkManager is to do the work.
         const bool overruled =
-            renderer_ == "NetworkManager" && path.ends_with("/10-globally-managed-devices.conf");
+            reading_.renderer == "NetworkManager" && path.ends_with("/10-globally-managed-devices.conf");
         if (overruled) continue;
         const std::string text = TRY(root_.read_text(path));
         for (const char* refusal : {"no-auto-default", "unmanaged-devices", "managed=0"}) {
@@ -232,7 +191,7 @@ class NetworkCheck {
     const auto left = what_is_left();
     if (left) return *left;
     for (const bool runs : {true, false}) {
-      for (const auto& [tool, settings] : settings_) {
+      for (const auto& [tool, settings] : reading_.settings) {
         const Settings found = settings_over(card_, settings, tool);
         const NicSetting* asked = find_address(found, AddressSource::dhcp);
         if (running_.contains(tool) == runs && asked != nullptr) return not_at_boot(*asked, tool, runs);
@@ -243,7 +202,7 @@ class NetworkCheck {
 
   // Of the card in what runs, and not DHCP.
   std::optional<NetworkReadiness> what_is_left() const {
-    for (const auto& [tool, settings] : settings_) {
+    for (const auto& [tool, settings] : reading_.settings) {
       const bool runs = running_.contains(tool);
       const Settings found = settings_over(card_, settings, tool);
       if (runs && find_address(found, AddressSource::fixed) != nullptr)
@@ -275,7 +234,7 @@ class NetworkCheck {
   NetworkReadiness not_configured() const {
     constexpr std::size_t most = 5;
     std::vector<std::string> names;
-    for (const auto& [tool, settings] : settings_) {
+    for (const auto& [tool, settings] : reading_.settings) {
       if (!running_.contains(tool)) continue;
       if (!settings_over(card_, settings, tool).empty())
         return not_known(
@@ -301,9 +260,8 @@ class NetworkCheck {
   NicNaming naming_;
   Nic card_;
   std::set<NetworkTool> running_;
-  std::map<NetworkTool, Settings> settings_;
-  std::string renderer_;  // of netplan
-  std::string missing_;   // of what asks for an address by DHCP
+  NetworkReading reading_;
+  std::string missing_;  // of what asks for an address by DHCP
 };
 
 }  // namespace

@@ -122,13 +122,50 @@ TEST(NetworkCheck, NetplanNeedsItsGeneratorAndSomethingToWriteFor) {
       "'00:50:56:00:00:01'}\n      set-name: ens160\n";
   expect_down(files, "ens160 is configured by netplan, which is not installed");
   files["/usr/lib/systemd/system-generators/netplan"] = "PROGRAM";
-  expect_down(files, "netplan");
+  expect_down(files, "ens160 is configured by netplan, which is not installed or does not start");
   files[units + "systemd-networkd.service"] = "[Service]\n";
   expect_up(files, "ens160 by DHCP (netplan)");
   files["/etc/netplan/01-all.yaml"] = "network:\n  renderer: NetworkManager\n";
   expect_down(files, "systemctl enable NetworkManager");
   enable(files, "NetworkManager");
   expect_up(files, "ens160 by DHCP (netplan)");
+}
+
+TEST(NetworkCheck, NetplanSaysWhoIsToDoIt) {
+  fx::Files files = bare();
+  files["/usr/lib/systemd/system-generators/netplan"] = "PROGRAM";
+  files["/etc/netplan/50-lan.yaml"] = "network:\n  ethernets:\n    ens160:\n      dhcp4: true\n";
+  enable(files, "NetworkManager");
+  expect_down(files, "netplan leaves the network to systemd-networkd");
+  files["/usr/lib/netplan/00-all.yaml"] = "network:\n  renderer: NetworkManager\n";
+  expect_up(files, "ens160 by DHCP (netplan)");
+  files["/etc/netplan/00-all.yaml"] = "network:\n  version: 2\n";
+  expect_down(files, "netplan leaves the network to systemd-networkd");
+  files["/etc/netplan/50-lan.yaml"] =
+      "network:\n  ethernets:\n    ens160:\n      renderer: NetworkManager\n      dhcp4: true\n";
+  expect_up(files, "ens160 by DHCP (netplan)");
+}
+
+TEST(NetworkCheck, WhatDoesNotRunKeepsNetworkManagerFromNothing) {
+  fx::Files files = bare();
+  enable(files, "NetworkManager");
+  files["/etc/systemd/network/20-lan.network"] = "[Match]\nName=en*\n[Network]\nDHCP=yes\n";
+  expect_up(files, "ens5 by DHCP (NetworkManager, without a profile)");
+}
+
+TEST(NetworkCheck, MoreFilesThanAConfigurationHasAreNotReadToTheEnd) {
+  fx::Files files = files_to_convert();
+  for (int i = 0; i < 257; ++i)
+    files["/etc/netplan/" + std::to_string(i) + ".yaml"] = "network:\n  version: 2\n";
+  expect_not_known(files, "/etc/netplan has more than 256 files of the network");
+}
+
+TEST(NetworkCheck, OfSeveralNicsOneThatComesUpAtBootIsThere) {
+  fx::Files files = files_to_convert();
+  files["/etc/network/interfaces"] =
+      "auto ens224\niface ens192 inet static\n address 10.0.0.2/24\n gateway 10.0.0.1\n"
+      "iface ens224 inet dhcp\n";
+  expect_up(files, "ens224 by DHCP (ifupdown)");
 }
 
 TEST(NetworkCheck, WhatIsWrittenInFlowStyleIsNotKnown) {
@@ -196,19 +233,27 @@ TEST(NetworkCheck, CloudInitConfiguresWhatItIsNotForbidden) {
 TEST(NetworkCheck, ALinkOfTheGuestsOwnThatComesFirstGivesTheName) {
   fx::Files files = files_to_convert();
   files["/etc/systemd/network/05-mine.link"] = "[Match]\nType=ether\n[Link]\nName=lan7\n";
-  expect_down(files, "the NIC will be called lan7 by /etc/systemd/network/05-mine.link");
-  files["/etc/systemd/network/05-mine.link"] = "[Match]\nMACAddress=00:50:56:00:00:01\n[Link]\nName=lan7\n";
-  expect_up(files, "ens192 by DHCP (ifupdown)");
-  files["/etc/systemd/network/05-mine.link"] = "-> /dev/null";
-  expect_up(files, "ens192 by DHCP (ifupdown)");
+  expect_up(files, "ens192 by DHCP (ifupdown)");  // the conversion's rule of udev comes first
+  fx::Files unnamed = bare();
+  enable(unnamed, "NetworkManager");
+  unnamed["/etc/systemd/network/05-mine.link"] = files["/etc/systemd/network/05-mine.link"];
+  expect_up(unnamed, "lan7 by DHCP (NetworkManager, without a profile)");
+  unnamed["/etc/systemd/network/05-mine.link"] = "[Match]\nMACAddress=00:50:56:00:00:01\n[Link]\nName=lan7\n";
+  expect_up(unnamed, "ens5 by DHCP (NetworkManager, without a profile)");
+  unnamed["/etc/systemd/network/05-mine.link"] = "-> /dev/null";
+  expect_up(unnamed, "ens5 by DHCP (NetworkManager, without a profile)");
 }
 
-TEST(NetworkCheck, WithoutLinksTheKernelGivesTheName) {
-  fx::Files files = files_to_convert();
+TEST(NetworkCheck, WithoutLinksTheKernelGivesTheNameUnlessARuleDoes) {
+  fx::Files files = bare();
+  enable(files, "NetworkManager");
   files["/etc/udev/rules.d/80-net-setup-link.rules"] = "-> /dev/null";
-  expect_down(files, "the NIC will be called eth0");
-  files["/etc/network/interfaces"] = "auto eth0\niface eth0 inet dhcp\n";
-  expect_up(files, "eth0 by DHCP (ifupdown)");
+  expect_up(files, "eth0 by DHCP (NetworkManager, without a profile)");
+  files["/usr/lib/udev/rules.d/80-net-name-slot.rules"] = "# Red Hat 7's, which asks no links\n";
+  expect_up(files, "ens5 by DHCP (NetworkManager, without a profile)");
+  fx::Files named = files_to_convert();
+  named["/etc/udev/rules.d/80-net-setup-link.rules"] = "-> /dev/null";
+  expect_up(named, "ens192 by DHCP (ifupdown)");
 }
 
 TEST(NetworkCheck, ARuleOfUdevPinsTheNameUnlessItIsOfTheOldCard) {
@@ -216,8 +261,15 @@ TEST(NetworkCheck, ARuleOfUdevPinsTheNameUnlessItIsOfTheOldCard) {
   fx::Files files = files_to_convert();
   files[rules] = "SUBSYSTEM==\"net\", ACTION==\"add\", ATTR{address}==\"00:50:56:00:00:01\", NAME=\"eth7\"\n";
   expect_up(files, "ens192 by DHCP (ifupdown)");
-  files[rules] = "SUBSYSTEM==\"net\", ACTION==\"add\", KERNEL==\"eth*\", NAME=\"eth7\"\n";
+  const std::string any = "SUBSYSTEM==\"net\", ACTION==\"add\", KERNEL==\"eth*\", NAME";
+  files[rules] = any + "=\"eth7\"\n";
+  expect_up(files, "ens192 by DHCP (ifupdown)");  // the conversion's comes later
+  files[rules] = any + ":=\"eth7\"\n";
   expect_down(files, "the NIC will be called eth7 by " + rules);
+  files[rules] = "";
+  files["/etc/udev/rules.d/99-mine.rules"] = any + "=\"eth8\"\n";
+  expect_down(files, "the NIC will be called eth8 by /etc/udev/rules.d/99-mine.rules");
+  files.erase("/etc/udev/rules.d/99-mine.rules");
   files[rules] = "SUBSYSTEM==\"net\", DRIVERS==\"vmxnet3\", NAME=\"eth7\"\n";
   expect_up(files, "ens192 by DHCP (ifupdown)");
 }

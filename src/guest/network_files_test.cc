@@ -174,7 +174,7 @@ TEST(NetworkManager, TakesTheAddressOfABridgeByDhcpAndBorrowsNone) {
   const NetworkEdit bridge = rewrite_network_manager(
       "[connection]\ntype=bridge\nuuid=1234\ninterface-name=br0\n[ipv4]\naddress1=10.0.0.2/24,10.0.0.1\n"
       "method=manual\n",
-      {});
+      {.masters = {"1234"}});
   EXPECT_EQ(bridge.text, "[connection]\ntype=bridge\nuuid=1234\ninterface-name=br0\n[ipv4]\nmethod=auto\n");
   EXPECT_EQ(bridge.gateway_device, "br0");
   EXPECT_TRUE(bridge.nic_names.empty());
@@ -187,6 +187,83 @@ TEST(NetworkManager, TakesTheAddressOfABridgeByDhcpAndBorrowsNone) {
   const auto devices = devices_over({"ens192", "ena"}, settings);
   ASSERT_EQ(devices.size(), 2U);
   EXPECT_TRUE(applies(settings[0], devices[1]));
+}
+
+TEST(Networkd, LeavesOtherDevicesThanCardsAlone) {
+  for (const std::string match : {"Driver=veth", "Driver=mlx5_core", "Kind=bridge", "Type=wlan", "Name=veth*",
+                                  "Name=docker0\nMACAddress=02:42:00:00:00:01", "SSID=office"}) {
+    const std::string text =
+        "[Match]\n" + match + "\n[Link]\nUnmanaged=yes\n[Network]\nAddress=10.0.0.2/24\n";
+    const NetworkEdit edit = rewrite_networkd(text, {});
+    EXPECT_EQ(edit.text, text);
+    EXPECT_TRUE(edit.nic_names.empty());
+    ASSERT_EQ(edit.settings.size(), 1U);
+    EXPECT_FALSE(applies(edit.settings[0], {"ens192", "ena"})) << match;
+  }
+}
+
+TEST(Networkd, NamesTheFirstCardOfAList) {
+  const NetworkEdit list = rewrite_networkd("[Match]\nName=en* eth0 ens192\n[Network]\nDHCP=yes\n", {});
+  EXPECT_EQ(list.nic_names, Names{"eth0"});
+  EXPECT_TRUE(rewrite_networkd("[Match]\nName=!eth0 ens192\n", {}).nic_names.empty());
+  EXPECT_FALSE(is_nic_name("eth0 ens192"));
+  EXPECT_FALSE(is_nic_name("eth\"0"));
+  EXPECT_FALSE(is_nic_name("en?"));
+}
+
+TEST(Networkd, OnlyARouteToEverywhereIsTheWayOut) {
+  const std::string fixed = "[Match]\nName=ens192\n[Network]\nAddress=10.0.0.2/24\n";
+  const auto gateway = [&](const std::string& route) {
+    return rewrite_networkd(fixed + route, {}).gateway_device;
+  };
+  EXPECT_EQ(gateway("[Route]\nGateway=10.0.0.1\nDestination=10.9.0.0/16\n"), "");
+  EXPECT_EQ(gateway("[Route]\nDestination=0.0.0.0/0\nGateway=10.0.0.1\n"), "ens192");
+  EXPECT_EQ(gateway("Gateway=10.0.0.1\n"), "ens192");
+}
+
+TEST(Bridges, BorrowNoAddressOfAnotherCard) {
+  EXPECT_EQ(rewrite_netdev("[NetDev]\nName=br0\nKind=bridge\nMACAddress=00:50:56:00:00:01\n", {}).text,
+            "[NetDev]\nName=br0\nKind=bridge\n");
+  const std::string own = "[NetDev]\nName=dummy0\nKind=dummy\nMACAddress=02:00:00:00:00:01\n";
+  EXPECT_EQ(rewrite_netdev(own, {}).text, own);
+  EXPECT_EQ(rewrite_netplan("network:\n  bridges:\n    br0:\n      macaddress: 00:50:56:00:00:01\n      "
+                            "dhcp4: true\n",
+                            {})
+                .text,
+            "network:\n  bridges:\n    br0:\n      dhcp4: true\n");
+  EXPECT_EQ(rewrite_interfaces("iface br0 inet dhcp\n bridge_hw 00:50:56:00:00:01\n", {}).text,
+            "iface br0 inet dhcp\n");
+  const std::string by_port = "iface br0 inet dhcp\n bridge_hw eth0\n";
+  EXPECT_EQ(rewrite_interfaces(by_port, {}).text, by_port);
+  EXPECT_EQ(rewrite_network_manager("[connection]\ntype=bridge\ninterface-name=br0\n[bridge]\n"
+                                    "mac-address=00:50:56:00:00:01\n",
+                                    {.masters = {"br0"}})
+                .text,
+            "[connection]\ntype=bridge\ninterface-name=br0\n[bridge]\n");
+}
+
+TEST(NetworkManager, LeavesBridgesWithoutPortsAlone) {
+  const std::string text =
+      "[connection]\ntype=bridge\nuuid=1234\ninterface-name=br7\n[ipv4]\naddress1=172.18.0.1/16\n"
+      "method=manual\n";
+  EXPECT_EQ(rewrite_network_manager(text, {}).text, text);
+  const std::string docker =
+      "[connection]\ntype=bridge\ninterface-name=docker0\n[ipv4]\naddress1=172.17.0.1/16\nmethod=manual\n";
+  EXPECT_EQ(rewrite_network_manager(docker, {.masters = {"docker0"}}).text, docker);
+}
+
+TEST(Netplan, LeavesTheCardsOfOtherDriversAndNamesTheOneThatIsMatchedByName) {
+  const std::string other =
+      "network:\n  ethernets:\n    fast:\n      match: {driver: mlx5_core}\n      addresses: "
+      "[10.0.0.2/24]\n";
+  const NetworkEdit edit = rewrite_netplan(other, {});
+  EXPECT_EQ(edit.text, other);
+  EXPECT_FALSE(applies(edit.settings.at(0), {"ens192", "ena"}));
+  EXPECT_EQ(rewrite_netplan("network:\n  ethernets:\n    lan:\n      match: {name: ens160}\n      dhcp4: "
+                            "true\n",
+                            {})
+                .nic_names,
+            Names{"ens160"});
 }
 
 TEST(NetworkScripts, TakeTheAddressByDhcp) {

@@ -56,9 +56,9 @@ class IfcfgRewriter {
           name + " is a second static address: give it to the instance as a secondary private address");
       return unchanged();
     }
-    if (is_nic_name(name) && is_card()) edit_.nic_names.push_back(name);
+    if (is_nic_name(name) && is_card()) edit_.add_nic(name);
     drop("HWADDR", "the NIC is not found by the address of its old card any more");
-    drop("MACADDR", "the NIC keeps its card's own address, the only one that is let through");
+    drop("MACADDR", own_address_kept);
     if (rules.static_to_dhcp && has_static_ipv4() && !takes_dhcp()) make_dhcp(name);
     add_setting(name);
     edit_.text = edit_.changes.empty() ? std::string(text_) : join_lines(lines_);

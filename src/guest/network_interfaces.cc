@@ -14,9 +14,11 @@ bool starts_stanza(const std::string& word) {
   return keywords.contains(word) || word.starts_with("allow-");
 }
 
-// Any other address than its own card's is not let through on EC2.
-bool borrows_address(const std::string& option) {
-  return option == "hwaddress";
+// Any other address than its own card's is not let through on EC2. bridge_hw may name a port instead.
+bool borrows_address(const std::vector<std::string>& option) {
+  const bool of_bridge = option[0] == "bridge_hw" || option[0] == "bridge-hw";
+  return option[0] == "hwaddress" ||
+         (of_bridge && option.size() > 1 && option[1].find(':') != std::string::npos);
 }
 
 std::string absolute(const std::string& path) {
@@ -91,7 +93,7 @@ class InterfacesRewriter {
   void begin_device(const std::string& line, const std::vector<std::string>& words) {
     const std::string& name = words[1];
     const bool is_ipv4 = words[2] == "inet";
-    if (is_nic_name(name)) add_nic(name);
+    if (is_nic_name(name)) edit_.add_nic(name);
     becomes_dhcp_ = rules_.static_to_dhcp && is_ipv4 && words[3] == "static" && is_on_the_lan(name);
     if (becomes_dhcp_ && name.find(':') != std::string::npos) {
       becomes_dhcp_ = false;
@@ -119,12 +121,12 @@ class InterfacesRewriter {
   void add_option(const std::string& line, const std::vector<std::string>& words) {
     if (lists_ports(words[0])) {
       std::for_each(words.begin() + 1, words.end(), [this](const std::string& port) {
-        if (is_nic_name(port) && port != "none" && port != "all") add_nic(port);
+        if (is_nic_name(port) && port != "none" && port != "all") edit_.add_nic(port);
       });
     }
     if (is_ipv4_) note_option(words, edit_.settings.back());
-    if (borrows_address(words[0])) {
-      edit_.changes.emplace_back("the NIC keeps its card's own address, the only one that is let through");
+    if (borrows_address(words)) {
+      edit_.changes.emplace_back(own_address_kept);
     } else if (!(becomes_dhcp_ && describes_static_address(words[0]))) {
       lines_.push_back(line);
     }
@@ -139,11 +141,6 @@ class InterfacesRewriter {
     if (words[0] == "bond-master" && words.size() > 1) setting.master = words[1];
     if (runs_command(words[0]) && setting.address == AddressSource::none)
       setting.address = AddressSource::unknown;
-  }
-
-  void add_nic(const std::string& name) {
-    auto& names = edit_.nic_names;
-    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
   }
 
   NetworkRules rules_;
@@ -178,9 +175,22 @@ bool is_on_the_lan(std::string_view name) {
 }
 
 bool is_nic_name(std::string_view name) {
+  constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
   return !name.empty() && is_on_the_lan(name) && !is_numbered(name, joining_devices) &&
-         !name.starts_with("br-") && name.find_first_of(".:/*=[") == std::string_view::npos &&
+         !name.starts_with("br-") && name.find_first_not_of(allowed) == std::string_view::npos &&
          name.size() <= 15;
+}
+
+void NetworkEdit::add_nic(const std::string& name) {
+  constexpr std::size_t most = 64;  // no instance has more, and the file is the guest's own making
+  if (nic_names.size() < most && std::ranges::find(nic_names, name) == nic_names.end())
+    nic_names.push_back(name);
+}
+
+bool NetworkRules::is_old_card(const std::vector<std::string>& drivers) const {
+  if (drivers.empty() || drivers.front().starts_with("!") || glob_matches(drivers, driver())) return false;
+  const auto old = split_words(old_drivers);
+  return std::ranges::any_of(old, [&](const std::string& one) { return glob_matches(drivers, one); });
 }
 
 NetworkEdit rewrite_interfaces(std::string_view text, const NetworkRules& rules) {

@@ -82,7 +82,8 @@ bool is_yes(const std::string& value) {
 struct Device {
   std::size_t at = 0;
   std::size_t end = 0;
-  std::string kind;  // "ethernets"
+  std::string kind;      // "ethernets"
+  std::string renderer;  // of all of its kind
 };
 
 class NetplanRewriter {
@@ -151,8 +152,14 @@ class NetplanRewriter {
       edit_.warnings.push_back(lines_[kind].key + " is written in flow style and was left as it is");
       add_unread("a NIC");
     }
-    for (const std::size_t device : children(kind))
-      devices.push_back({device, end_of_block(device), lines_[kind].key});
+    std::string renderer;
+    for (const std::size_t device : children(kind)) {
+      if (lines_[device].key == "renderer") {
+        renderer = unquoted(lines_[device].value);
+      } else {
+        devices.push_back({device, end_of_block(device), lines_[kind].key, renderer});
+      }
+    }
   }
 
   void add_unread(const std::string& device) {
@@ -174,12 +181,12 @@ class NetplanRewriter {
       return;
     }
     NicSetting setting = setting_of(head.key, keys);
-    if (device.kind == "ethernets") {
-      release_from_card(head, keys, setting);
-      drop_borrowed_address(keys);
-    }
-    const bool is_static = keys.contains("addresses");
-    if (is_static && rules_.static_to_dhcp && is_on_the_lan(head.key)) {
+    if (setting.renderer.empty()) setting.renderer = device.renderer;
+    if (device.kind == "ethernets") release_from_card(head, keys, setting);
+    // Of other drivers' cards and of the guest's own networks nothing is changed.
+    const bool ours = is_on_the_lan(head.key) && glob_matches(setting.drivers, rules_.driver());
+    if (ours) drop_borrowed_address(keys);
+    if (ours && keys.contains("addresses") && rules_.static_to_dhcp) {
       if (keys.contains("gateway4") || has_default_route(keys)) edit_.gateway_device = setting.device;
       make_dhcp(head, keys);
       setting.address = AddressSource::dhcp;
@@ -199,6 +206,7 @@ class NetplanRewriter {
     setting.device = name;
     setting.names = {name};
     setting.at_boot = value("activation-mode").empty();
+    setting.renderer = unquoted(value("renderer"));
     if (is_yes(value("dhcp4"))) {
       setting.address = AddressSource::dhcp;
     } else if (keys.contains("addresses")) {
@@ -226,15 +234,20 @@ class NetplanRewriter {
     const auto match = keys.find("match");
     const auto new_name = keys.find("set-name");
     if (match == keys.end()) {
-      if (is_nic_name(name)) edit_.nic_names.push_back(name);
+      if (is_nic_name(name)) edit_.add_nic(name);
       return;
     }
-    const std::string driver = match_value(match->second, "driver");
+    const auto drivers = flow_items(match_value(match->second, "driver"));
     const bool by_address = !match_value(match->second, "macaddress").empty();
-    const bool by_driver = !glob_matches(flow_items(driver), rules_.driver());
+    const bool by_driver = rules_.is_old_card(drivers);
     const std::string wanted = match_value(match->second, "name");
     setting.names = wanted.empty() ? std::vector<std::string>() : std::vector{wanted};
-    if (!by_address && !by_driver) return;
+    if (!by_driver) setting.drivers = drivers;
+    const bool of_other_card = !glob_matches(setting.drivers, rules_.driver());
+    if (of_other_card || (!by_address && !by_driver)) {
+      if (!of_other_card && new_name == keys.end() && is_nic_name(wanted)) edit_.add_nic(wanted);
+      return;
+    }
     if (new_name != keys.end()) name = unquoted(lines_[new_name->second].value);
     if (!is_nic_name(name)) {
       edit_.warnings.push_back(head.key +
@@ -247,7 +260,8 @@ class NetplanRewriter {
     head.raw = std::string(head.indent, ' ') + name + ":";
     setting.device = name;
     setting.names = {name};
-    edit_.nic_names.push_back(name);
+    setting.drivers.clear();
+    edit_.add_nic(name);
     edit_.changes.push_back(fmt::format("{} is found by its name instead of by the {} of its old card", name,
                                         by_address ? "address" : "driver"));
   }
@@ -256,7 +270,7 @@ class NetplanRewriter {
     const auto borrowed = keys.find("macaddress");
     if (borrowed == keys.end()) return;
     drop_block(borrowed->second);
-    edit_.changes.emplace_back("the NIC keeps its card's own address, the only one that is let through");
+    edit_.changes.emplace_back(own_address_kept);
   }
 
   // What `match` says of a key, in either style; of a list its items with blanks between them.

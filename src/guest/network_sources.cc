@@ -1,6 +1,7 @@
 #include "guest/network_sources.h"
 
 #include <algorithm>
+#include <map>
 
 namespace rekindle {
 
@@ -19,6 +20,7 @@ constexpr NetworkPlace places[] = {
     {"/etc/network/interfaces.d", "", "", NetworkTool::ifupdown, rewrite_interfaces},
     {"/etc/netplan", "", ".yaml", NetworkTool::netplan, rewrite_netplan},
     {"/etc/systemd/network", "", ".network", NetworkTool::networkd, rewrite_networkd},
+    {"/etc/systemd/network", "", ".netdev", NetworkTool::networkd, rewrite_netdev},
     {"/etc/NetworkManager/system-connections", "", "", NetworkTool::network_manager, rewrite_network_manager},
     {"/etc/sysconfig/network-scripts", "ifcfg-", "", NetworkTool::network_scripts, rewrite_ifcfg}};
 
@@ -26,6 +28,26 @@ constexpr NetworkPlace places[] = {
 bool is_left_over(std::string_view path) {
   constexpr std::string_view endings[] = {"~", ".bak", ".orig", ".old", ".rpmsave", ".rpmnew", ".rpmorig"};
   return std::ranges::any_of(endings, [&](std::string_view ending) { return path.ends_with(ending); });
+}
+
+// By their names, whatever folder they are in; what stands in /etc hides its namesake of a package.
+Result<std::vector<std::string>> with_files_of_packages(Ext4Volume& root, std::vector<std::string> own) {
+  std::map<std::string, std::string> by_name;
+  for (const char* folder : {"/lib/netplan", "/usr/lib/netplan"}) {
+    const auto paths = TRY(files_in(root, folder, "", ".yaml"));
+    for (const std::string& path : paths) {
+      const std::string name = path.substr(path.rfind('/') + 1);
+      const bool off = TRY(is_switched_off(root, "/etc/netplan/" + name));
+      if (!off) by_name[name] = path;
+    }
+  }
+  for (std::string& path : own) {
+    const std::string name = path.substr(path.rfind('/') + 1);
+    by_name[name] = std::move(path);
+  }
+  std::vector<std::string> all;
+  for (auto& [name, path] : by_name) all.push_back(std::move(path));
+  return all;
 }
 
 Result<bool> is_any_file(Ext4Volume& root, const std::vector<std::string>& paths) {
@@ -69,16 +91,37 @@ Result<std::vector<std::string>> files_in(Ext4Volume& root, const std::string& f
   return files;
 }
 
-Result<std::vector<NetworkFile>> find_network_files(Ext4Volume& root) {
-  std::vector<NetworkFile> files;
+Result<NetworkFiles> find_network_files(Ext4Volume& root, NetworkFileOwner owner) {
+  NetworkFiles found;
   for (const NetworkPlace& place : places) {
-    const auto paths = TRY(files_in(root, place.folder, place.prefix, place.suffix));
-    for (const std::string& path : paths) {
-      const bool ignored = place.tool == NetworkTool::network_scripts && is_left_over(path);
-      if (!ignored) files.push_back({path, place.tool, place.rewrite});
+    auto paths = TRY(files_in(root, place.folder, place.prefix, place.suffix));
+    if (place.tool == NetworkTool::network_scripts) std::erase_if(paths, is_left_over);
+    if (place.tool == NetworkTool::netplan && owner == NetworkFileOwner::anyone)
+      paths = TRY(with_files_of_packages(root, std::move(paths)));
+    if (paths.size() > most_files_of_a_folder) {
+      found.crowded.emplace_back(place.folder);
+      paths.resize(most_files_of_a_folder);
     }
+    for (const std::string& path : paths) found.files.push_back({path, place.tool, place.rewrite});
   }
-  return files;
+  return found;
+}
+
+Result<NetworkRules> read_network_rules(Ext4Volume& root, const NetworkFiles& files,
+                                        const ConversionOptions& options) {
+  const Platform old = options.platform == Platform::ec2 ? Platform::vmware : Platform::ec2;
+  NetworkRules rules{!options.keep_static_addresses,
+                     hardware_of(options.platform).link_drivers,
+                     hardware_of(old).past_drivers,
+                     {}};
+  for (const NetworkFile& file : files.files) {
+    if (file.tool != NetworkTool::network_manager) continue;
+    const std::string text = TRY(root.read_text(file.path));
+    const NetworkEdit edit = file.rewrite(text, rules);
+    for (const NicSetting& setting : edit.settings)
+      if (!setting.master.empty()) rules.masters.insert(setting.master);
+  }
+  return rules;
 }
 
 Result<std::set<NetworkTool>> running_tools(Ext4Volume& root, GuestServices& services) {

@@ -36,7 +36,7 @@ bool glob_matches(const std::vector<std::string>& globs, const std::string& text
 bool applies(const NicSetting& setting, const Nic& nic) {
   if (setting.old_card_only || !glob_matches(setting.names, nic.name)) return false;
   if (nic.driver.empty()) return !setting.names.empty() && setting.drivers.empty();
-  return glob_matches(setting.drivers, nic.driver);
+  return !setting.not_a_card && glob_matches(setting.drivers, nic.driver);
 }
 
 std::vector<Nic> devices_over(const Nic& card, const std::vector<NicSetting>& settings) {

@@ -25,10 +25,12 @@ struct NicSetting {
   std::vector<std::string> names;    // globs of device names; empty: whatever it is called
   std::vector<std::string> drivers;  // globs; empty: whatever drives it
   bool old_card_only = false;        // it is found by what only the card of before has
+  bool not_a_card = false;           // it is about devices of another kind: bridges, Wi-Fi
   AddressSource address = AddressSource::none;
   bool at_boot = true;             // brought up without anybody asking
   std::vector<std::string> ports;  // of a bridge or bond: globs of device names
   std::string master;              // the bridge or bond that it is a port of
+  std::string renderer;            // of netplan(5), if it says so for this device: "NetworkManager"
 };
 
 // Shell globs; one "!" in front of the first means: none of them. No globs match everything. Longer ones than

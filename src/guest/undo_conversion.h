@@ -18,8 +18,10 @@ struct UndoReport {
 
 // `now`: the guest's boot disk after its life on EC2, which is changed. `before`: the same disk when it left,
 // not converted; it is only read, and what conversion made of it is computed anew. A file that is still what
-// the conversion wrote becomes what it was; one that the guest changed stays. Undoing again changes nothing.
-// Errors as of convert_guest(), which leave `now` half done: undo an OverlayDisk. `options` as they were.
+// the conversion wrote becomes what it was; one that the guest changed (or that an earlier
+// Rekindle wrote otherwise) stays, with its original in /var/lib/rekindle/before. Undoing again changes
+// nothing. Errors as of convert_guest(), which leave `now` half done: undo an OverlayDisk. `options` as they
+// were.
 Result<UndoReport> undo_conversion(BlockTarget& now, BlockSource& before, const ConversionOptions& options);
 
 }  // namespace rekindle

@@ -119,5 +119,52 @@ TEST_F(UndoConversion, AFileThatTheGuestRemovedStaysAway) {
   EXPECT_EQ(text_of(now, "/etc/network/interfaces"), "(not_found)");
 }
 
+// What each form of configuration becomes, and that it becomes again what it was.
+fx::Files files_of_every_form() {
+  fx::Files guest = files_to_convert();
+  guest["/etc/sysconfig/network-scripts/ifcfg-ens192"] =
+      "DEVICE=ens192\nHWADDR=00:50:56:00:00:01\nIPADDR=10.0.0.2\nPREFIX=24\nONBOOT=yes\n";
+  guest["/etc/udev/rules.d/70-persistent-net.rules"] =
+      "SUBSYSTEM==\"net\", ATTR{address}==\"00:50:56:00:00:01\", NAME=\"ens192\"\n";
+  guest["/etc/netplan/50-lan.yaml"] = "network:\n  ethernets:\n    ens192:\n      addresses: [10.0.0.2/24]\n";
+  return guest;
+}
+
+class UndoOfNetworkFiles : public UndoConversion {
+ protected:
+  UndoOfNetworkFiles() {
+    before = MemoryDisk(disk_of_guest(guest));
+    now = MemoryDisk(before.content());
+    const auto converted = convert_guest(now, {});
+    EXPECT_TRUE(converted.ok()) << (converted.ok() ? "" : converted.error().message());
+  }
+
+  fx::Files guest = files_of_every_form();
+  std::vector<std::string> paths = {"/etc/sysconfig/network-scripts/ifcfg-ens192",
+                                    "/etc/udev/rules.d/70-persistent-net.rules", "/etc/netplan/50-lan.yaml"};
+};
+
+TEST_F(UndoOfNetworkFiles, MakesEachFormWhatItWas) {
+  for (const std::string& path : paths) EXPECT_NE(text_of(now, path), guest[path]) << path;
+  EXPECT_TRUE(undo().left.empty());
+  for (const std::string& path : paths) {
+    EXPECT_EQ(text_of(now, path), guest[path]);
+    EXPECT_EQ(text_of(now, "/var/lib/rekindle/before" + path), "(not_found)");
+  }
+  for (const char* made :
+       {"/etc/udev/rules.d/70-rekindle-net.rules", "/etc/systemd/network/10-rekindle-ens192.link"})
+    EXPECT_EQ(text_of(now, made), "(not_found)");
+}
+
+TEST_F(UndoOfNetworkFiles, KeepsTheOriginalsOfWhatItLeaves) {
+  write(paths[2], "network:\n  version: 2\n");
+  const UndoReport report = undo();
+  ASSERT_EQ(report.left.size(), 1U);
+  EXPECT_NE(report.left[0].find("/var/lib/rekindle/before" + paths[2]), std::string::npos);
+  EXPECT_EQ(text_of(now, "/var/lib/rekindle/before" + paths[2]), guest[paths[2]]);
+  EXPECT_EQ(text_of(now, "/var/lib/rekindle/before" + paths[0]), "(not_found)");
+  EXPECT_EQ(text_of(now, paths[0]), guest[paths[0]]);
+}
+
 }  // namespace
 }  // namespace rekindle

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "protect/copy_records.h"
 #include "protect/image_copy.h"
 
 namespace rekindle {
@@ -51,16 +52,7 @@ Result<std::unique_ptr<BlockSource>> CopyContent::open_disk(std::size_t position
 }
 
 std::optional<ImageId> CopyContent::parent_of(std::size_t position) const {
-  if (!old_copy_) return std::nullopt;
-  const DrCopyDisk& disk = copy_.disks.at(position);
-  for (std::size_t i = 0; i < old_copy_->disks.size(); ++i) {
-    const DrCopyDisk& old_disk = old_copy_->disks[i];
-    if (old_disk.disk_id != disk.disk_id || old_disk.size_bytes != disk.size_bytes) continue;
-    // What was the boot disk and is not any more holds converted blocks that nobody would take out.
-    const bool holds_overlay = i == 0 && !old_copy_->overlay.empty();
-    return holds_overlay && position != 0 ? std::nullopt : std::optional(old_disk.image_id);
-  }
-  return std::nullopt;
+  return rekindle::parent_of(copy_, position, old_copy_);
 }
 
 // Every block that conversion changed, then or now, may differ, too; but not one that it changed to the same

@@ -24,8 +24,7 @@ class CopyContent {
   const MachineConversion& conversion() const { return *conversion_; }
 
   Result<std::unique_ptr<BlockSource>> open_disk(std::size_t position) const;
-  // The image of the old copy that the disk's new image is a child of. A disk that grew or shrank starts
-  // anew.
+  // The image of the old copy that the disk's new image is a child of (protect/copy_records.h).
   std::optional<ImageId> parent_of(std::size_t position) const;
   // The blocks of 512 KiB that must be put, ascending: those that differ from the parent; without a parent
   // those that are not zero, or, if zeros_must_be_put, all.

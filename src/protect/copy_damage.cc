@@ -1,7 +1,5 @@
 #include "protect/copy_damage.h"
 
-#include <algorithm>
-
 #include "base/log.h"
 #include "protect/copy_records.h"
 
@@ -29,16 +27,26 @@ void make_damaged_anew(Job& job, const DrCopy& old_copy) {
   }
 }
 
+namespace {
+
+bool is_on_top(const DrCopy& copy, const std::optional<DrCopy>& base, const DiskId& disk) {
+  for (std::size_t i = 0; i < copy.disks.size(); ++i) {
+    if (copy.disks[i].disk_id == disk) return parent_of(copy, i, base).has_value();
+  }
+  return false;
+}
+
+}  // namespace
+
 Result<std::vector<CopyDamage>> inherited_damage(Catalog& catalog, const Job& job) {
   const auto base = base_copy_of(job);
   if (!base) return std::vector<CopyDamage>();
   auto now = catalog.get<DrCopy>(base->id);
   if (!now.ok() && now.error().code() == ErrorCode::not_found) return std::vector<CopyDamage>();
   if (!now.ok()) return std::move(now).error();
-  std::erase_if(now->damaged, [&](const CopyDamage& damage) {
-    return std::ranges::none_of(base->disks,
-                                [&](const DrCopyDisk& disk) { return disk.disk_id == damage.disk_id; });
-  });
+  const DrCopy copy = copy_of(job);
+  std::erase_if(now->damaged,
+                [&](const CopyDamage& damage) { return !is_on_top(copy, base, damage.disk_id); });
   for (const CopyDamage& damage : now->damaged) {
     log::warn(
         "{}: disk {} of the DR copy that this one is made on top of was found damaged meanwhile (block {}); "

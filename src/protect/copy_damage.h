@@ -17,8 +17,9 @@ Result<DrCopy> record_damage(Catalog& catalog, const std::string& copy_id,
 // The replicate job writes the damaged disks whole, on top of nothing.
 void make_damaged_anew(Job& job, const DrCopy& old_copy);
 
-// What is damaged in the copy that the job's own is made on top of, by now, and was not made anew: found
-// while the job was at work, the new copy has it from there.
+// What is damaged in the copy that the job's own is made on top of, by now, of the disks that have their
+// parents there: found while the job was at work, the new copy has it from there. Not of those that were
+// written whole or are the machine's no more.
 Result<std::vector<CopyDamage>> inherited_damage(Catalog& catalog, const Job& job);
 
 }  // namespace rekindle

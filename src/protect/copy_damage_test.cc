@@ -6,6 +6,7 @@
 #include "guest/guest_to_convert_fixture.h"
 #include "jobs/dr_copies.h"
 #include "model/json.h"
+#include "protect/copy_records.h"
 #include "protect/copy_verification.h"
 #include "protect/protect_fixture.h"
 
@@ -33,6 +34,18 @@ class CopyDamageTest : public ProtectTest {
     ASSERT_EQ(back_up().state, JobState::succeeded);
     const Job job = replicate();
     ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  }
+  // The switch step is what `around` makes of it.
+  Job replicate_with_switch(const std::function<Result<>(const StepFunction&, StepContext&)>& around) {
+    JobProcedure procedure = replicate_procedure(site, *this);
+    for (Step& step : procedure.steps) {
+      if (step.name != "switch") continue;
+      step.perform = [around, perform = step.perform](StepContext& context) {
+        return around(perform, context);
+      };
+    }
+    JobRunner runner(*catalog, clock, random, observer);
+    return runner.start(procedure, "web", parameters_of(ReplicateRequest{"plan", "web", ""})).value();
   }
   DrCopy current() { return current_copy(*catalog, "plan", "web").value().value_or(DrCopy()); }
   CopyVerification verified() {
@@ -191,6 +204,75 @@ TEST_F(CopyDamageTest, WhatIsFoundLaterTakesThePlaceOfWhatWasKnownOfTheSameDisk)
   EXPECT_EQ(current().damaged[0].disk_id, DiskId("disk-b"));
   EXPECT_EQ(current().damaged[1].blocks, 3U);
   EXPECT_EQ(record_damage(*catalog, "none", {}).error().code(), ErrorCode::not_found);
+}
+
+// The process dies when the switch has taken effect and before the runner knows; a verification comes before
+// somebody goes on with the job.
+TEST_F(CopyDamageTest, ASwitchThatIsRepeatedLeavesTheMark) {
+  back_up_and_replicate();
+  const DrCopy old_copy = current();
+  site.guest_writes(id, 1, 0, Bytes(1, std::byte{2}));
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  const Job job = replicate_with_switch([&](const StepFunction& perform, StepContext& context) -> Result<> {
+    TRY(perform(context));
+    TRY(record_damage(*catalog, current().id, {{DiskId("disk-b"), 4, 1, clock.now()}}));
+    context.job = TRY(catalog->job(context.job.id));
+    return perform(context);
+  });
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  EXPECT_NE(current().id, old_copy.id);
+  ASSERT_EQ(current().damaged.size(), 1U);
+  EXPECT_EQ(current().damaged[0].disk_id, DiskId("disk-b"));
+  expect_one_copy();
+}
+
+TEST_F(CopyDamageTest, ASwitchThatWasRolledBackIsRepeatedInFull) {
+  back_up_and_replicate();
+  const DrCopy old_copy = current();
+  site.guest_writes(id, 1, 0, Bytes(1, std::byte{2}));
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  bool rolled_back = false;
+  const Job job = replicate_with_switch([&](const StepFunction& perform, StepContext& context) -> Result<> {
+    const Result<> first = catalog->transaction([&]() -> Result<> {
+      TRY(perform(context));
+      return error(ErrorCode::unavailable, "the disk was full");
+    });
+    rolled_back = !first.ok() && first.error().code() == ErrorCode::unavailable;
+    EXPECT_EQ(current().id, old_copy.id);
+    return perform(context);
+  });
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  ASSERT_TRUE(rolled_back);
+  EXPECT_NE(current().id, old_copy.id);
+  expect_sound();
+  expect_one_copy();
+}
+
+// As a job knows them: a disk of the same size, one that grew, one that left the machine, one that begins
+// anew.
+TEST_F(CopyDamageTest, OnlyDisksWithAParentInheritDamage) {
+  DrCopy old_copy;
+  old_copy.id = "old";
+  old_copy.machine = "web";
+  old_copy.disks = {{DiskId("same"), ImageId("image-1"), 4 * mib},
+                    {DiskId("grown"), ImageId("image-2"), 4 * mib},
+                    {DiskId("gone"), ImageId("image-3"), 4 * mib},
+                    {DiskId("anew"), ImageId("image-4"), 4 * mib}};
+  for (const DrCopyDisk& disk : old_copy.disks) old_copy.damaged.push_back({disk.disk_id, 1, 1, clock.now()});
+  ASSERT_TRUE(catalog->put(old_copy).ok());
+  DrCopy copy;
+  copy.id = "new";
+  copy.machine = "web";
+  copy.disks = {{DiskId("same"), ImageId(), 4 * mib},
+                {DiskId("grown"), ImageId(), 8 * mib},
+                {DiskId("anew"), ImageId(), 4 * mib}};
+  Job job;
+  job.data["copy"] = copy;
+  job.data["old_copy"] = old_copy;
+  begin_anew(job, DiskId("anew"));
+  const auto inherited = inherited_damage(*catalog, job).value();
+  ASSERT_EQ(inherited.size(), 1U);
+  EXPECT_EQ(inherited[0].disk_id, DiskId("same"));
 }
 
 // A template that is registered for the copy while that is verified.

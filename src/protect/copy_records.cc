@@ -110,6 +110,28 @@ void begin_anew(Job& job, const DiskId& disk) {
   job.data["anew"] = anew;
 }
 
+std::optional<ImageId> parent_of(const DrCopy& copy, std::size_t position,
+                                 const std::optional<DrCopy>& base) {
+  if (!base) return std::nullopt;
+  const DrCopyDisk& disk = copy.disks.at(position);
+  for (std::size_t i = 0; i < base->disks.size(); ++i) {
+    const DrCopyDisk& old_disk = base->disks[i];
+    if (old_disk.disk_id != disk.disk_id || old_disk.size_bytes != disk.size_bytes) continue;
+    // What was the boot disk and is not any more holds converted blocks that nobody would take out.
+    const bool holds_overlay = i == 0 && !base->overlay.empty();
+    return holds_overlay && position != 0 ? std::nullopt : std::optional(old_disk.image_id);
+  }
+  return std::nullopt;
+}
+
+void begin_parentless_anew(Job& job) {
+  const DrCopy copy = copy_of(job);
+  const auto base = base_copy_of(job);
+  for (std::size_t i = 0; i < copy.disks.size(); ++i) {
+    if (!parent_of(copy, i, base)) begin_anew(job, copy.disks[i].disk_id);
+  }
+}
+
 ImageEncryption encryption_of(const DrPlan& plan) {
   return {encrypts_copies(plan), plan.copies_kms_key};
 }

@@ -33,6 +33,12 @@ std::optional<DrCopy> old_copy_of(const Job& job);
 std::optional<DrCopy> base_copy_of(const Job& job);
 // The disk's new image gets no parent, and a token of its own.
 void begin_anew(Job& job, const DiskId& disk);
+// The image of `base` that the new image of this disk of `copy` is a child of. A disk that is new, grew or
+// shrank starts anew.
+std::optional<ImageId> parent_of(const DrCopy& copy, std::size_t position, const std::optional<DrCopy>& base);
+// Every disk of copy_of() that has no parent in base_copy_of() begins anew: job.data["anew"] has all that a
+// job with an old copy writes whole, and what it wrote is told from an update by it.
+void begin_parentless_anew(Job& job);
 
 // How the plan wants images without a parent; and whether the copy was made so.
 ImageEncryption encryption_of(const DrPlan& plan);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "protect/copy_records.h"
+#include "protect/held_instance.h"
 #include "protect/instance_backup.h"
 
 namespace rekindle {
@@ -86,13 +87,30 @@ Result<bool> replication_is_due(Catalog& catalog, const DrPlan& plan, const std:
   return copy_is_behind(catalog, plan, machine);
 }
 
+// Even if it succeeded: what may still appear in the account is left in the ledger, to be looked for again.
+bool ended_just_now(const History& history, Time now) {
+  return history.last && is_over(history.last->state) && now - history.last->updated < retry_after;
+}
+
 // The instance of a machine that came home, or of a test, whose time is over.
-Result<bool> kept_long_enough(Catalog& catalog, const Failover& failover, const Present& present) {
-  const bool kept = failover.state == FailoverState::returned && present.now >= failover.keep_until;
-  if (!kept && !has_expired(failover, present.now)) return false;
+Result<bool> kept_long_enough(Catalog& catalog, const Failover& failover,
+                              const std::vector<LedgerEntry>& ledger, const Present& present) {
+  if (!outlives_its_keeping(failover, ledger, present.now) &&
+      !outlives_its_expiry(failover, ledger, present.now))
+    return false;
   const History history = TRY(
       history_of(catalog, present, failover.machine, JobKind::failover_cleanup, "failover_id", failover.id));
-  return !history.busy && !failed_just_now(history, present.now);
+  return !history.busy && !ended_just_now(history, present.now);
+}
+
+Result<> add_clean_ups(Catalog& catalog, const Present& present, std::vector<DueWork>& due) {
+  const auto failovers = TRY(catalog.list<Failover>());
+  const auto ledger = TRY(catalog.ledger());
+  for (const Failover& failover : failovers) {
+    if (TRY(kept_long_enough(catalog, failover, ledger, present)))
+      due.push_back({JobKind::failover_cleanup, failover.id, failover.machine});
+  }
+  return {};
 }
 
 }  // namespace
@@ -100,6 +118,8 @@ Result<bool> kept_long_enough(Catalog& catalog, const Failover& failover, const 
 Result<std::vector<DueWork>> due_work(Catalog& catalog, Time now) {
   const Present present{now, TRY(catalog.unfinished_jobs())};
   std::vector<DueWork> due;
+  // First: they are short, and a machine's replication, which has the same side, would always be before them.
+  TRY(add_clean_ups(catalog, present, due));
   const auto policies = TRY(catalog.list<BackupPolicy>());
   for (const BackupPolicy& policy : policies) {
     for (const std::string& machine : policy.machines) {
@@ -113,11 +133,6 @@ Result<std::vector<DueWork>> due_work(Catalog& catalog, Time now) {
       if (TRY(replication_is_due(catalog, plan, machine.machine, present)))
         due.push_back({JobKind::replicate, plan.name, machine.machine});
     }
-  }
-  const auto failovers = TRY(catalog.list<Failover>());
-  for (const Failover& failover : failovers) {
-    if (TRY(kept_long_enough(catalog, failover, present)))
-      due.push_back({JobKind::failover_cleanup, failover.id, failover.machine});
   }
   return due;
 }

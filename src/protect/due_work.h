@@ -21,8 +21,9 @@ struct DueWork {
 // up with once. Replications are due when there is a newer recovery point than the DR copy's, or the copy is
 // damaged, and the plan's time has come, or it is "after-backup"; not of machines that AWS runs now, which
 // are backed up there. The instance of a machine that came home, or of a test that expires, is removed when
-// its time is over. What failed is tried again after five minutes; nothing begins outside its schedule's
-// window. Left out: machines with a job under way on that side, and backups of those that are coming home.
+// its time is over, and again until it is gone; these removals come first. What failed is tried again after
+// five minutes; nothing begins outside its schedule's window. Left out: machines with a job under way on that
+// side, and backups of those that are coming home.
 Result<std::vector<DueWork>> due_work(Catalog& catalog, Time now);
 
 }  // namespace rekindle

@@ -40,6 +40,34 @@ class DueWorkTest : public ProtectTest {
     ASSERT_TRUE(catalog->put(plan).ok());
   }
 
+  // The job "job-of-ID" launched its instance.
+  void put_failover_with_instance(Failover failover) {
+    failover.job_id = JobId("job-of-" + failover.id);
+    ASSERT_TRUE(catalog->put(failover).ok());
+    LedgerEntry instance;
+    instance.token = "instance-of-" + failover.id;
+    instance.kind = ResourceKind::instance;
+    instance.site = "account";
+    instance.job_id = failover.job_id;
+    ASSERT_TRUE(catalog->intend(instance).ok());
+    ASSERT_TRUE(catalog->mark_exists(instance.token, "i-of-" + failover.id).ok());
+  }
+
+  // As its job records it before the instance is terminated.
+  void release(const char* failover) {
+    auto released = catalog->get<Failover>(failover).value();
+    released.state = FailoverState::released;
+    ASSERT_TRUE(catalog->put(released).ok());
+  }
+
+  void a_clean_up_ends(const char* failover, JobState state) {
+    const Job made =
+        catalog->create_job(JobKind::failover_cleanup, "web", {{"failover_id", failover}}, "release").value();
+    Job job = catalog->claim_job(made.id, "somebody").value();
+    job.state = state;
+    ASSERT_TRUE(catalog->save_job(job).ok());
+  }
+
   std::vector<DueWork> due() { return due_work(*catalog, clock.now()).value(); }
 
   const DueWork backup{JobKind::backup, "policy", "web"};
@@ -159,6 +187,70 @@ TEST_F(DueWorkTest, ATestThatExpiredIsEndedOnce) {
   ASSERT_TRUE(
       catalog->create_job(JobKind::failover_cleanup, "web", {{"failover_id", "failover-1"}}, "release").ok());
   EXPECT_THAT(due(), Not(Contains(removal))) << "it is being ended";
+}
+
+TEST_F(DueWorkTest, ATestWhoseInstanceCouldNotBeTerminatedIsEndedUntilItIsGone) {
+  Failover test;
+  test.id = "failover-1";
+  test.machine = "web";
+  test.kind = FailoverKind::test;
+  test.expires = clock.now() + hours(8);
+  put_failover_with_instance(test);
+  const DueWork removal{JobKind::failover_cleanup, "failover-1", "web"};
+  release("failover-1");  // by a person, before its time
+  EXPECT_THAT(due(), Not(Contains(removal)));
+  clock.advance(hours(8));
+  EXPECT_THAT(due(), Contains(removal));
+  a_clean_up_ends("failover-1", JobState::failed);
+  EXPECT_THAT(due(), Not(Contains(removal))) << "a moment ago";
+  clock.advance(minutes(5));
+  EXPECT_THAT(due(), Contains(removal));
+  // It found nothing to terminate, and what may still appear is in the ledger.
+  a_clean_up_ends("failover-1", JobState::succeeded);
+  EXPECT_THAT(due(), Not(Contains(removal)));
+  clock.advance(minutes(5));
+  EXPECT_THAT(due(), Contains(removal));
+  ASSERT_TRUE(catalog->mark_released("instance-of-failover-1").ok());
+  EXPECT_THAT(due(), Not(Contains(removal))) << "it is gone";
+}
+
+TEST_F(DueWorkTest, ATestThatNeverExpiresIsLeftToWhoEndsIt) {
+  Failover test;
+  test.id = "failover-1";
+  test.machine = "web";
+  test.kind = FailoverKind::test;
+  put_failover_with_instance(test);
+  release("failover-1");
+  clock.advance(hours(100));
+  EXPECT_THAT(due(), Not(Contains(DueWork{JobKind::failover_cleanup, "failover-1", "web"})));
+}
+
+TEST_F(DueWorkTest, AKeptInstanceThatCouldNotBeTerminatedIsTriedAgain) {
+  Failover failover;
+  failover.id = "failover-1";
+  failover.machine = "web";
+  failover.state = FailoverState::returned;
+  failover.keep_until = clock.now() + minutes(10);
+  put_failover_with_instance(failover);
+  release("failover-1");
+  const DueWork removal{JobKind::failover_cleanup, "failover-1", "web"};
+  EXPECT_THAT(due(), Not(Contains(removal)));
+  clock.advance(minutes(10));
+  EXPECT_THAT(due(), Contains(removal));
+  ASSERT_TRUE(catalog->mark_released("instance-of-failover-1").ok());
+  EXPECT_THAT(due(), Not(Contains(removal)));
+}
+
+TEST_F(DueWorkTest, RemovalsComeBeforeAReplicationThatIsAlwaysDue) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  Failover test;
+  test.id = "failover-1";
+  test.machine = "web";
+  test.kind = FailoverKind::test;
+  test.expires = clock.now();
+  ASSERT_TRUE(catalog->put(test).ok());
+  const DueWork removal{JobKind::failover_cleanup, "failover-1", "web"};
+  EXPECT_THAT(due(), ElementsAre(removal, replication));
 }
 
 TEST_F(DueWorkTest, AJobUnderWayIsNotStartedTwice) {

@@ -15,6 +15,7 @@
 #include "protect/copy_verification.h"
 #include "protect/firmware_variables.h"
 #include "protect/image_copy.h"
+#include "protect/lost_images.h"
 #include "protect/retired_copies.h"
 
 namespace rekindle {
@@ -42,7 +43,6 @@ class Replication {
  private:
   Result<RecoveryTarget*> target(const Job& job) { return sites_.account(text(job.data, "account")); }
   Result<CopyContent*> content(const Job& job);
-  Result<> drop_lost_images(const Job& job, DrCopy& copy);
   Result<std::optional<DrCopy>> find_kept(StepContext& context, const DrPlan& plan,
                                           const RecoveryPointId& point, bool ahead);
   Result<ImageSpec> image_spec(const Job& job, std::size_t position);
@@ -79,43 +79,6 @@ bool has_volume(const Job& job, std::size_t position) {
 // Of an earlier point, for one failover: the current copy stays what it is.
 bool is_aside(const Job& job) {
   return job.parameters.contains("point");
-}
-
-// Who may not ask, or asks an endpoint that does not know the question, is answered as before there was it.
-Result<bool> encrypts_by_default(RecoveryTarget& site) {
-  const auto encrypts = site.encrypts_by_default();
-  const bool cannot_ask = !encrypts.ok() && (encrypts.error().code() == ErrorCode::permission_denied ||
-                                             encrypts.error().code() == ErrorCode::internal);
-  return cannot_ask ? Result<bool>(false) : encrypts;
-}
-
-// Images that somebody removed behind our back, that lie in the account that the plan named before, or that
-// leave out zeros, which would be noise on the volumes of an account that encrypts them by default since:
-// their disks are written whole again.
-Result<> Replication::drop_lost_images(const Job& job, DrCopy& copy) {
-  if (copy.account != text(job.data, "account")) {
-    copy.disks.clear();
-    return {};
-  }
-  RecoveryTarget* site = TRY(target(job));
-  const bool needs_zeros = TRY(encrypts_by_default(*site));
-  std::vector<DrCopyDisk> kept;
-  for (std::size_t i = 0; i < copy.disks.size(); ++i) {
-    const DrCopyDisk& disk = copy.disks[i];
-    const auto image = site->image(disk.image_id);
-    if (!image.ok() && image.error().code() != ErrorCode::not_found) return image.error();
-    const bool is_there = image.ok() && image->state == ImageState::complete;
-    if (is_there && (image->zeros_must_be_put || !needs_zeros)) {
-      kept.push_back(disk);
-      continue;
-    }
-    log::warn("{}: the image {} of the present DR copy {}; writing that disk whole", copy.machine,
-              disk.image_id,
-              is_there ? "leaves out zeros, and the account encrypts by default since" : "is gone");
-    if (i == 0) copy.overlay.clear();
-  }
-  copy.disks = std::move(kept);
-  return {};
 }
 
 Result<CopyContent*> Replication::content(const Job& job) {
@@ -158,7 +121,7 @@ Result<> Replication::choose(StepContext& context) {
   auto old_copy =
       TRY(current_copy(context.catalog, text(job.parameters, "plan"), text(job.parameters, "machine")));
   const std::size_t disks = old_copy ? old_copy->disks.size() : 0;
-  if (old_copy) TRY(drop_lost_images(job, *old_copy));
+  if (old_copy) TRY(drop_lost_images(sites_, plan.account, *old_copy));
   if (old_copy && old_copy->account == plan.account) {
     RecoveryTarget* site = TRY(target(job));
     TRY(drop_lost_template(context.catalog, *site, context.clock, *old_copy));
@@ -175,7 +138,10 @@ Result<> Replication::choose(StepContext& context) {
   if (old_copy && !is_encrypted_as(*old_copy, plan)) {  // children are encrypted as their parents
     for (const DrCopyDisk& disk : old_copy->disks) begin_anew(job, disk.disk_id);
   }
-  if (old_copy) make_damaged_anew(job, *old_copy);
+  if (old_copy) {
+    make_damaged_anew(job, *old_copy);
+    begin_parentless_anew(job);
+  }
   content_.reset();
   return {};
 }
@@ -191,7 +157,7 @@ Result<std::optional<DrCopy>> Replication::find_kept(StepContext& context, const
                       copy.damaged.empty() && is_encrypted_as(copy, plan);
     if (!fits) continue;
     const std::size_t disks = copy.disks.size();
-    TRY(drop_lost_images(job, copy));
+    TRY(drop_lost_images(sites_, plan.account, copy));
     if (copy.disks.size() == disks) return std::optional(copy);
   }
   return std::optional<DrCopy>();
@@ -459,14 +425,19 @@ Result<> Replication::register_template(StepContext& context) {
   });
 }
 
+// What is listed under the copy's id is of an earlier attempt that took effect, and may have been verified
+// since: it stays as it is. What job.data says of an attempt that did not is written again.
 Result<> Replication::switch_copy(StepContext& context) {
   Job& job = context.job;
   if (up_to_date(job)) return {};
   return context.catalog.transaction([&]() -> Result<> {
     const auto old_copy = is_aside(job) ? std::nullopt : old_copy_of(job);
     DrCopy copy = copy_of(job);
+    const auto listed = context.catalog.get<DrCopy>(copy.id);
+    if (listed.ok()) return {};
+    if (listed.error().code() != ErrorCode::not_found) return listed.error();
     copy.damaged = TRY(inherited_damage(context.catalog, job));
-    if (old_copy && !job.data.contains("retired")) TRY(retire_copies(context, *old_copy));
+    if (old_copy) TRY(retire_copies(context, *old_copy));
     copy.state = is_aside(job) ? DrCopyState::aside : DrCopyState::current;
     for (std::size_t i = 0; i < copy.disks.size(); ++i)
       TRY(context.catalog.mark_used(image_token(job, i), user_of(copy)));

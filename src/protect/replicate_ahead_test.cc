@@ -244,7 +244,8 @@ TEST_F(ReplicateAheadTest, ThroughAVolumeAnEncryptedCopyHoldsItsZerosToo) {
   expect_nothing_else();
 }
 
-// What the copy before left out is noise on its encrypted volume, which tells so where the account does not.
+// What the copy before left out is noise on the encrypted volume of it, as is seen by the volume where the
+// account does not let itself be asked.
 TEST_F(ReplicateAheadTest, ThroughAVolumeAllIsWrittenWhenTheAccountBeganToEncrypt) {
   plan_says([](DrPlan& plan) { plan.write = ImageWriting::volume; });
   ASSERT_EQ(back_up().state, JobState::succeeded);
@@ -254,7 +255,7 @@ TEST_F(ReplicateAheadTest, ThroughAVolumeAllIsWrittenWhenTheAccountBeganToEncryp
   ASSERT_EQ(back_up().state, JobState::succeeded);
   int created = 0;  // the second disk's volume, at first, is not: the first one's is asked for once only
   site.set_fault([&](std::string_view method, bool done) -> Result<> {
-    if (method == "encrypts_by_default") return error(ErrorCode::permission_denied, "may not ask");
+    if (method == "encrypts_by_default") return error(ErrorCode::permission_denied, "not allowed");
     if (method != "create_volume" || done || ++created != 2) return {};
     return error(ErrorCode::unavailable, "the connection was lost");
   });

@@ -15,6 +15,8 @@ class ReplicateTest : public ProtectTest {
     plan.copies_kms_key = kms_key;
     ASSERT_TRUE(catalog->put(plan).ok());
   }
+  // What the job says that it wrote whole in place of what was there.
+  static std::set<DiskId> anew(const Job& job) { return job.data.value("anew", std::set<DiskId>()); }
   void expect_copy_equals_machine() {
     const auto all = copies();
     ASSERT_EQ(all.size(), 1U);
@@ -125,9 +127,38 @@ TEST_F(ReplicateTest, ACopyWithoutItsZerosBeginsAnewWhereTheAccountEncryptsSince
   ASSERT_EQ(copies().size(), 1U);
   for (const DrCopyDisk& disk : copies().at(0).disks)
     EXPECT_TRUE(site.image(disk.image_id)->zeros_must_be_put) << disk.image_id.str();
+  EXPECT_EQ(anew(job), (std::set{DiskId("disk-a"), DiskId("disk-b")}));
   EXPECT_EQ(site.image_count(), copies().at(0).disks.size()) << "those of before are removed";
   expect_copy_equals_machine();
   EXPECT_TRUE(replicate().data.at("up_to_date"));
+}
+
+TEST_F(ReplicateTest, ADiskWhoseImageIsLostIsOnRecordAsWrittenWhole) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  EXPECT_EQ(anew(replicate()), std::set<DiskId>()) << "there was nothing before the first";
+  ASSERT_TRUE(site.remove_image(copies().at(0).disks[1].image_id).ok());
+  clock.advance(std::chrono::minutes(3));  // what was made just now is not believed to be gone
+  const Job job = replicate();
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  EXPECT_EQ(anew(job), (std::set{DiskId("disk-b")}));
+  EXPECT_TRUE(site.image(copies().at(0).disks[0].image_id)->parent.has_value());
+  EXPECT_FALSE(site.image(copies().at(0).disks[1].image_id)->parent.has_value());
+  expect_copy_equals_machine();
+  scatter(1);
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  EXPECT_EQ(anew(replicate()), std::set<DiskId>());
+  expect_copy_equals_machine();
+}
+
+TEST_F(ReplicateTest, ACopyInAnotherAccountIsOnRecordAsWrittenWhole) {
+  ASSERT_EQ(back_up().state, JobState::succeeded);
+  ASSERT_EQ(replicate().state, JobState::succeeded);
+  auto plan = catalog->get<DrPlan>("plan").value();
+  plan.account = "another account";
+  ASSERT_TRUE(catalog->put(plan).ok());
+  const Job job = replicate();
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  EXPECT_EQ(anew(job), (std::set{DiskId("disk-a"), DiskId("disk-b")}));
 }
 
 TEST_F(ReplicateTest, WhatTheSiteRefusesAsAChildIsWrittenWhole) {

@@ -13,10 +13,29 @@ Result<bool> leaves_out_zeros(RecoveryTarget& site, const DrCopy& copy) {
   return false;
 }
 
+namespace {
+
+// Who may not ask starts it, as before there was the question.
+bool encrypts_anyway(RecoveryTarget& site) {
+  const auto by_default = site.encrypts_by_default();
+  return by_default.ok() && *by_default;
+}
+
+}  // namespace
+
 Result<> refuse_noise(RecoveryTarget& site, const DrCopy& copy, const FailoverSettings& settings) {
-  if (!starts_encrypted(settings.volumes)) return {};
+  const bool asked = starts_encrypted(settings.volumes);
+  if (!asked && !encrypts_anyway(site)) return {};
   const bool lacking = TRY(leaves_out_zeros(site, copy));
   if (!lacking) return {};
+  if (!asked) {
+    return error(
+        ErrorCode::failed_precondition,
+        "the account encrypts every volume by default, and the DR copy of {}, made before, leaves out "
+        "zeros, which would read as noise: make one that holds them with 'rekindle replicate run {}', "
+        "or switch the encryption by default off for the failover, and try again",
+        copy.machine, copy.plan);
+  }
   return error(ErrorCode::failed_precondition,
                "{} is to start on encrypted volumes, and its DR copy leaves out zeros, which would read as "
                "noise there: make one that holds them with 'rekindle replicate run {}', or start it without "

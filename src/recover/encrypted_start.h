@@ -11,7 +11,8 @@ namespace rekindle {
 // Errors: those of the site.
 Result<bool> leaves_out_zeros(RecoveryTarget& site, const DrCopy& copy);
 
-// `failed_precondition` where the copy does, and starts encrypted by these settings; says the ways out.
+// `failed_precondition` where the copy does, and starts encrypted by these settings or because the account
+// encrypts by default; says the ways out.
 Result<> refuse_noise(RecoveryTarget& site, const DrCopy& copy, const FailoverSettings& settings);
 
 }  // namespace rekindle

@@ -79,6 +79,18 @@ TEST_F(FailoverSettingsTest, ACopyThatLeavesOutZerosIsNotStartedEncrypted) {
   EXPECT_EQ(fail_over().state, JobState::succeeded);
 }
 
+TEST_F(FailoverSettingsTest, NorIsItWhereTheAccountEncryptsByDefaultSince) {
+  site.set_encrypts_by_default(true);
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("the account encrypts every volume by default"),
+                               HasSubstr("'rekindle replicate run plan'")));
+  expect_only(0);
+  // Who may not ask is not kept from it.
+  site.set_fault([](std::string_view method, bool) -> Result<> {
+    return method == "encrypts_by_default" ? Result<>(error(ErrorCode::permission_denied, "no")) : Result<>();
+  });
+  EXPECT_EQ(fail_over().state, JobState::succeeded);
+}
+
 TEST_F(FailoverSettingsTest, EverythingThatThePlanSaysReachesTheLaunch) {
   copy_says([](DrCopy& it) { it.encrypted = true; });
   plan_says([](DrPlan& plan) {

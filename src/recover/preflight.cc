@@ -148,9 +148,9 @@ void PreflightCheck::check_damage(const DrCopy& copy) {
 }
 
 // An image that is not encrypted leaves its zeros out.
-void PreflightCheck::check_encryption(const DrCopy& copy) {
+void PreflightCheck::check_encryption(const PlanMachine& machine, const DrCopy& copy) {
   if (!lacks_zeros_ || copy.encrypted) return;
-  if (encrypts_copies(plan_)) {
+  if (starts_encrypted(settings_of(plan_, machine, kind_).volumes)) {
     add(Light::red, "encryption",
         fmt::format(
             "its DR copy leaves out zeros, which would read as noise on an encrypted volume; make one that "
@@ -162,6 +162,12 @@ void PreflightCheck::check_encryption(const DrCopy& copy) {
                     "out zeros: they would read as noise; make one that holds them with 'rekindle replicate "
                     "run {}'",
                     plan_.name));
+  } else if (encrypts_copies(plan_)) {
+    add(Light::yellow, "encryption",
+        fmt::format(
+            "its DR copy is not encrypted yet, as the plan wants it to be; 'rekindle replicate run {}' "
+            "makes one that is",
+            plan_.name));
   }
 }
 
@@ -251,7 +257,7 @@ Result<> PreflightCheck::check_machine(const PlanMachine& machine) {
   if (copy->encrypted && !copy->kms_key.empty()) keys_.insert(copy->kms_key);
   TRY(check_age(*copy));
   check_damage(*copy);
-  check_encryption(*copy);
+  check_encryption(machine, *copy);
   check_certificate(*copy);
   check_launch(machine, *copy);
   return check_second_home(*copy);

@@ -36,7 +36,7 @@ class PreflightCheck {
   Result<> check_age(const DrCopy& copy);
   Result<std::optional<std::string>> missed_backups(Time newest);
   void check_damage(const DrCopy& copy);
-  void check_encryption(const DrCopy& copy);
+  void check_encryption(const PlanMachine& machine, const DrCopy& copy);
   void check_certificate(const DrCopy& copy);
   void check_launch(const PlanMachine& machine, const DrCopy& copy);
   bool check_addresses(const FailoverSettings& settings, const LaunchSpec& spec);

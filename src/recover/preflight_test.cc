@@ -106,6 +106,8 @@ TEST_F(PreflightTest, ACopyThatFellBehindIsYellow) {
 TEST_F(PreflightTest, ACopyWithoutItsZerosIsRedWhereItStartsEncrypted) {
   EXPECT_EQ(said("encryption"), "");
   plan_says([](DrPlan& plan) { plan.test.volumes.encrypted = true; });
+  EXPECT_THAT(said("encryption"), HasSubstr("yellow: its DR copy is not encrypted yet"));
+  plan_says([](DrPlan& plan) { plan.production.volumes.encrypted = true; });
   EXPECT_THAT(said("encryption"), HasSubstr("red: its DR copy leaves out zeros"));
   change([](DrCopy& it) { it.encrypted = true; });
   EXPECT_EQ(said("encryption"), "");
@@ -119,6 +121,8 @@ TEST_F(PreflightTest, ACopyWhoseImagesHoldTheirZerosIsNotRed) {
   spec.token = "encrypted";
   spec.encryption.encrypted = true;
   const ImageId image = site.start_image(spec).value();
+  ASSERT_TRUE(site.open_writer(image).value()->complete().ok());
+  EXPECT_THAT(said("encryption"), HasSubstr("red: its DR copy leaves out zeros"));
   change([&](DrCopy& it) { it.disks.at(0).image_id = image; });
   EXPECT_EQ(said("encryption"), "");
 }

@@ -1,6 +1,7 @@
 #include "recover/running_tests.h"
 
 #include "model/json.h"
+#include "protect/held_instance.h"
 
 namespace rekindle {
 
@@ -31,15 +32,29 @@ Finding finding_of(const Failover& test, Time now) {
   return finding;
 }
 
+// Of one that was ended, and whose instance is there all the same.
+Finding finding_of_held(const Failover& test) {
+  Finding finding{Light::yellow, test.machine, "test",
+                  fmt::format("was ended, and its instance {} is not terminated yet: 'rekindle failover "
+                              "clean-up {}' tries it again",
+                              test.instance_id, test.plan)};
+  if (test.expires != Time())
+    finding.sentence += fmt::format(", and so does 'rekindle serve' from {} on", to_iso8601(test.expires));
+  return finding;
+}
+
 }  // namespace
 
 Result<std::vector<Finding>> look_at_tests(Catalog& catalog, const std::string& plan, Time now) {
   std::vector<Finding> findings;
   const auto failovers = TRY(catalog.list<Failover>());
+  const auto ledger = TRY(catalog.ledger());
   for (const Failover& failover : failovers) {
-    if (failover.plan == plan && failover.kind == FailoverKind::test &&
-        failover.state == FailoverState::running) {
+    if (failover.plan != plan || failover.kind != FailoverKind::test) continue;
+    if (failover.state == FailoverState::running) {
       findings.push_back(finding_of(failover, now));
+    } else if (holds_instance(failover, ledger)) {
+      findings.push_back(finding_of_held(failover));
     }
   }
   return findings;

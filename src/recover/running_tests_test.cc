@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "protect/due_work.h"
 #include "recover/failover_fixture.h"
 
 namespace rekindle {
@@ -10,7 +11,9 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::milliseconds;
+using testing::Contains;
 using testing::HasSubstr;
+using testing::Not;
 
 class RunningTests : public FailoverTest {
  protected:
@@ -77,6 +80,33 @@ TEST_F(RunningTests, AFailoverRemembersWhenItExpires) {
   EXPECT_EQ(failovers()[0].expires, request.expires);
   EXPECT_FALSE(has_expired(failovers()[0], request.expires - milliseconds(1)));
   EXPECT_TRUE(has_expired(failovers()[0], request.expires));
+}
+
+TEST_F(RunningTests, OneThatCannotBeTerminatedIsYellowAndDueUntilItIsGone) {
+  copy_of(guest_to_convert());
+  FailoverRequest request{"plan", "web", FailoverKind::test};
+  request.expires = started + hours(8);
+  const auto power_off = [](const std::string&) -> Result<PowerState> { return PowerState::off; };
+  ASSERT_EQ(run(failover_procedure({site, http, power_off}), parameters_of(request)).state,
+            JobState::succeeded);
+  const Failover test = failovers().at(0);
+  site.set_fault([](std::string_view method, bool) -> Result<> {
+    return method == "terminate" ? Result<>(error(ErrorCode::permission_denied, "not allowed")) : Result<>();
+  });
+  ASSERT_EQ(clean_up(test).state, JobState::failed);
+  ASSERT_EQ(failovers().at(0).state, FailoverState::released);
+  EXPECT_THAT(said(), HasSubstr(fmt::format("yellow: web: was ended, and its instance {} is not terminated "
+                                            "yet: 'rekindle failover clean-up plan' tries it again",
+                                            test.instance_id)));
+  EXPECT_THAT(said(), HasSubstr("'rekindle serve' from " + to_iso8601(request.expires) + " on"));
+  clock.advance(hours(9));
+  const DueWork removal{JobKind::failover_cleanup, test.id, "web"};
+  EXPECT_THAT(due_work(*catalog, clock.now()).value(), Contains(removal));
+  site.set_fault({});
+  ASSERT_EQ(clean_up(test).state, JobState::succeeded);
+  expect_only(0);
+  EXPECT_EQ(said(), "");
+  EXPECT_THAT(due_work(*catalog, clock.now() + hours(1)).value(), Not(Contains(removal)));
 }
 
 TEST_F(RunningTests, OneThatDoesNotExpireHasTheParametersOfEarlierVersions) {

@@ -1,15 +1,10 @@
 #include "recover/second_home.h"
 
-#include <algorithm>
+#include <vector>
+
+#include "protect/held_instance.h"
 
 namespace rekindle {
-
-bool holds_instance(const Failover& failover, const std::vector<LedgerEntry>& ledger) {
-  return std::any_of(ledger.begin(), ledger.end(), [&](const LedgerEntry& entry) {
-    return entry.job_id == failover.job_id && entry.kind == ResourceKind::instance &&
-           entry.state != ResourceState::released;
-  });
-}
 
 Result<> refuse_second_instance(Catalog& catalog, const std::string& machine, FailoverKind kind) {
   const auto failovers = TRY(catalog.list<Failover>(machine));

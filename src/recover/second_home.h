@@ -3,14 +3,10 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "catalog/catalog.h"
 
 namespace rekindle {
-
-// Whether the ledger still holds the failover's instance: it runs, or could not be terminated yet.
-bool holds_instance(const Failover& failover, const std::vector<LedgerEntry>& ledger);
 
 // `failed_precondition` while an instance of the machine of an earlier failover of that kind is there: says
 // which, and how to end it. One that the machine came home from is no such.
