@@ -77,6 +77,13 @@ def digests_of_copy(copy, of_point, disk_number=0):
     return [overlay.get(index, digest) for index, digest in enumerate(of_point)]
 
 
+def written_in_vain(listed, old, was, now):
+    """Blocks that were written although the copy holds the same as the one before, and no reason for it. What conversion
+    changed before is put back where it does not now, also if the guest came to the same by itself: by its journal."""
+    overlay = {block["index"] for block in old["overlay"]}
+    return [index for index in listed if was[index] == now[index] and index not in overlay]
+
+
 def differing_blocks(scene, copy, of_point, wanted=None, disk_number=0):
     """Indexes at which a disk's snapshot of the DR copy is not what it must be. Compares the wanted ones, or all."""
     stored = snapshot_digests(scene.sandbox["region"], copy["disks"][disk_number]["image_id"], wanted)
