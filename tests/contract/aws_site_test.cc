@@ -223,8 +223,9 @@ TEST_F(AwsSiteContract, QuotasOfEbsCountVolumesAndSnapshots) {
   make_image("t1", std::nullopt, {{0, 1}});
   account_has("quotas", {{"code", "L-309BACF6"}, {"value", 1}});
   const auto snapshots = site->check_quotas({spec});
-  EXPECT_NE(snapshots.error().message().find("may have 1 snapshots"), std::string::npos)
-      << snapshots.error().message();
+  ASSERT_TRUE(snapshots.ok()) << snapshots.error().message();
+  ASSERT_EQ(snapshots->size(), 1U);
+  EXPECT_NE(snapshots->at(0).find("may have 1 snapshots and has 1"), std::string::npos) << snapshots->at(0);
 }
 
 TEST_F(AwsSiteContract, TellsWhetherTheAccountEncryptsByDefault) {

@@ -30,13 +30,17 @@ nlohmann::json printed_policy() {
 
 nlohmann::json policy_without(const std::string& action) {
   nlohmann::json policy = printed_policy();
-  for (nlohmann::json& statement : policy["Statement"]) {
+  nlohmann::json statements = nlohmann::json::array();
+  for (nlohmann::json statement : policy["Statement"]) {
     nlohmann::json kept = nlohmann::json::array();
     for (const nlohmann::json& one : statement["Action"]) {
       if (one != action) kept.push_back(one);
     }
+    if (kept.empty()) continue;  // a statement without an action is refused
     statement["Action"] = std::move(kept);
+    statements.push_back(std::move(statement));
   }
+  policy["Statement"] = std::move(statements);
   return policy;
 }
 
