@@ -1,7 +1,6 @@
 """A block of a DR copy goes bad in the region: it is found, said, and made anew by the next replication, of nothing."""
 
 import json
-import os
 import unittest
 
 from scene import Scene
@@ -67,18 +66,6 @@ class DamagedCopy(unittest.TestCase):
         status, (finding,) = self.check()
         self.assertEqual((status, finding["light"], finding["machine"]), (1, "red", "web"))
         self.assertIn("'rekindle replicate run dr'", finding["sentence"])
-
-
-class DamagedCopyThroughVolumesWithAmi(DamagedCopy):
-    write, workflow = "volume", "ami"
-
-    def setUp(self):
-        if not os.path.exists("/dev/fuse"):
-            self.skipTest("there is no /dev/fuse: volumes cannot be attached here")
-
-    def choose_the_way(self):
-        self.scene.add_account_of_a_proxy()
-        super().choose_the_way()
 
 
 if __name__ == "__main__":
