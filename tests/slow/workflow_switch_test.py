@@ -3,6 +3,7 @@ directions and by both ways of writing. Nothing is written but what differs, als
 a failover needs no replication in between."""
 
 import collections
+import os
 import unittest
 
 from scene import Scene, http_get
@@ -127,6 +128,16 @@ class WorkflowSwitched(unittest.TestCase):
             self.assertNotIn(instance["image_id"], images)
         self.assertEqual(self.images(), images)
         self.scene.run("failover", "clean-up", "dr")
+
+
+class VolumeWorkflowSwitched(WorkflowSwitched):
+    write = "volume"
+    first = "ami"
+
+    def prepare(self):
+        if not os.path.exists("/dev/fuse"):
+            self.skipTest("there is no /dev/fuse: volumes cannot be attached here")
+        self.scene.add_account_of_a_proxy()
 
 
 if __name__ == "__main__":
