@@ -80,6 +80,7 @@ TEST_F(FailoverSettingsTest, ACopyThatLeavesOutZerosIsNotStartedEncrypted) {
 }
 
 TEST_F(FailoverSettingsTest, NorIsItWhereTheAccountEncryptsByDefaultSince) {
+  copy_says([](DrCopy& it) { it.converted = true; });
   site.set_encrypts_by_default(true);
   EXPECT_THAT(refusal(), AllOf(HasSubstr("the account encrypts every volume by default"),
                                HasSubstr("'rekindle replicate run plan'")));
