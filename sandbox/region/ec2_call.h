@@ -130,8 +130,8 @@ Outcome<T> made_earlier(Ec2Call& call, const std::string& id) {
 void write_volume(Xml out, const Volume& volume);
 void write_reservation(Ec2Call& call, Xml out, const std::string& reservation_id,
                        const std::vector<Instance>& instances);
-// DisableApiTermination, Monitoring, MetadataOptions and others of RunInstances. Of the metadata's options what
-// is not given stays as it is.
+// DisableApiTermination, Monitoring, MetadataOptions and others of RunInstances. Of the metadata's options
+// what is not given stays as it is.
 Outcome<> read_options(const Parameters& in, Instance& instance);
 void write_metadata_options(Xml out, const MetadataOptions& options);
 // What a new instance of that type has: "unlimited"; "" for one that knows no credits.

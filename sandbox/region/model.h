@@ -161,8 +161,8 @@ struct Instance : Resource {
   std::string user_data;  // base64, as given
   bool termination_disabled = false, stop_disabled = false, ebs_optimized = false, monitored = false;
   std::string shutdown_behavior =
-      "stop";                        // what it becomes when the guest switches itself off; or "terminate"
-  std::string cpu_credits;           // of a burstable type: standard, unlimited
+      "stop";               // what it becomes when the guest switches itself off; or "terminate"
+  std::string cpu_credits;  // of a burstable type: standard, unlimited
   MetadataOptions metadata_options;
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(
