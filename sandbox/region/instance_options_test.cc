@@ -8,13 +8,8 @@ namespace {
 
 using nlohmann::json;
 
-class InstanceOptionsTest : public RegionTest {
+class InstanceOptionsTest : public RegionWithNetworkTest {
  protected:
-  void SetUp() override {
-    RegionTest::SetUp();
-    if (IsSkipped()) return;
-    network = region->make_network("10.0.0.0/16", "10.0.5.0/24").value();
-  }
   json script(const std::string& text) {
     return boto("subnet, group, vpc = '" + network.subnet_id + "', '" + network.security_group_id + "', '" +
                 network.vpc_id + "'\n" + R"(
@@ -28,8 +23,6 @@ def modify(id, **change): return ec2.modify_instance_attribute(InstanceId=id, **
 def stop(id): ec2.stop_instances(InstanceIds=[id], Force=True); return instance_state(id, 'stopped')
 )" + text);
   }
-
-  Region::Network network;
 };
 
 TEST_F(InstanceOptionsTest, AreToldAsTheLaunchSaid) {

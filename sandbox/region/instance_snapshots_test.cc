@@ -20,18 +20,11 @@ def stop(id): ec2.stop_instances(InstanceIds=[id], Force=True); instance_state(i
 def changed(first, second): return [b['BlockIndex'] for b in ebs.list_changed_blocks(FirstSnapshotId=first, SecondSnapshotId=second)['ChangedBlocks']]
 )";
 
-class InstanceSnapshotsTest : public RegionTest {
+class InstanceSnapshotsTest : public RegionWithNetworkTest {
  protected:
-  void SetUp() override {
-    RegionTest::SetUp();
-    if (IsSkipped()) return;
-    network = region->make_network("10.0.0.0/16", "10.0.5.0/24").value();
-  }
   json script(const std::string& text) {
     return boto("subnet = '" + network.subnet_id + "'\n" + launch_script + launch_functions + text);
   }
-
-  Region::Network network;
 };
 
 TEST_F(InstanceSnapshotsTest, AreOfAllVolumesOfTheInstance) {

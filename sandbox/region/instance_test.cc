@@ -24,13 +24,8 @@ def printed(id, times=1):
     until(it_has_printed)
 )";
 
-class InstanceTest : public RegionTest {
+class InstanceTest : public RegionWithNetworkTest {
  protected:
-  void SetUp() override {
-    RegionTest::SetUp();
-    if (IsSkipped()) return;
-    network = region->make_network("10.0.0.0/16", "10.0.5.0/24").value();
-  }
   json script(const std::string& text) {
     return boto("subnet, group = '" + network.subnet_id + "', '" + network.security_group_id + "'\n" +
                 boot_script + text);
@@ -38,8 +33,6 @@ class InstanceTest : public RegionTest {
   pid_t machine(const std::string& id) {
     return find_holder(machine_socket(folder.path() / "instances" / id));
   }
-
-  Region::Network network;
 };
 
 TEST_F(InstanceTest, BootsFromItsNvmeDiskAndIsDescribed) {

@@ -26,19 +26,12 @@ def seconds_until(condition):
     begun = time.monotonic(); until(condition); return time.monotonic() - begun
 )";
 
-class KnobsTest : public RegionTest {
+class KnobsTest : public RegionWithNetworkTest {
  protected:
-  void SetUp() override {
-    RegionTest::SetUp();
-    if (IsSkipped()) return;
-    network = region->make_network("10.0.0.0/16", "10.0.5.0/24").value();
-  }
   json script(const std::string& text) {
     return boto("subnet, vpc = '" + network.subnet_id + "', '" + network.vpc_id + "'\n" + knobs_script +
                 text);
   }
-
-  Region::Network network;
 };
 
 TEST_F(KnobsTest, TurnHowLongThingsArePending) {

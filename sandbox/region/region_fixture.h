@@ -142,4 +142,16 @@ inline nlohmann::json refusal(const char* code, int status) {
   return nlohmann::json::array({code, status});
 }
 
+// A region with a network to launch instances in.
+class RegionWithNetworkTest : public RegionTest {
+ protected:
+  void SetUp() override {
+    RegionTest::SetUp();
+    if (IsSkipped()) return;
+    network = region->make_network("10.0.0.0/16", "10.0.5.0/24").value();
+  }
+
+  Region::Network network;
+};
+
 }  // namespace rekindle::sandbox
