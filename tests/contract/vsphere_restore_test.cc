@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <thread>
 
 #include "base/file.h"
@@ -115,14 +117,22 @@ class VsphereRestore : public testing::Test, protected LocalDatacenter {
     }
     return found;
   }
-  bool eventually_unlocked() {
+  bool eventually(const std::function<bool()>& holds) {
     for (int i = 0; i < 500; ++i) {
-      bool locked = false;
-      for (const auto& status : datacenter->machines()) locked = locked || !status.open_disks.empty();
-      if (!locked) return true;
+      if (holds()) return true;
       clock.sleep(std::chrono::milliseconds(20));
     }
     return false;
+  }
+  bool eventually_unlocked() {
+    return eventually([&] {
+      return std::ranges::all_of(datacenter->machines(),
+                                 [](const auto& status) { return status.open_disks.empty(); });
+    });
+  }
+  // A disk that was given up is unlocked when what was written is recorded; its server ends after that.
+  bool eventually_ended(std::string_view program) {
+    return eventually([&] { return disk_servers(program).empty(); });
   }
 };
 
@@ -349,7 +359,7 @@ TEST_F(VsphereRestore, AKilledDiskCommandIsAnErrorAndWhatItWroteIsKnown) {
   EXPECT_EQ(lost.error().code(), ErrorCode::unavailable);
   EXPECT_THAT(lost.error().message(), HasSubstr("the disk command ended with status 137"));
   open.reset();
-  EXPECT_TRUE(disk_servers("qemu-storage-daemon").empty());
+  EXPECT_TRUE(eventually_ended("qemu-storage-daemon"));
   const MachineSnapshot second = site->create_snapshot(id, "second").value();
   EXPECT_EQ(site->changed_areas(second, first.disks[0].disk, first.disks[0].change_id).value(),
             (Extents{{3 * mib, 64 * kib}}));
@@ -367,7 +377,7 @@ TEST_F(VsphereRestore, WhatWasWrittenIsNotForgottenWhenTheDatacentersServerDies)
   const MachineSnapshot second = site->create_snapshot(id, "second").value();
   const Extents changed = site->changed_areas(second, first.disks[0].disk, first.disks[0].change_id).value();
   EXPECT_EQ(intersect(changed, {{3 * mib, 64 * kib}}), (Extents{{3 * mib, 64 * kib}}));
-  EXPECT_TRUE(disk_servers("qemu-storage-daemon").empty());
+  EXPECT_TRUE(eventually_ended("qemu-storage-daemon"));
 }
 
 TEST_F(VsphereRestore, AKilledServerOfADiskLosesNothing) {
