@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "site/guest_scripts.h"
 #include "site/recovery_target.h"
 #include "site/restore_target.h"
 #include "site/snapshot_source.h"
@@ -19,6 +20,7 @@ class Sites {
   virtual Result<RecoveryTarget*> account(const std::string& name) = 0;
   // The instances that run there, as machines that can be frozen and read: their ids are instance ids.
   virtual Result<SnapshotSource*> instances_of(const std::string& account) = 0;
+  virtual Result<GuestScripts*> guest_scripts(const std::string& account) = 0;
 };
 
 }  // namespace rekindle
