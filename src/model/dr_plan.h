@@ -86,8 +86,9 @@ struct PlanStep {
   std::vector<std::string> machines;
   int delay_seconds = 0;  // to wait before
   bool approval = false;  // to be asked before: 'rekindle failover approve'
-  std::string script;     // run by /bin/sh after its machines answer; see recover/step_script.h
-  // Of this step or an earlier one: it is run inside each of them. None: where rekindle runs.
+  std::string script;     // run by /bin/sh after its machines answer; see recover/script.h
+  // Of this step or an earlier one: it is run inside each of them by the site's agent there, see
+  // recover/guest_script.h. None: where rekindle runs.
   std::vector<std::string> script_on;
   int script_seconds = 300;
   OnFailure on_failure = OnFailure::abort;

@@ -155,6 +155,7 @@ void to_json(nlohmann::json& j, const PlanStep& value) {
        {"delay_seconds", value.delay_seconds},
        {"approval", value.approval},
        {"script", value.script},
+       {"script_on", value.script_on},
        {"script_seconds", value.script_seconds},
        {"on_failure", value.on_failure}};
 }
@@ -166,6 +167,7 @@ void from_json(const nlohmann::json& j, PlanStep& value) {
   read_if_there(j, "delay_seconds", value.delay_seconds);
   read_if_there(j, "approval", value.approval);
   read_if_there(j, "script", value.script);
+  read_if_there(j, "script_on", value.script_on);
   read_if_there(j, "script_seconds", value.script_seconds);
   read_word(j, "on_failure", value.on_failure);
 }

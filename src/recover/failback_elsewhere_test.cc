@@ -28,6 +28,7 @@ class TwoDatacenters final : public Sites {
   }
   Result<RecoveryTarget*> account(const std::string& name) override { return first_.account(name); }
   Result<SnapshotSource*> instances_of(const std::string& name) override { return first_.instances_of(name); }
+  Result<GuestScripts*> guest_scripts(const std::string& name) override { return first_.guest_scripts(name); }
 
  private:
   Result<MemorySite*> site_of(const std::string& name) {

@@ -97,21 +97,15 @@ Result<MachineForecast> Forecaster::of_machine(const std::string& machine) {
   return forecast;
 }
 
-// In its newest run that had one: from the answer of the step's last machine to the end of the step.
+// In its newest run that had one.
 Result<std::optional<milliseconds>> Forecaster::script_of(const PlanStep& step) {
   using nlohmann::json;
   const auto jobs = TRY(catalog_.jobs_of(plan_subject(plan_.name)));
   for (auto job = jobs.rbegin(); job != jobs.rend(); ++job) {
     const json state = job->data.value("steps", json::object()).value(step.name, json::object());
-    if (text(state, "state") != "done" || !state.contains("script_output")) continue;
-    Time begun = state.at("started").get<Time>();
-    const json machines = job->data.value("machines", json::object());
-    for (const std::string& machine : step.machines) {
-      const json record = machines.value(machine, json::object());
-      if (record.contains("finished")) begun = std::max(begun, record.at("finished").get<Time>());
-    }
-    const auto took = std::chrono::duration_cast<milliseconds>(state.at("finished").get<Time>() - begun);
-    return std::optional(std::max(took, milliseconds(0)));
+    if (text(state, "state") != "done" || !state.contains("script_started")) continue;
+    const auto took = state.at("finished").get<Time>() - state.at("script_started").get<Time>();
+    return std::optional(std::max(std::chrono::duration_cast<milliseconds>(took), milliseconds(0)));
   }
   return std::optional<milliseconds>();
 }

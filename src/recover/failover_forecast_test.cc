@@ -141,10 +141,10 @@ TEST_F(FailoverForecastTest, CountsAScriptAsItsLastRunTook) {
   Job run = catalog->create_job(JobKind::plan_failover, plan_subject("plan"), {{"plan", "plan"}}, "workflow")
                 .value();
   run.state = JobState::succeeded;
-  run.data["machines"]["web"]["finished"] = begun + seconds(70);
-  run.data["machines"]["db"]["finished"] = begun + seconds(60);
-  run.data["steps"]["all"] = {
-      {"state", "done"}, {"started", begun}, {"finished", begun + seconds(83)}, {"script_output", "done\n"}};
+  run.data["steps"]["all"] = {{"state", "done"},
+                              {"started", begun},
+                              {"script_started", begun + seconds(70)},
+                              {"finished", begun + seconds(83)}};
   ASSERT_TRUE(catalog->save_job(run).ok());
   EXPECT_FALSE(forecast().steps.at(0).lacks_script);
   EXPECT_EQ(forecast().steps.at(0).script, seconds(13));

@@ -10,6 +10,7 @@
 #include "jobs/dr_copies.h"
 #include "jobs/sweep.h"
 #include "model/json.h"
+#include "recover/guest_script.h"
 #include "recover/script.h"
 
 namespace rekindle {
@@ -44,8 +45,8 @@ json record_of(const Job& failover) {
 // One run of the workflow. What several threads write is job.data, under the mutex.
 class Workflow {
  public:
-  Workflow(StepContext& context, const RunFailover& run_failover)
-      : context_(context), run_failover_(run_failover) {}
+  Workflow(StepContext& context, const RunFailover& run_failover, Sites& sites)
+      : context_(context), run_failover_(run_failover), sites_(sites) {}
 
   Result<> run();
 
@@ -56,6 +57,12 @@ class Workflow {
   Result<> start_machines(const PlanStep& step);
   Result<> start_machine(const std::string& machine);
   Result<> run_script(const PlanStep& step);
+  Result<> run_here(const PlanStep& step);
+  Result<> run_in_guests(const PlanStep& step);
+  Result<> run_in(const PlanStep& step, const std::string& machine, GuestScripts& scripts);
+  Result<InstanceId> started_instance(const std::string& machine);
+  std::map<std::string, std::string> environment_of(const PlanStep& step);
+  std::vector<std::string> chosen_of(const std::vector<std::string>& machines);
   Result<> save();
   json machines_so_far();
   json& state_of(const PlanStep& step) {
@@ -67,6 +74,7 @@ class Workflow {
 
   StepContext& context_;
   const RunFailover& run_failover_;
+  Sites& sites_;
   std::mutex mutex_;
 };
 
@@ -119,15 +127,19 @@ Result<> Workflow::start_machine(const std::string& machine) {
   return outcome(*job);
 }
 
-// All are tried; the first error is returned.
-Result<> Workflow::start_machines(const PlanStep& step) {
+std::vector<std::string> Workflow::chosen_of(const std::vector<std::string>& machines) {
   const auto named = context_.job.parameters.value("machines", std::vector<std::string>());
-  std::vector<std::string> machines;
-  for (const std::string& machine : step.machines) {
-    if (is_chosen(named, machine)) machines.push_back(machine);
+  std::vector<std::string> chosen;
+  for (const std::string& machine : machines) {
+    if (is_chosen(named, machine)) chosen.push_back(machine);
   }
-  const auto results =
-      try_all(machines.size(), machines_at_once, [&](std::size_t i) { return start_machine(machines[i]); });
+  return chosen;
+}
+
+// Side by side. All are tried; the first error is returned.
+Result<> try_each(const std::vector<std::string>& machines,
+                  const std::function<Result<>(std::size_t i)>& perform) {
+  const auto results = try_all(machines.size(), machines_at_once, perform);
   std::vector<std::string> failed;
   Result<> first;
   for (std::size_t i = 0; i < machines.size(); ++i) {
@@ -145,6 +157,11 @@ Result<> Workflow::start_machines(const PlanStep& step) {
   return first;
 }
 
+Result<> Workflow::start_machines(const PlanStep& step) {
+  const auto machines = chosen_of(step.machines);
+  return try_each(machines, [&](std::size_t i) { return start_machine(machines[i]); });
+}
+
 // What a script needs of the machines, and no more: the environment is small.
 json Workflow::machines_so_far() {
   const std::lock_guard lock(mutex_);
@@ -157,21 +174,63 @@ json Workflow::machines_so_far() {
   return machines;
 }
 
-Result<> Workflow::run_script(const PlanStep& step) {
-  if (step.script.empty()) return {};
-  std::map<std::string, std::string> environment = {
-      {"REKINDLE_PLAN", text(context_.job.parameters, "plan")},
-      {"REKINDLE_STEP", step.name},
-      {"REKINDLE_KIND", word(context_.job.parameters.value("kind", FailoverKind::production))},
-      {"REKINDLE_MACHINES", machines_so_far().dump()}};
-  const ScriptOutcome outcome =
-      TRY(rekindle::run_script(step.script, environment, std::chrono::seconds(step.script_seconds),
-                               context_.stop),
-          "the script");
-  note(step, "script_output", outcome.output);
+std::map<std::string, std::string> Workflow::environment_of(const PlanStep& step) {
+  return {{"REKINDLE_PLAN", text(context_.job.parameters, "plan")},
+          {"REKINDLE_STEP", step.name},
+          {"REKINDLE_KIND", word(context_.job.parameters.value("kind", FailoverKind::production))},
+          {"REKINDLE_MACHINES", machines_so_far().dump()}};
+}
+
+Result<> ended_well(const ScriptOutcome& outcome) {
   if (outcome.exit_status == 0) return {};
   return error(ErrorCode::failed_precondition, "the script ended with status {}: {}", outcome.exit_status,
                outcome.last_line());
+}
+
+Result<> Workflow::run_here(const PlanStep& step) {
+  const ScriptOutcome outcome =
+      TRY(rekindle::run_script(step.script, environment_of(step), std::chrono::seconds(step.script_seconds),
+                               context_.stop),
+          "the script");
+  note(step, "script_output", outcome.output);
+  return ended_well(outcome);
+}
+
+Result<InstanceId> Workflow::started_instance(const std::string& machine) {
+  const std::lock_guard lock(mutex_);
+  const json machines = context_.job.data.value("machines", json::object());
+  const json record = machines.value(machine, json::object());
+  if (record.contains("state") && record.at("state") == json(JobState::succeeded))
+    return InstanceId(text(record, "instance_id"));
+  return error(ErrorCode::failed_precondition, "the script cannot run in it: it was not started");
+}
+
+Result<> Workflow::run_in(const PlanStep& step, const std::string& machine, GuestScripts& scripts) {
+  GuestScript script{TRY(started_instance(machine)), step.script, environment_of(step),
+                     std::chrono::seconds(step.script_seconds), ""};
+  script.environment["REKINDLE_MACHINE"] = machine;
+  script.token = fmt::format("rekindle-{}-{}", context_.job.id, step.name);
+  const ScriptOutcome outcome =
+      TRY(run_guest_script(scripts, script, context_.clock, context_.stop), "the script");
+  const std::lock_guard lock(mutex_);
+  state_of(step)["script_outputs"][machine] = outcome.output;
+  return ended_well(outcome);
+}
+
+Result<> Workflow::run_in_guests(const PlanStep& step) {
+  const auto plan = TRY(context_.catalog.get<DrPlan>(text(context_.job.parameters, "plan")));
+  GuestScripts* scripts = TRY(sites_.guest_scripts(plan.account));
+  const auto machines = chosen_of(step.script_on);
+  Result<> done = try_each(machines, [&](std::size_t i) { return run_in(step, machines[i], *scripts); });
+  if (!done.ok() && machines.size() == 1) return std::move(done).error().context("{}", machines.front());
+  return done;
+}
+
+Result<> Workflow::run_script(const PlanStep& step) {
+  if (step.script.empty()) return {};
+  note(step, "script_started", context_.clock.now());
+  TRY(save());
+  return step.script_on.empty() ? run_here(step) : run_in_guests(step);
 }
 
 Result<> Workflow::run_step(const PlanStep& step) {
@@ -245,8 +304,8 @@ JobProcedure plan_failover_procedure(RunFailover run_failover, Sites& sites) {
   JobProcedure procedure;
   procedure.kind = JobKind::plan_failover;
   procedure.steps = {{"workflow", "control plane", "failing the plan over",
-                      [run_failover = std::move(run_failover)](StepContext& context) -> Result<> {
-                        return Workflow(context, run_failover).run();
+                      [run_failover = std::move(run_failover), &sites](StepContext& context) -> Result<> {
+                        return Workflow(context, run_failover, sites).run();
                       }},
                      {"tidy", "control plane", "removing what is not needed any more", forget, true}};
   procedure.clean_up = forget;

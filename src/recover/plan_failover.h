@@ -40,7 +40,8 @@ std::string plan_subject(const std::string& plan);
 using RunFailover = std::function<Result<Job>(const FailoverRequest& request, std::stop_token stop)>;
 
 // job.data["machines"]: machine -> {job_id, state, error, step, started, launched, finished, instance_id,
-// private_ip, public_ip}. job.data["steps"]: name -> {state, started, finished, script_output}.
+// private_ip, public_ip}. job.data["steps"]: name -> {state, started, script_started, finished, script_output,
+// or, of a script that runs inside machines, script_outputs: machine -> output}.
 // The copies aside are forgotten at its end, whatever that is. `sites` outlives the procedure.
 JobProcedure plan_failover_procedure(RunFailover run_failover, Sites& sites);
 

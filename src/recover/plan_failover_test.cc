@@ -183,6 +183,66 @@ TEST_F(PlanFailoverTest, AScriptSeesWhatWasStartedAndItsFailureIsThatOfTheStep) 
 }
 
 // The process is killed in the second step: what is done is not done again.
+TEST_F(PlanFailoverTest, AScriptRunsInsideTheMachinesThatItsStepNames) {
+  PlanStep second = step("second", {"c"});
+  second.script = "hostname";
+  second.script_on = {"a", "c"};
+  second.script_seconds = 20;
+  plan_of({step("first", {"a", "b"}), second});
+  site.scripts().set_run([](const GuestScript& script) {
+    return GuestScriptState{true, 0, "", script.environment.at("REKINDLE_MACHINE") + "\n"};
+  });
+  const Job job = fail_over();
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  const auto state = job.data.at("steps").at("second");
+  EXPECT_EQ(state.at("script_outputs"), (nlohmann::json{{"a", "a\n"}, {"c", "c\n"}}));
+  EXPECT_FALSE(state.contains("script_output")) << "nothing ran here";
+  const auto scripts = site.scripts().started();
+  ASSERT_EQ(scripts.size(), 2U);
+  for (const GuestScript& script : scripts) {
+    const std::string machine = script.environment.at("REKINDLE_MACHINE");
+    EXPECT_EQ(script.instance, InstanceId("i-" + machine));
+    EXPECT_EQ(script.script, "hostname");
+    EXPECT_EQ(script.patience, std::chrono::seconds(20));
+    EXPECT_EQ(script.token, "rekindle-" + job.id.str() + "-second");
+    EXPECT_EQ(script.environment.at("REKINDLE_STEP"), "second");
+    EXPECT_THAT(script.environment.at("REKINDLE_MACHINES"), HasSubstr(R"("b":{"instance_id":"i-b"})"));
+  }
+}
+
+TEST_F(PlanFailoverTest, AScriptThatFailsInsideAMachineIsTheFailureOfItsStep) {
+  PlanStep first = step("first", {"a", "b"});
+  first.script = "false";
+  first.script_on = {"a", "b"};
+  plan_of({first, step("second", {"c"})});
+  site.scripts().set_run([](const GuestScript& script) {
+    return GuestScriptState{true, script.instance == InstanceId("i-b") ? 3 : 0, "", "no disk\n"};
+  });
+  const Job job = fail_over();
+  EXPECT_EQ(job.state, JobState::failed);
+  EXPECT_EQ(job.error, "step 'first': b: the script ended with status 3: no disk");
+  EXPECT_EQ(job.data.at("steps").at("first").at("script_outputs").at("b"), "no disk\n");
+  EXPECT_THAT(started, UnorderedElementsAre("a", "b"));
+}
+
+TEST_F(PlanFailoverTest, AScriptIsNotRunInMachinesThatWereNotAskedForOrNotStarted) {
+  PlanStep first = step("first", {"a", "b"});
+  first.on_failure = OnFailure::go_on;
+  PlanStep second = step("second", {"c"});
+  second.script = "hostname";
+  second.script_on = {"a"};
+  plan_of({first, second});
+  PlanFailoverRequest only_c;
+  only_c.machines = {"c"};
+  EXPECT_EQ(fail_over(only_c).state, JobState::succeeded);
+  EXPECT_THAT(site.scripts().started(), IsEmpty());
+  broken = "a";
+  const Job job = fail_over();
+  EXPECT_EQ(text(job.data.at("steps").at("second"), "error"),
+            "a: the script cannot run in it: it was not started");
+  EXPECT_THAT(site.scripts().started(), IsEmpty());
+}
+
 TEST_F(PlanFailoverTest, GoesOnWithTheStepItWasAt) {
   plan_of({step("first", {"a"}), step("second", {"b"}), step("third", {"c"})});
   JobProcedure dying = procedure();

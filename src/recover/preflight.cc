@@ -294,6 +294,7 @@ Result<Preflight> PreflightCheck::run() {
   check_room();
   check_calls();
   check_keys();
+  check_scripts();
   check_quotas();
   TRY(forecast());
   return result_;

@@ -1,5 +1,6 @@
 // The looks of a preflight (preflight.h): what is said of the plan, of each machine's DR copy (preflight.cc)
-// and of what the account would do (preflight_launch.cc). For one use; one thread.
+// of what the account would do (preflight_launch.cc), and of the scripts inside machines
+// (preflight_scripts.cc). For one use; one thread.
 #pragma once
 
 #include <algorithm>
@@ -46,6 +47,8 @@ class PreflightCheck {
   void check_room();
   void check_calls();
   PlannedCalls planned_calls() const;
+  void check_scripts();
+  void check_script_on(const PlanMachine& machine, const std::string& step);
   void check_keys();
   void check_key(const std::string& key);
   void ask_for_default_encryption();

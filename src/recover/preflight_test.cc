@@ -394,6 +394,39 @@ TEST_F(PreflightTest, OneThatRunsAlreadyIsRed) {
   EXPECT_EQ(said("failover", FailoverKind::test), "");
 }
 
+TEST_F(PreflightTest, AScriptInsideAMachineNeedsAnAgentThatIsLetIn) {
+  EXPECT_EQ(said("scripts"), "");
+  plan_says([](DrPlan& plan) {
+    plan.steps = {PlanStep{"front", {"web"}}};
+    plan.steps[0].script = "true";
+  });
+  EXPECT_EQ(said("scripts"), "") << "it runs here";
+  plan_says([](DrPlan& plan) { plan.steps[0].script_on = {"web"}; });
+  EXPECT_THAT(said("scripts"), HasSubstr("green: inside machines may be asked for"));
+  EXPECT_THAT(said("script"), HasSubstr("yellow: step front runs its script in it"));
+  EXPECT_THAT(said("script"), HasSubstr("it has no instance_profile"));
+  plan_says([](DrPlan& plan) { plan.production.instance_profile = "managed"; });
+  EXPECT_EQ(said("script"), "");
+  plan_says([](DrPlan& plan) { plan.test.leave_stopped = true; });
+  EXPECT_EQ(said("script"), "") << "production's is not";
+  EXPECT_THAT(said("script", FailoverKind::test), HasSubstr("red: step front runs its script in it, and it is left stopped"));
+}
+
+TEST_F(PreflightTest, ScriptsInsideMachinesThatMayNotBeAskedForAreRed) {
+  plan_says([](DrPlan& plan) {
+    plan.steps = {PlanStep{"front", {"web"}}};
+    plan.steps[0].script = "true";
+    plan.steps[0].script_on = {"web"};
+  });
+  const auto refuse = [this](ErrorCode code) {
+    site.scripts().set_fault([code](std::string_view, bool) { return Result<>(error(code, "the reason")); });
+  };
+  refuse(ErrorCode::permission_denied);
+  EXPECT_THAT(said("scripts"), HasSubstr("red: inside machines are refused: the reason"));
+  refuse(ErrorCode::unavailable);
+  EXPECT_THAT(said("scripts"), HasSubstr("yellow: inside machines could not be asked about: the reason"));
+}
+
 TEST_F(PreflightTest, AnAccountThatDoesNotAnswerIsAllThatIsSaid) {
   site.set_fault([](std::string_view method, bool) -> Result<> {
     return method == "identity" ? Result<>(error(ErrorCode::unauthenticated, "the key is not known"))

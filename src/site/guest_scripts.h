@@ -31,6 +31,8 @@ struct GuestScriptState {
 class GuestScripts {
  public:
   virtual ~GuestScripts() = default;
+  // Whether the account may ask for them, as far as asking tells; starts nothing.
+  virtual Result<> check_access() = 0;
   // Whether the agent of the instance takes scripts by now; one that starts does so after some seconds.
   virtual Result<bool> takes_scripts(const InstanceId& instance) = 0;
   // Starts it and returns its id. Sites have no token of their own for this: a script whose answer was lost

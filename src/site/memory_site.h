@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "disk/memory_disk.h"
+#include "site/memory_guest_scripts.h"
 #include "site/memory_instances.h"
 #include "site/recovery_target.h"
 #include "site/restore_target.h"
@@ -69,12 +70,14 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   // From then on what does not ask for it is encrypted, too, and so are volumes of images that are not: there
   // what those leave out, their blocks of zeros, reads as garbage. They get no children.
   void set_encrypts_by_default(bool encrypts) { encrypts_by_default_ = encrypts; }
+  MemoryGuestScripts& scripts() { return scripts_; }  // of all instances, also of such that are not there
 
   // Sites
   Result<SnapshotSource*> datacenter(const std::string&) override;
   Result<RestoreTarget*> restore_target(const std::string&) override;
   Result<RecoveryTarget*> account(const std::string&) override;
   Result<SnapshotSource*> instances_of(const std::string&) override;
+  Result<GuestScripts*> guest_scripts(const std::string&) override { return &scripts_; }
 
   // SnapshotSource
   Result<std::vector<Machine>> machines() override;
@@ -211,6 +214,7 @@ class MemorySite final : public SnapshotSource, public RestoreTarget, public Rec
   std::map<std::string, TemplateSpec> templates_;
   std::map<std::string, StoredInstance> instances_;
   MemoryInstances machines_of_instances_{*this};
+  MemoryGuestScripts scripts_;
 };
 
 }  // namespace rekindle
