@@ -397,7 +397,9 @@ TEST_F(PreflightTest, OneThatRunsAlreadyIsRed) {
 TEST_F(PreflightTest, AScriptInsideAMachineNeedsAnAgentThatIsLetIn) {
   EXPECT_EQ(said("scripts"), "");
   plan_says([](DrPlan& plan) {
-    plan.steps = {PlanStep{"front", {"web"}}};
+    plan.steps.resize(1);
+    plan.steps[0].name = "front";
+    plan.steps[0].machines = {"web"};
     plan.steps[0].script = "true";
   });
   EXPECT_EQ(said("scripts"), "") << "it runs here";
@@ -414,7 +416,9 @@ TEST_F(PreflightTest, AScriptInsideAMachineNeedsAnAgentThatIsLetIn) {
 
 TEST_F(PreflightTest, ScriptsInsideMachinesThatMayNotBeAskedForAreRed) {
   plan_says([](DrPlan& plan) {
-    plan.steps = {PlanStep{"front", {"web"}}};
+    plan.steps.resize(1);
+    plan.steps[0].name = "front";
+    plan.steps[0].machines = {"web"};
     plan.steps[0].script = "true";
     plan.steps[0].script_on = {"web"};
   });
