@@ -62,7 +62,6 @@ class Workflow {
   Result<> run_in(const PlanStep& step, const std::string& machine, GuestScripts& scripts);
   Result<InstanceId> started_instance(const std::string& machine);
   std::map<std::string, std::string> environment_of(const PlanStep& step);
-  std::vector<std::string> chosen_of(const std::vector<std::string>& machines);
   Result<> save();
   json machines_so_far();
   json& state_of(const PlanStep& step) {
@@ -127,8 +126,8 @@ Result<> Workflow::start_machine(const std::string& machine) {
   return outcome(*job);
 }
 
-std::vector<std::string> Workflow::chosen_of(const std::vector<std::string>& machines) {
-  const auto named = context_.job.parameters.value("machines", std::vector<std::string>());
+std::vector<std::string> chosen_of(const std::vector<std::string>& machines, const json& parameters) {
+  const auto named = parameters.value("machines", std::vector<std::string>());
   std::vector<std::string> chosen;
   for (const std::string& machine : machines) {
     if (is_chosen(named, machine)) chosen.push_back(machine);
@@ -158,7 +157,7 @@ Result<> try_each(const std::vector<std::string>& machines,
 }
 
 Result<> Workflow::start_machines(const PlanStep& step) {
-  const auto machines = chosen_of(step.machines);
+  const auto machines = chosen_of(step.machines, context_.job.parameters);
   return try_each(machines, [&](std::size_t i) { return start_machine(machines[i]); });
 }
 
@@ -196,12 +195,21 @@ Result<> Workflow::run_here(const PlanStep& step) {
   return ended_well(outcome);
 }
 
+// By this run, or by the one before, of which this one takes up the rest.
 Result<InstanceId> Workflow::started_instance(const std::string& machine) {
-  const std::lock_guard lock(mutex_);
-  const json machines = context_.job.data.value("machines", json::object());
-  const json record = machines.value(machine, json::object());
-  if (record.contains("state") && record.at("state") == json(JobState::succeeded))
-    return InstanceId(text(record, "instance_id"));
+  {
+    const std::lock_guard lock(mutex_);
+    const json machines = context_.job.data.value("machines", json::object());
+    const json record = machines.value(machine, json::object());
+    if (record.contains("state") && record.at("state") == json(JobState::succeeded))
+      return InstanceId(text(record, "instance_id"));
+  }
+  const FailoverRequest request = request_of(context_.job, machine);
+  const auto failovers = TRY(context_.catalog.list<Failover>(machine));
+  for (const Failover& one : failovers) {
+    if (one.plan == request.plan && one.kind == request.kind && one.state == FailoverState::running)
+      return one.instance_id;
+  }
   return error(ErrorCode::failed_precondition, "the script cannot run in it: it was not started");
 }
 
@@ -217,10 +225,13 @@ Result<> Workflow::run_in(const PlanStep& step, const std::string& machine, Gues
   return ended_well(outcome);
 }
 
+// The machines that the user named, or all: also such as run already, for their script may be what failed
+// the last time.
 Result<> Workflow::run_in_guests(const PlanStep& step) {
   const auto plan = TRY(context_.catalog.get<DrPlan>(text(context_.job.parameters, "plan")));
   GuestScripts* scripts = TRY(sites_.guest_scripts(plan.account));
-  const auto machines = chosen_of(step.script_on);
+  const auto machines =
+      chosen_of(step.script_on, context_.job.parameters.value("asked", json::object()));
   Result<> done = try_each(machines, [&](std::size_t i) { return run_in(step, machines[i], *scripts); });
   if (!done.ok() && machines.size() == 1) return std::move(done).error().context("{}", machines.front());
   return done;

@@ -234,6 +234,7 @@ TEST_F(PlanFailoverTest, AScriptIsNotRunInMachinesThatWereNotAskedForOrNotStarte
   plan_of({first, second});
   PlanFailoverRequest only_c;
   only_c.machines = {"c"};
+  only_c.asked = {{"machines", {"c"}}};
   EXPECT_EQ(fail_over(only_c).state, JobState::succeeded);
   EXPECT_THAT(site.scripts().started(), IsEmpty());
   broken = "a";
@@ -241,6 +242,24 @@ TEST_F(PlanFailoverTest, AScriptIsNotRunInMachinesThatWereNotAskedForOrNotStarte
   EXPECT_EQ(text(job.data.at("steps").at("second"), "error"),
             "a: the script cannot run in it: it was not started");
   EXPECT_THAT(site.scripts().started(), IsEmpty());
+}
+
+TEST_F(PlanFailoverTest, AScriptThatFailedIsRunAgainByTheNextRunInAMachineThatRunsSince) {
+  PlanStep second = step("second", {"c"});
+  second.script = "hostname";
+  second.script_on = {"a"};
+  plan_of({step("first", {"a", "b"}), second});
+  Failover running;
+  running.id = "failover-1";
+  running.plan = "plan";
+  running.machine = "a";
+  running.instance_id = InstanceId("i-since");
+  ASSERT_TRUE(catalog->put(running).ok());
+  PlanFailoverRequest the_rest;
+  the_rest.machines = {"b", "c"};  // the user named none
+  EXPECT_EQ(fail_over(the_rest).state, JobState::succeeded);
+  ASSERT_EQ(site.scripts().started().size(), 1U);
+  EXPECT_EQ(site.scripts().started().at(0).instance, InstanceId("i-since"));
 }
 
 TEST_F(PlanFailoverTest, GoesOnWithTheStepItWasAt) {
