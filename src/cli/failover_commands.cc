@@ -29,8 +29,16 @@ FailoverKind kind_of(const FailoverInput& input) {
   return input.test ? FailoverKind::test : FailoverKind::production;
 }
 
-// Those that are asked for, or all; without those that run already, unless all of them do, which is then
-// refused with the reason.
+Result<bool> runs(Catalog& catalog, const std::string& machine, const FailoverInput& input) {
+  const auto failovers = TRY(catalog.list<Failover>(machine));
+  return std::any_of(failovers.begin(), failovers.end(), [&](const Failover& failover) {
+    return failover.plan == input.plan && failover.kind == kind_of(input) &&
+           failover.state == FailoverState::running;
+  });
+}
+
+// Those that are asked for, or all; without those that run already, unless all of them do: then either the
+// steps of the run before are taken up, or it is refused with the reason.
 Result<std::vector<std::string>> machines_to_start(Catalog& catalog, const DrPlan& plan,
                                                    const FailoverInput& input) {
   std::vector<std::string> wanted = input.machines;
@@ -40,12 +48,7 @@ Result<std::vector<std::string>> machines_to_start(Catalog& catalog, const DrPla
   std::vector<std::string> not_running;
   for (const std::string& machine : wanted) {
     TRY(find_machine(plan, machine));
-    const auto failovers = TRY(catalog.list<Failover>(machine));
-    const bool runs = std::any_of(failovers.begin(), failovers.end(), [&](const Failover& failover) {
-      return failover.plan == plan.name && failover.kind == kind_of(input) &&
-             failover.state == FailoverState::running;
-    });
-    if (!runs) not_running.push_back(machine);
+    if (!TRY(runs(catalog, machine, input))) not_running.push_back(machine);
   }
   return not_running.empty() ? wanted : not_running;
 }
@@ -103,6 +106,11 @@ void tell(Session& session, const Job& job) {
   for (const auto& [machine, record] : machines.items()) {
     if (!record.contains("instance_id")) continue;
     if (text(record, "state") != word(JobState::succeeded)) continue;
+    if (record.contains("ran_before")) {
+      session.output.say(fmt::format("{}: runs since before as {} ({}).", machine,
+                                     text(record, "instance_id"), text(record, "private_ip")));
+      continue;
+    }
     session.output.say(fmt::format("{}: runs as {} ({}); launched after {}, answered after {}.", machine,
                                    text(record, "instance_id"), text(record, "private_ip"),
                                    seconds_since(job.created, record.at("launched")),
@@ -136,6 +144,19 @@ Result<std::optional<Job>> interrupted_run(Catalog& catalog, const FailoverInput
   return same && !is_expired_test(jobs.back(), now) ? std::optional(jobs.back()) : std::nullopt;
 }
 
+// All machines run, as the newest run of this kind left them when it failed: at a script, or an approval that
+// was not given.
+Result<bool> takes_up_steps(Catalog& catalog, const FailoverInput& input,
+                            const std::vector<std::string>& machines) {
+  const auto jobs = TRY(catalog.jobs_of(plan_subject(input.plan)));
+  if (jobs.empty() || !is_over(jobs.back().state) || jobs.back().state == JobState::succeeded) return false;
+  if (jobs.back().parameters.value("kind", FailoverKind::production) != kind_of(input)) return false;
+  for (const std::string& machine : machines) {
+    if (!TRY(runs(catalog, machine, input))) return false;
+  }
+  return true;
+}
+
 Result<Job> perform_run(Session& session, Workplace& workplace, const FailoverInput& input) {
   Catalog* catalog = TRY(workplace.catalog());
   const auto plan = TRY(catalog->get<DrPlan>(input.plan));
@@ -150,9 +171,10 @@ Result<Job> perform_run(Session& session, Workplace& workplace, const FailoverIn
   request.datacenter_is_down = input.datacenter_is_down;
   request.machines = TRY(machines_to_start(*catalog, plan, input));
   request.asked = asked_for(input);
+  request.takes_up_steps = TRY(takes_up_steps(*catalog, input, request.machines));
   request.expires = TRY(expiry_of(input, plan, workplace.clock().now()));
   const Unfinished way = unfinished_for(request.kind);
-  if (!input.as_of.empty()) {
+  if (!input.as_of.empty() && !request.takes_up_steps) {
     const Time as_of = TRY(from_iso8601(input.as_of), "--as-of");
     request.dr_copy_ids = TRY(make_copies(session, workplace, plan, request.machines, as_of, way));
   }

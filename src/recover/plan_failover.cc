@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <mutex>
+#include <optional>
 
 #include "base/crash_point.h"
 #include "base/log.h"
@@ -56,6 +57,8 @@ class Workflow {
   Result<> wait_for_approval(const PlanStep& step);
   Result<> start_machines(const PlanStep& step);
   Result<> start_machine(const std::string& machine);
+  Result<bool> take_up(const std::string& machine);
+  Result<std::optional<Failover>> running_failover(const std::string& machine);
   Result<> run_script(const PlanStep& step);
   Result<> run_here(const PlanStep& step);
   Result<> run_in_guests(const PlanStep& step);
@@ -113,7 +116,37 @@ Result<> Workflow::before(const PlanStep& step) {
   return save();
 }
 
+// Of this plan, as this run would start it.
+Result<std::optional<Failover>> Workflow::running_failover(const std::string& machine) {
+  const FailoverRequest request = request_of(context_.job, machine);
+  const auto failovers = TRY(context_.catalog.list<Failover>(machine));
+  for (const Failover& one : failovers) {
+    if (one.plan == request.plan && one.kind == request.kind && one.state == FailoverState::running)
+      return std::optional(one);
+  }
+  return std::optional<Failover>();
+}
+
+// True: the machine runs since the run before.
+Result<bool> Workflow::take_up(const std::string& machine) {
+  if (!context_.job.parameters.value("takes_up_steps", false)) return false;
+  const auto running = TRY(running_failover(machine));
+  if (!running) return false;
+  {
+    const std::lock_guard lock(mutex_);
+    context_.job.data["machines"][machine] = {{"job_id", running->job_id},
+                                              {"state", JobState::succeeded},
+                                              {"ran_before", true},
+                                              {"instance_id", running->instance_id},
+                                              {"private_ip", running->private_ip},
+                                              {"public_ip", running->public_ip}};
+  }
+  TRY(save());
+  return true;
+}
+
 Result<> Workflow::start_machine(const std::string& machine) {
+  if (TRY(take_up(machine))) return {};
   const FailoverRequest request = request_of(context_.job, machine);
   const Result<Job> job = run_failover_(request, context_.stop);
   {
@@ -204,12 +237,8 @@ Result<InstanceId> Workflow::started_instance(const std::string& machine) {
     if (record.contains("state") && record.at("state") == json(JobState::succeeded))
       return InstanceId(text(record, "instance_id"));
   }
-  const FailoverRequest request = request_of(context_.job, machine);
-  const auto failovers = TRY(context_.catalog.list<Failover>(machine));
-  for (const Failover& one : failovers) {
-    if (one.plan == request.plan && one.kind == request.kind && one.state == FailoverState::running)
-      return one.instance_id;
-  }
+  const auto running = TRY(running_failover(machine));
+  if (running) return running->instance_id;
   return error(ErrorCode::failed_precondition, "the script cannot run in it: it was not started");
 }
 
@@ -284,6 +313,7 @@ nlohmann::json parameters_of(const PlanFailoverRequest& request) {
                      {"dr_copy_ids", request.dr_copy_ids},
                      {"asked", request.asked}};
   if (request.expires != Time()) parameters["expires"] = request.expires;
+  if (request.takes_up_steps) parameters["takes_up_steps"] = true;
   return parameters;
 }
 

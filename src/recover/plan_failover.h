@@ -28,6 +28,8 @@ struct PlanFailoverRequest {
   std::map<std::string, std::string> dr_copy_ids;   // machine -> copy aside; others: the plan's current one
   nlohmann::json asked = nlohmann::json::object();  // the user's words, by which the run is known again
   Time expires = {};                                // of a test: see Failover::expires
+  // All machines run, and the run before failed after that: its steps are done again, machines are left alone.
+  bool takes_up_steps = false;
 };
 
 nlohmann::json parameters_of(const PlanFailoverRequest& request);

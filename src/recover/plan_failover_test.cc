@@ -262,6 +262,36 @@ TEST_F(PlanFailoverTest, AScriptThatFailedIsRunAgainByTheNextRunInAMachineThatRu
   EXPECT_EQ(site.scripts().started().at(0).instance, InstanceId("i-since"));
 }
 
+TEST_F(PlanFailoverTest, WhereAllMachinesRunTheStepsAreTakenUp) {
+  PlanStep first = step("first", {"a"});
+  first.script = "hostname";
+  first.script_on = {"a"};
+  plan_of({first, step("second", {"b"})}, {"a", "b"});
+  Failover running;
+  running.id = "failover-1";
+  running.plan = "plan";
+  running.machine = "a";
+  running.instance_id = InstanceId("i-since");
+  running.private_ip = "10.0.0.7";
+  ASSERT_TRUE(catalog->put(running).ok());
+  PlanFailoverRequest request;
+  request.takes_up_steps = true;
+  const Job job = fail_over(request);
+  ASSERT_EQ(job.state, JobState::succeeded) << job.error;
+  EXPECT_THAT(started, ElementsAre("b")) << "it had ended meanwhile";
+  const auto record = job.data.at("machines").at("a");
+  EXPECT_EQ(record.at("instance_id"), "i-since");
+  EXPECT_EQ(record.at("private_ip"), "10.0.0.7");
+  EXPECT_EQ(record.at("ran_before"), true);
+  EXPECT_FALSE(job.data.at("machines").at("b").contains("ran_before"));
+  ASSERT_EQ(site.scripts().started().size(), 1U);
+  running.kind = FailoverKind::test;
+  ASSERT_TRUE(catalog->put(running).ok());
+  started.clear();
+  ASSERT_EQ(fail_over(request).state, JobState::succeeded);
+  EXPECT_THAT(started, ElementsAre("a", "b")) << "a test is not production";
+}
+
 TEST_F(PlanFailoverTest, GoesOnWithTheStepItWasAt) {
   plan_of({step("first", {"a"}), step("second", {"b"}), step("third", {"c"})});
   JobProcedure dying = procedure();

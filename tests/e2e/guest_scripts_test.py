@@ -84,6 +84,20 @@ class ScriptsInsideMachines(unittest.TestCase):
         self.assertEqual(self.steps()["inside"]["script_outputs"], {self.scene.machine: "1\n"})
         self.assertEqual(self.sent(), 1)
 
+    def test_after_one_that_failed_the_button_goes_through_the_steps_again(self):
+        self.plan(("inside", "test -e /root/tried && echo better now || { touch /root/tried; exit 4; }", 60))
+        status, _, err = self.scene.run("failover", "start", "dr", "--test", check=False)
+        self.assertEqual(status, 1)
+        self.assertIn("the script ended with status 4", err)
+        instance = self.scene.failover()["instance_id"]
+        out = self.scene.run("failover", "start", "dr", "--test")[1]
+        self.assertIn(f"runs since before as {instance}", out)
+        self.assertEqual(self.steps()["inside"]["script_outputs"], {self.scene.machine: "better now\n"})
+        self.assertEqual(self.scene.failover()["instance_id"], instance)
+        status, _, err = self.scene.run("failover", "start", "dr", "--test", check=False)
+        self.assertEqual(status, 1, "now there is nothing left to do")
+        self.assertIn("runs already", err)
+
     def test_without_a_profile_it_says_what_the_agent_lacks(self):
         self.plan(("inside", "true", 5), instance_profile="")
         report = self.scene.json("plan", "check", "dr", "--test")
