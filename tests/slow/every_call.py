@@ -24,10 +24,14 @@ EBS = ("StartSnapshot", "PutSnapshotBlock", "CompleteSnapshot", "ListSnapshotBlo
        "GetSnapshotBlock")
 KMS = ("DescribeKey", "GenerateDataKeyWithoutPlaintext")
 IAM = ("GetInstanceProfile",)
-# What the region does to the call; by the kind of its error for EC2, and for EBS, KMS and IAM.
-REFUSALS = {"throttled": ("RequestLimitExceeded", "RequestThrottledException", "ThrottlingException", "Throttling"),
-            "broken": ("InternalError", "InternalServerException", "InternalFailure", "InternalFailure"),
-            "denied": ("UnauthorizedOperation", "AccessDeniedException", "AccessDeniedException", "AccessDenied")}
+SSM = ("SendCommand", "ListCommands", "GetCommandInvocation", "DescribeInstanceInformation")
+# What the region does to the call; by the kind of its error for EC2, and for EBS, KMS, IAM and SSM.
+REFUSALS = {"throttled": ("RequestLimitExceeded", "RequestThrottledException", "ThrottlingException", "Throttling",
+                          "ThrottlingException"),
+            "broken": ("InternalError", "InternalServerException", "InternalFailure", "InternalFailure",
+                       "InternalServerError"),
+            "denied": ("UnauthorizedOperation", "AccessDeniedException", "AccessDeniedException", "AccessDenied",
+                       "AccessDeniedException")}
 LOSSES = ("lose_request", "lose_response")
 KILLS = ("sent", "answered")
 MODES = (*REFUSALS, *LOSSES, *KILLS)
@@ -52,7 +56,7 @@ class Case(NamedTuple):
         rule = {"action": self.action, "skip": self.number - 1, "times": 1}
         if self.mode in LOSSES:
             return {**rule, "kind": self.mode}
-        service = next((at for at, of in enumerate((EBS, KMS, IAM), 1) if self.action in of), 0)
+        service = next((at for at, of in enumerate((EBS, KMS, IAM, SSM), 1) if self.action in of), 0)
         return {**rule, "kind": "error", "code": REFUSALS[self.mode][service]}
 
 

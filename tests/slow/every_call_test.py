@@ -5,7 +5,7 @@ import itertools
 import os
 import unittest
 
-from every_call import KILLS, KMS, LOSSES, World, cases_of
+from every_call import KILLS, KMS, LOSSES, SSM, World, cases_of
 from production_calls import ProductionWorld, is_of_production
 
 
@@ -82,6 +82,33 @@ class Production(unittest.TestCase):
             if case.action in KMS or case.mode in (*LOSSES, *KILLS):
                 world.full(case)
         world.check_holds_zeros()
+
+
+class ScriptInside(unittest.TestCase):
+    """Only the calls that run a step's script inside the machine, each the first time: it boots for each of them."""
+
+    def test_every_call(self):
+        world = World(self)
+        world.scene.region_request("POST", "/rekindle-sandbox/instance-profiles", {"name": "managed", "role": "agents"})
+        world.scene.apply_plan(self.with_a_script)
+        world.full()
+        start, _ = world.failover()
+        for case in cases_of(start, lambda action: action in SSM):
+            if case.number == 1:
+                world.failover(case)
+                self.assert_it_ran_once(world)
+        world.tell("a script inside the machine")
+
+    def with_a_script(self, plan):
+        plan["production"]["instance_profile"] = "managed"
+        machine = plan["machines"][0]["machine"]
+        plan["steps"] = [{"name": "inside", "machines": [machine], "script_on": [machine],
+                          "script": "echo ran >>/root/ran; wc -l </root/ran"}]
+
+    def assert_it_ran_once(self, world):
+        """In an instance that was made for this."""
+        run = [job for job in world.scene.json("job", "list") if job["kind"] == "plan_failover"][-1]
+        self.assertEqual([*run["data"]["steps"]["inside"]["script_outputs"].values()], ["1\n"])
 
 
 if __name__ == "__main__":
