@@ -81,6 +81,7 @@ class HomeWorkplace final : public Workplace, public Sites, public Vaults {
   Result<RestoreTarget*> restore_target(const std::string& datacenter) override;
   Result<RecoveryTarget*> account(const std::string& name) override;
   Result<SnapshotSource*> instances_of(const std::string& account) override;
+  Result<GuestScripts*> guest_scripts(const std::string& account) override;
   Result<Vault*> vault(const std::string& name) override;
   Result<std::string> probe_datacenter(Datacenter& datacenter) override;
   Result<std::string> probe_account(const Account& account) override;
@@ -239,6 +240,11 @@ Result<RecoveryTarget*> HomeWorkplace::account(const std::string& name) {
 Result<SnapshotSource*> HomeWorkplace::instances_of(const std::string& account) {
   AwsSite* site = TRY(aws_site(account));
   return &site->instances();
+}
+
+Result<GuestScripts*> HomeWorkplace::guest_scripts(const std::string& account) {
+  AwsSite* site = TRY(aws_site(account));
+  return &site->guest_scripts();
 }
 
 Result<std::unique_ptr<VaultStore>> HomeWorkplace::open_store(const VaultSettings& settings) {

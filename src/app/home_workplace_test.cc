@@ -29,5 +29,15 @@ TEST(HomeWorkplace, AnAccountIsMadeAnewWhenItsSettingsChangedOnly) {
   EXPECT_EQ(workplace->sites().account("aws").value(), second);
 }
 
+TEST(HomeWorkplace, RunsScriptsInTheInstancesOfAnAccountThatIsKnown) {
+  auto home = TemporaryDirectory::make().value();
+  const auto workplace = open_home(home.path().string()).value();
+  ASSERT_TRUE(workplace->catalog().value()->put(account_with(*workplace, "AKIAFIRST")).ok());
+  const GuestScripts* scripts = workplace->sites().guest_scripts("aws").value();
+  EXPECT_NE(scripts, nullptr);
+  EXPECT_EQ(workplace->sites().guest_scripts("aws").value(), scripts);
+  EXPECT_EQ(workplace->sites().guest_scripts("elsewhere").error().code(), ErrorCode::not_found);
+}
+
 }  // namespace
 }  // namespace rekindle

@@ -119,6 +119,7 @@ Result<std::unique_ptr<AwsSite>> AwsSite::make(const AwsSiteOptions& options, Ht
   auto ebs = TRY(service("ebs"));
   auto kms = TRY(service("kms"));
   auto quotas = TRY(service("servicequotas"));
+  auto ssm = TRY(service("ssm"));
   auto iam = TRY(ServiceClient::make(iam_options(options_of("iam")), transport, clock, random));
   site->sts_ = std::make_unique<QueryClient>(std::move(sts), "2011-06-15", clock);
   site->ec2_ =
@@ -128,6 +129,8 @@ Result<std::unique_ptr<AwsSite>> AwsSite::make(const AwsSiteOptions& options, Ht
   site->quotas_ = std::make_unique<JsonClient>(std::move(quotas), quotas_target);
   site->ebs_ = std::make_unique<EbsClient>(std::move(ebs), options.ebs_quotas, clock);
   site->instances_ = std::make_unique<AwsInstances>(*site);
+  site->guest_scripts_ = std::make_unique<AwsGuestScripts>(
+      std::make_unique<JsonClient>(std::move(ssm), ssm_target), clock, options.settling_time);
   return site;
 }
 

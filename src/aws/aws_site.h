@@ -13,6 +13,7 @@
 #include "aws/credentials.h"
 #include "aws/ebs_client.h"
 #include "aws/ec2_client.h"
+#include "aws/guest_scripts.h"
 #include "aws/json_client.h"
 #include "aws/recently_made.h"
 #include "site/recovery_target.h"
@@ -96,6 +97,8 @@ class AwsSite final : public RecoveryTarget {
 
   // Its instances, as machines that can be frozen and read.
   AwsInstances& instances() { return *instances_; }
+  // What runs scripts inside them.
+  AwsGuestScripts& guest_scripts() { return *guest_scripts_; }
 
   // For what only AWS has: volumes, changed blocks.
   Ec2Client& ec2() { return *ec2_; }
@@ -137,6 +140,7 @@ class AwsSite final : public RecoveryTarget {
   std::unique_ptr<Ec2Client> ec2_;
   std::unique_ptr<EbsClient> ebs_;
   std::unique_ptr<AwsInstances> instances_;
+  std::unique_ptr<AwsGuestScripts> guest_scripts_;
 };
 
 }  // namespace rekindle

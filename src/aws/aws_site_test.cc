@@ -30,6 +30,16 @@ TEST_F(AwsSiteTest, SaysWhichAccountItIs) {
   EXPECT_THAT(std::string(last().headers.get("Authorization")), HasSubstr("/eu-central-1/sts/aws4_request"));
 }
 
+TEST_F(AwsSiteTest, AsksSystemsManagerOfItsRegionForScripts) {
+  AwsSiteOptions real = options();
+  real.endpoint.clear();
+  const auto made = AwsSite::make(real, transport, clock, random);
+  ASSERT_TRUE(made.ok()) << made.error().message();
+  transport.answer(200, R"({"InstanceInformationList": []})");
+  EXPECT_FALSE((*made)->guest_scripts().takes_scripts(InstanceId("i-1")).value());
+  EXPECT_EQ(last().url, "https://ssm.eu-central-1.amazonaws.com/");
+}
+
 TEST_F(AwsSiteTest, NamesTheKeyWhoseSecretIsWrong) {
   transport.answer(403, fault_xml("SignatureDoesNotMatch"));
   const auto identity = site->identity();

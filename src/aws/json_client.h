@@ -1,7 +1,8 @@
 // AWS's JSON 1.1 protocol: the action in the header X-Amz-Target, parameters and answers as JSON objects.
-// Service Quotas and KMS speak it.
+// Service Quotas, KMS and Systems Manager speak it.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -11,16 +12,28 @@
 
 namespace rekindle {
 
-// Such services are asked beside the work, for advice, and a proxy's network may not lead to them: a few
-// short attempts, then `unavailable`. Any number of threads.
+// How long one attempt may take to ask for advice, and how many there are.
+inline constexpr std::chrono::milliseconds advice_timeout{3000};
+inline constexpr int advice_attempts = 2;
+
+// How a call may be repeated: see ServiceCall. Most such services are asked beside the work, for advice, and
+// a proxy's network may not lead to them: a few short attempts, then `unavailable`.
+struct JsonOptions {
+  bool repeatable = true;
+  int attempts = advice_attempts;                      // 0: as the service's options say
+  std::chrono::milliseconds timeout = advice_timeout;  // of one attempt
+};
+
+// Any number of threads.
 class JsonClient {
  public:
   // `target`: what stands before the action, "TrentService".
   JsonClient(std::unique_ptr<ServiceClient> service, std::string target)
       : service_(std::move(service)), target_(std::move(target)) {}
 
-  // The answer, or the fault for the caller to explain. The action must be repeatable.
-  Result<std::variant<nlohmann::json, AwsFault>> send(const std::string& action, const nlohmann::json& body);
+  // The answer, or the fault for the caller to explain. `invalid_argument`: a text in the body is not UTF-8.
+  Result<std::variant<nlohmann::json, AwsFault>> send(const std::string& action, const nlohmann::json& body,
+                                                      const JsonOptions& options = {});
 
   const ServiceClient& service() const { return *service_; }
 
@@ -29,8 +42,7 @@ class JsonClient {
   const std::string target_;
 };
 
-// How long one attempt may take to ask for advice, and how many there are.
-inline constexpr std::chrono::milliseconds advice_timeout{3000};
-inline constexpr int advice_attempts = 2;
+// A text of an answer; "" if there is none of this name.
+std::string text_of(const nlohmann::json& object, const char* name);
 
 }  // namespace rekindle

@@ -26,11 +26,6 @@ std::string way_out_of(const std::string& state, const std::string& key) {
   return "wait until it is enabled";
 }
 
-std::string text_of(const json& metadata, const char* name) {
-  const auto at = metadata.find(name);
-  return at != metadata.end() && at->is_string() ? at->get<std::string>() : std::string();
-}
-
 Result<> check_metadata(const json& metadata, const std::string& key) {
   const std::string state = text_of(metadata, "KeyState");
   if (state != "Enabled") {
