@@ -19,7 +19,9 @@ enum class Statement {
   make_tags,
   attach,
   change_ours,
-  give_addresses
+  give_addresses,
+  run_scripts,
+  end_scripts
 };
 
 struct Row {
@@ -45,6 +47,9 @@ constexpr std::array rows = {
     Row{{"iam:GetInstanceProfile", "plan check: instance_profile"}, Statement::look},
     Row{{"servicequotas:GetAWSDefaultServiceQuota", "plan check: quotas"}, Statement::look},
     Row{{"servicequotas:GetServiceQuota", "plan check: quotas"}, Statement::look},
+    Row{{"ssm:DescribeInstanceInformation", "script_on: a step's script inside machines"}, Statement::look},
+    Row{{"ssm:GetCommandInvocation", "script_on: a step's script inside machines"}, Statement::look},
+    Row{{"ssm:ListCommands", "script_on: a step's script inside machines"}, Statement::look},
     Row{{"ebs:StartSnapshot", "replicate, failover"}, Statement::start_images},
     Row{{"ebs:PutSnapshotBlock", "replicate, failover"}, Statement::write_images},
     Row{{"ebs:CompleteSnapshot", "replicate, failover"}, Statement::write_images},
@@ -67,6 +72,8 @@ constexpr std::array rows = {
     Row{{"ec2:DeleteVolume", "replicate through volumes"}, Statement::change_ours},
     Row{{"ec2:ModifyInstanceAttribute", "source_dest_check"}, Statement::change_ours},
     Row{{"ec2:AssociateAddress", "public_ip: eipalloc-..."}, Statement::give_addresses},
+    Row{{"ssm:SendCommand", "script_on: a step's script inside machines"}, Statement::run_scripts},
+    Row{{"ssm:CancelCommand", "script_on: a step's script inside machines"}, Statement::end_scripts},
 };
 
 json actions_of(Statement statement) {
@@ -127,6 +134,19 @@ void add_tagging(json& statements, const std::string& snapshots) {
   statements.push_back(std::move(images));
 }
 
+// Sending one asks for both: AWS's document that runs a shell script, and the instance. Which command is
+// ended no policy can say.
+void add_scripts(json& statements, const IamPolicyOptions& options) {
+  const json actions = actions_of(Statement::run_scripts);
+  statements.push_back(
+      allow("RunShellScripts", actions,
+            fmt::format("{}:ssm:{}::document/AWS-RunShellScript", arn(options), options.region)));
+  statements.push_back(only_ours(
+      allow("RunScriptsInOurs", actions, fmt::format("{}:ec2:{}:*:instance/*", arn(options), options.region)),
+      "aws:ResourceTag"));
+  statements.push_back(allow("EndScripts", actions_of(Statement::end_scripts), "*"));
+}
+
 // Grants only for AWS's own services: EBS makes one for each volume of the key.
 void add_kms(json& statements, const std::vector<std::string>& keys) {
   statements.push_back(allow("UseTheKeys",
@@ -185,6 +205,7 @@ nlohmann::json iam_policy(const IamPolicyOptions& options) {
   add_attachments(statements, options);
   statements.push_back(ours(options));
   statements.push_back(allow("GiveElasticAddresses", actions_of(Statement::give_addresses), "*"));
+  add_scripts(statements, options);
   if (!options.kms_keys.empty()) add_kms(statements, options.kms_keys);
   if (!options.passed_roles.empty()) statements.push_back(pass_roles(options.passed_roles));
   if (!options.vault_buckets.empty()) add_vaults(statements, options);

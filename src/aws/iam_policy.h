@@ -15,11 +15,11 @@ struct IamAction {
   std::string_view purpose;  // "failover"
 };
 
-// Every call that the program makes to EC2, EBS, IAM and Service Quotas, by the statement it stands in.
-// tests/e2e/iam_test.py and tests/contract/iam_policy_test.cc prove it: all roads are gone with a role that
-// has the document, whose resources and conditions the local region judges as AWS documents it, and every
-// action is asked for by some of them. Of KMS the region judges only what is called directly, and of vaults
-// in S3 nothing: those statements are by the documentation alone.
+// Every call that the program makes to EC2, EBS, IAM, Service Quotas and Systems Manager, by the statement it
+// stands in. tests/e2e/iam_test.py and tests/contract/iam_policy_test.cc prove it: all roads are gone with a
+// role that has the document, whose resources and conditions the local region judges as AWS documents it, and
+// every action is asked for by some of them. Of KMS the region judges only what is called directly, and of
+// vaults in S3 nothing: those statements are by the documentation alone.
 std::span<const IamAction> iam_actions();
 
 struct IamPolicyOptions {

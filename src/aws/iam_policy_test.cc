@@ -54,6 +54,23 @@ TEST(IamPolicy, GivesSnapshotsThatAreThereNoTagsButOurs) {
   EXPECT_EQ(statement(policy, "TagImages").at("Resource"), "arn:aws:ec2:eu-central-1::snapshot/*");
 }
 
+// Who may send any document, or to any instance, is root there.
+TEST(IamPolicy, RunsNothingButShellScriptsInInstancesThatCarryOurTag) {
+  const json policy = iam_policy({"eu-central-1", {}, {}, {}});
+  EXPECT_EQ(statement(policy, "RunShellScripts").at("Resource"),
+            "arn:aws:ssm:eu-central-1::document/AWS-RunShellScript");
+  const json ours = statement(policy, "RunScriptsInOurs");
+  EXPECT_EQ(ours.at("Resource"), "arn:aws:ec2:eu-central-1:*:instance/*");
+  EXPECT_EQ(ours.at("Condition"), json({{"Null", {{"aws:ResourceTag/rekindle:token", "false"}}}}));
+  std::set<std::string> sending;
+  for (const json& one : policy.at("Statement")) {
+    for (const json& action : one.at("Action")) {
+      if (action == "ssm:SendCommand") sending.insert(one.at("Sid").get<std::string>());
+    }
+  }
+  EXPECT_EQ(sending, (std::set<std::string>{"RunShellScripts", "RunScriptsInOurs"}));
+}
+
 TEST(IamPolicy, NamesKeysRolesAndBucketsOnlyWhereTheyAreUsed) {
   const json bare = iam_policy({"*", {}, {}, {}});
   EXPECT_EQ(statement(bare, "UseTheKeys"), nullptr);
@@ -77,6 +94,7 @@ TEST(IamPolicy, NamesThePartitionOfTheRegion) {
   const std::string china = iam_policy({"cn-north-1", {}, {}, {"bucket"}}).dump();
   EXPECT_NE(china.find("arn:aws-cn:ec2:cn-north-1:*:volume/*"), std::string::npos);
   EXPECT_NE(china.find("arn:aws-cn:s3:::bucket"), std::string::npos);
+  EXPECT_NE(china.find("arn:aws-cn:ssm:cn-north-1::document/"), std::string::npos);
   EXPECT_EQ(china.find("arn:aws:"), std::string::npos);
   EXPECT_EQ(iam_policy({"us-gov-west-1", {}, {}, {}}).dump().find("arn:aws:"), std::string::npos);
 }

@@ -261,6 +261,36 @@ TEST_F(PrintedPolicy, IsWhatTheTrialOfCallsFinds) {
   EXPECT_EQ(site->find_templates({{token_tag, "t2"}})->size(), 1U);
 }
 
+// No agent calls from it, and AWS judges who asks before it looks for one.
+TEST_F(PrintedPolicy, IsEnoughForScriptsInOurInstancesAndInNoOthers) {
+  LaunchSpec spec = launch_spec();
+  spec.image_template =
+      site->register_template(template_of(make_image("t1", std::nullopt, {{0, 1}}), {{token_tag, "t2"}}))
+          .value();
+  const auto launched = site->launch(spec);
+  ASSERT_TRUE(launched.ok()) << launched.error().message();
+  wait_for(*launched, InstanceState::running);
+  AwsGuestScripts& scripts = site->guest_scripts();
+  expect_ok(scripts.check_access());
+  const auto takes = scripts.takes_scripts(*launched);
+  ASSERT_TRUE(takes.ok()) << takes.error().message();
+  EXPECT_FALSE(*takes);
+  const GuestScript script{*launched, "true", {}, std::chrono::seconds(60), "script-1"};
+  const auto started = scripts.start_script(script);
+  ASSERT_FALSE(started.ok());
+  EXPECT_EQ(started.error().code(), ErrorCode::failed_precondition) << started.error().message();
+  const auto found = scripts.find_script(*launched, script.token);
+  ASSERT_TRUE(found.ok()) << found.error().message();
+  EXPECT_EQ(*found, std::nullopt);
+  const std::string none = "00000000-0000-4000-8000-000000000000";
+  expect_ok(scripts.script_state(*launched, none));
+  expect_ok(scripts.cancel_script(*launched, none));
+
+  GuestScript foreign = script;
+  foreign.instance = InstanceId(proxy.instance_id);
+  expect_refused(scripts.start_script(foreign), "SendCommand");
+}
+
 TEST_F(PrintedPolicy, LetsNobodyReadOrWriteImagesOfOthers) {
   const Bytes content = pattern(7);
   const ImageId foreign = owner->start_image({1 * gib, {}, "", "theirs", {{"Name", "theirs"}}}).value();

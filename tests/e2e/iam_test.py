@@ -17,6 +17,11 @@ ELSEWHERE = {
     "ec2:CreateSnapshots": "failback (contract/iam_policy_test)",
     "ec2:StartInstances": "failback (contract/iam_policy_test)",
     "ebs:ListChangedBlocks": "failback (contract/iam_policy_test)",
+    "ssm:DescribeInstanceInformation": "script_on (contract/iam_policy_test)",
+    "ssm:SendCommand": "script_on (contract/iam_policy_test)",
+    "ssm:ListCommands": "script_on (contract/iam_policy_test)",
+    "ssm:GetCommandInvocation": "script_on (contract/iam_policy_test)",
+    "ssm:CancelCommand": "script_on (contract/iam_policy_test)",
 }
 
 # Asked for by AWS beside other calls, and no calls of their own.
