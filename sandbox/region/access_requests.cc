@@ -98,6 +98,28 @@ std::vector<AccessRequest> of_quotas(const AccessWorld& world, const std::string
   return {{"servicequotas:" + action, region_arn(world, "servicequotas", quota)}};
 }
 
+// The document is of no account: it is AWS's own.
+std::vector<AccessRequest> of_run_command(const AccessWorld& world, const std::string& action,
+                                          const json& body) {
+  if (action != "SendCommand") return {{"ssm:" + action, "*"}};
+  const std::string document = text_of(body, "DocumentName");
+  const std::string account = document.starts_with("AWS-") ? "" : world.options.account_id;
+  std::vector<AccessRequest> asked = {
+      {"ssm:SendCommand",
+       fmt::format("arn:aws:ssm:{}:{}:document/{}", world.options.name, account, document)}};
+  const json ids = body.is_object() ? body.value("InstanceIds", json::array()) : json::array();
+  for (const json& id : ids) {
+    if (!id.is_string()) continue;  // for the service to refuse
+    AccessRequest on{"ssm:SendCommand", ec2_arn(world.options, "instance", id.get<std::string>())};
+    for (const auto& [key, value] : tags_of(world, id.get<std::string>())) {
+      on.context["aws:ResourceTag/" + key] = {value};
+      on.context["ssm:resourceTag/" + key] = {value};
+    }
+    asked.push_back(std::move(on));
+  }
+  return asked;
+}
+
 std::vector<AccessRequest> of_sts(const std::string& action, const HttpRequest& request) {
   if (action == "GetCallerIdentity") return {};
   return {{"sts:" + action, parameters_of(request).text("RoleArn", "*")}};
@@ -112,6 +134,7 @@ Outcome<std::vector<AccessRequest>> of_service(const AccessWorld& world, const s
   const json body = json::parse(request.body_text(), nullptr, false);
   if (service == "kms") return of_kms(world, action, body);
   if (service == "servicequotas") return of_quotas(world, action, body);
+  if (service == "ssm") return of_run_command(world, action, body);
   return std::vector<AccessRequest>();
 }
 
@@ -138,10 +161,19 @@ void add_resource_tags(ConditionContext& context, const Tags& tags) {
 }
 
 bool is_known_condition_key(std::string_view key) {
-  static constexpr std::string_view patterns[] = {
-      "aws:RequestTag/?*",   "aws:ResourceTag/?*",  "ec2:ResourceTag/?*", "aws:TagKeys",
-      "aws:RequestedRegion", "ec2:Region",          "ec2:CreateAction",   "ebs:Description",
-      "ebs:ParentSnapshot",  "iam:PassedToService", "kms:ViaService",     "kms:GrantIsForAWSResource"};
+  static constexpr std::string_view patterns[] = {"aws:RequestTag/?*",
+                                                  "aws:ResourceTag/?*",
+                                                  "ec2:ResourceTag/?*",
+                                                  "ssm:resourceTag/?*",
+                                                  "aws:TagKeys",
+                                                  "aws:RequestedRegion",
+                                                  "ec2:Region",
+                                                  "ec2:CreateAction",
+                                                  "ebs:Description",
+                                                  "ebs:ParentSnapshot",
+                                                  "iam:PassedToService",
+                                                  "kms:ViaService",
+                                                  "kms:GrantIsForAWSResource"};
   return std::any_of(std::begin(patterns), std::end(patterns),
                      [&](std::string_view pattern) { return matches_caseless_pattern(pattern, key); });
 }

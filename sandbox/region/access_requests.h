@@ -2,7 +2,8 @@
 // beside it, as the Service Authorization Reference lists them
 // (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html,
 // list_amazonelasticblockstore.html, list_awskeymanagementservice.html,
-// list_awsidentityandaccessmanagementiam.html, list_servicequotas.html, list_awssecuritytokenservice.html).
+// list_awsidentityandaccessmanagementiam.html, list_servicequotas.html, list_awssecuritytokenservice.html,
+// list_awssystemsmanager.html).
 // All must be allowed.
 //
 // - Existing resources tell their tags (aws:ResourceTag, ec2:ResourceTag). What is not there has none, and a
@@ -12,6 +13,8 @@
 //   (aws:RequestTag, aws:TagKeys).
 // - Tags in a call that makes something ask for ec2:CreateTags on it, too. Of calls of EC2 ec2:CreateAction
 //   says which it is; StartSnapshot, of the EBS direct APIs, is documented without.
+// - A command is sent to its document and to each of its instances, which tell their tags as aws:ResourceTag
+//   and ssm:resourceTag.
 // - A launch with an instance profile asks for iam:PassRole on the profile's role.
 #pragma once
 
@@ -55,6 +58,8 @@ bool is_known_condition_key(std::string_view key);
 
 // The snapshot or another resource of EC2 by its id, or "TYPE/*": images and snapshots are of no account.
 std::string ec2_arn(const RegionOptions& options, std::string_view type, std::string_view name);
+// Of what is there and can be seen; a terminated instance has none.
+Tags tags_of(const AccessWorld& world, const std::string& id);
 // Adds aws:RequestTag/KEY of each, and aws:TagKeys.
 void add_request_tags(ConditionContext& context, const Tags& tags);
 // Of something that is there: aws:ResourceTag/KEY and ec2:ResourceTag/KEY of each.

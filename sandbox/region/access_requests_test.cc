@@ -313,9 +313,34 @@ TEST_F(AccessRequestsTest, OtherServicesNameTheirOwn) {
               ElementsAre("sts:AssumeRole arn:aws:iam::1:role/dr"));
 }
 
+TEST_F(AccessRequestsTest, ACommandIsSentToItsDocumentAndToEachInstance) {
+  const auto asked_by = [&](const char* action, const json& body) {
+    HttpRequest request;
+    request.body = to_bytes(as_bytes(body.dump()));
+    return of_request("ssm", action, request);
+  };
+  const Asked asked =
+      asked_by("SendCommand", {{"DocumentName", "AWS-RunShellScript"}, {"InstanceIds", {"i-1", "i-9"}}});
+  ASSERT_THAT(lines(asked), ElementsAre("ssm:SendCommand arn:aws:ssm:r::document/AWS-RunShellScript",
+                                        "ssm:SendCommand arn:aws:ec2:r:1:instance/i-1",
+                                        "ssm:SendCommand arn:aws:ec2:r:1:instance/i-9"));
+  EXPECT_EQ(told(asked[0], "aws:ResourceTag/of"), "absent");
+  EXPECT_EQ(told(asked[1], "aws:ResourceTag/of"), "i-1");
+  EXPECT_EQ(told(asked[1], "ssm:resourceTag/of"), "i-1");
+  EXPECT_EQ(told(asked[1], "ec2:ResourceTag/of"), "absent") << "that is a key of EC2's calls";
+  EXPECT_EQ(told(asked[2], "aws:ResourceTag/of"), "absent");
+  EXPECT_EQ(told(asked[0], "aws:RequestedRegion"), "r");
+  EXPECT_THAT(lines(asked_by("SendCommand", {{"DocumentName", "mine"}, {"InstanceIds", 7}})),
+              ElementsAre("ssm:SendCommand arn:aws:ssm:r:1:document/mine"));
+  for (const char* action :
+       {"CancelCommand", "ListCommands", "GetCommandInvocation", "DescribeInstanceInformation"})
+    EXPECT_THAT(lines(asked_by(action, {{"InstanceId", "i-1"}})),
+                ElementsAre("ssm:" + std::string(action) + " *"));
+}
+
 TEST(ConditionKeys, AreKnownWhereARequestTellsThem) {
-  for (const char* key : {"aws:RequestTag/rekindle:token", "aws:ResourceTag/a", "AWS:tagkeys",
-                          "kms:GrantIsForAWSResource", "iam:PassedToService"})
+  for (const char* key : {"ssm:resourceTag/a", "aws:RequestTag/rekindle:token", "aws:ResourceTag/a",
+                          "AWS:tagkeys", "kms:GrantIsForAWSResource", "iam:PassedToService"})
     EXPECT_TRUE(is_known_condition_key(key)) << key;
   for (const char* key : {"aws:RequestTag/", "aws:SourceIp", "ec2:InstanceType", ""})
     EXPECT_FALSE(is_known_condition_key(key)) << key;

@@ -32,6 +32,7 @@ Result<std::unique_ptr<Cloud>> Cloud::open(RegionOptions options) {
   TRY(check(options));
   TRY(make_directories(options.directory));
   std::unique_ptr<Cloud> cloud(new Cloud(std::move(options)));
+  cloud->opened_ms_ = cloud->now_ms();
   const std::filesystem::path& directory = cloud->options_.directory;
   auto lock = TRY(FileLock::try_acquire(directory / "lock"), "another server has the region in {}",
                   directory.string());
@@ -94,6 +95,7 @@ Result<> Cloud::tick() {
     if (!instance.proxy && instance.state != "stopped") instances.push_back(instance);
   }
   for (Instance& instance : instances) tick_instance(std::move(instance));
+  expire_commands();
   return state_->commit();
 }
 

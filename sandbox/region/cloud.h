@@ -35,6 +35,7 @@ class Cloud {
   const AccountSettings& account() const { return *account_; }
   Knobs& knobs() { return knobs_; }
   std::int64_t now_ms();
+  std::int64_t opened_ms() const { return opened_ms_; }  // when this server began
   std::mutex& mutex() { return mutex_; }
   std::vector<std::string> zones() const;
   std::string zone() const { return zones().front(); }  // where no other is asked for
@@ -94,6 +95,10 @@ class Cloud {
   void kill_machine(const std::string& instance_id);
   Result<> release_instance(Instance instance);  // its volumes and processes; it is terminated then
 
+  // --- commands (command_life.cc)
+  // Ends what has timed out or can never be delivered, and forgets what is old.
+  void expire_commands();
+
   // Does what time has brought: passes states on, starts and ends machines, notices dead ones.
   Result<> tick();
   // Exports and machines as the state says, after a restart of the server.
@@ -127,6 +132,7 @@ class Cloud {
 
   const RegionOptions options_;
   std::mutex mutex_;
+  std::int64_t opened_ms_ = 0;
   SystemClock clock_;
   SystemRandom random_;
   Faults faults_;

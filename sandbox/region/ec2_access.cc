@@ -21,26 +21,6 @@ std::string_view type_of(std::string_view id) {
   return kind == std::end(kinds) ? "unknown" : kind->type;
 }
 
-Tags tags_of(const AccessWorld& world, const std::string& id) {
-  const State& state = world.state;
-  Tags tags;
-  const auto look = [&]<typename T>(const Table<T>& table) {
-    const auto row = table.find(id);
-    if (row != table.end() && row->second.created_ms <= world.visible_until_ms) tags = row->second.tags;
-  };
-  look(state.all<Vpc>());
-  look(state.all<Subnet>());
-  look(state.all<SecurityGroup>());
-  look(state.all<Volume>());
-  look(state.all<Snapshot>());
-  look(state.all<Image>());
-  look(state.all<Instance>());
-  look(state.all<ElasticAddress>());
-  const auto instance = state.find<Instance>(id);
-  if (instance && instance->state == "terminated") tags.clear();
-  return tags;
-}
-
 // Collects what one call asks for.
 class Asking {
  public:
@@ -258,6 +238,26 @@ constexpr Row rows[] = {
 };
 
 }  // namespace
+
+Tags tags_of(const AccessWorld& world, const std::string& id) {
+  const State& state = world.state;
+  Tags tags;
+  const auto look = [&]<typename T>(const Table<T>& table) {
+    const auto row = table.find(id);
+    if (row != table.end() && row->second.created_ms <= world.visible_until_ms) tags = row->second.tags;
+  };
+  look(state.all<Vpc>());
+  look(state.all<Subnet>());
+  look(state.all<SecurityGroup>());
+  look(state.all<Volume>());
+  look(state.all<Snapshot>());
+  look(state.all<Image>());
+  look(state.all<Instance>());
+  look(state.all<ElasticAddress>());
+  const auto instance = state.find<Instance>(id);
+  if (instance && instance->state == "terminated") tags.clear();
+  return tags;
+}
 
 Outcome<std::vector<AccessRequest>> access_of_ec2(const AccessWorld& world, const std::string& action,
                                                   const Parameters& in) {

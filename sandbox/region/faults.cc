@@ -34,6 +34,7 @@ int usual_status(const std::string& code) {
       {"InsufficientInstanceCapacity", 500},
       {"InternalError", 500},
       {"InternalFailure", 500},
+      {"InternalServerError", 500},
       {"InternalServerException", 500},
       {"RequestLimitExceeded", 503},
       {"EC2ThrottledException", 503},
@@ -65,8 +66,14 @@ std::string usual_reason(const std::string& code) {
   return "";
 }
 
-// EC2 and EBS have codes of their own for it.
+bool is_run_command_call(const std::string& action) {
+  return action == "SendCommand" || action == "CancelCommand" || action == "ListCommands" ||
+         action == "GetCommandInvocation" || action == "DescribeInstanceInformation";
+}
+
+// EC2, EBS and Systems Manager have codes of their own for it.
 Refusal quota_refusal(const std::string& action) {
+  if (is_run_command_call(action)) return {"ThrottlingException", "Rate exceeded", 400};
   if (!action.ends_with("SnapshotBlock") && !action.ends_with("SnapshotBlocks") &&
       action != "ListChangedBlocks" && action != "StartSnapshot" && action != "CompleteSnapshot")
     return {"RequestLimitExceeded", "Request limit exceeded.", 503};

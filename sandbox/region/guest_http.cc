@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "net/url.h"
 
 namespace rekindle::sandbox {
@@ -62,6 +64,10 @@ std::string_view reason_of(int status) {
       return "Not Found";
     case 405:
       return "Method Not Allowed";
+    case 409:
+      return "Conflict";
+    case 413:
+      return "Content Too Large";
     default:
       return "Error";
   }
@@ -77,13 +83,44 @@ Bytes written(const HttpResponse& response) {
   return bytes;
 }
 
+HttpResponse bare(int status) {
+  return HttpResponse::text(status, "text/plain", "");
+}
+
+// How long the body is; none: the head does not say it in one way.
+std::optional<std::size_t> body_length(const HttpRequest& request) {
+  std::string_view length = "0";
+  int given = 0;
+  for (const auto& [name, value] : request.headers) {
+    if (equal_ignoring_case(name, "Transfer-Encoding")) return std::nullopt;
+    if (!equal_ignoring_case(name, "Content-Length")) continue;
+    length = value;
+    ++given;
+  }
+  std::size_t bytes = 0;
+  const auto [end, wrong] = std::from_chars(length.data(), length.data() + length.size(), bytes);
+  const bool is_number = wrong == std::errc() && end == length.data() + length.size();
+  // A number that is too large for its type is still a number.
+  if (wrong == std::errc::result_out_of_range) bytes = longest_guest_body + 1;
+  return given <= 1 && (is_number || bytes > longest_guest_body) ? std::optional(bytes) : std::nullopt;
+}
+
 }  // namespace
 
 std::optional<Bytes> answer_http(std::string_view received, const HttpHandler& handler) {
-  const auto end = received.find("\r\n\r\n");
-  if (end == std::string_view::npos) return std::nullopt;
-  const auto request = parse_head(received.substr(0, end));
-  return written(request ? handler(*request) : HttpResponse::text(400, "text/plain", ""));
+  constexpr std::string_view empty_line = "\r\n\r\n";
+  const auto end = received.substr(0, longest_guest_head + empty_line.size()).find(empty_line);
+  if (end == std::string_view::npos)
+    return received.size() < longest_guest_head + empty_line.size() ? std::nullopt
+                                                                    : std::optional(written(bare(400)));
+  auto request = parse_head(received.substr(0, end));
+  const auto length = request ? body_length(*request) : std::nullopt;
+  if (!length) return written(bare(400));
+  if (*length > longest_guest_body) return written(bare(413));
+  const std::string_view body = received.substr(end + empty_line.size());
+  if (body.size() < *length) return std::nullopt;
+  request->body = to_bytes(as_bytes(body.substr(0, *length)));
+  return written(handler(*request));
 }
 
 }  // namespace rekindle::sandbox

@@ -15,7 +15,7 @@ constexpr std::uint16_t http_port = 80;
 constexpr std::size_t segment_bytes = 1460;
 constexpr std::size_t burst = 8 * segment_bytes;  // a UNIX socket queues ten frames by default
 constexpr std::uint16_t own_window = 16384;
-constexpr std::size_t longest_request = 16384;
+constexpr std::size_t longest_request = 65536;  // of which the service may ask for all
 constexpr std::size_t most_connections = 64;
 constexpr int longest_silence = 120;
 
@@ -210,7 +210,8 @@ void GuestWire::take(Connection& connection, const Segment& segment) {
   const std::uint32_t known = connection.expected - segment.sequence;
   if (connection.guest_ended || known > segment.payload.size()) return;
   const ByteView fresh = segment.payload.subspan(known);
-  connection.received += as_text(fresh);
+  // What comes after the answer is taken, so that the guest is not stuck with it, and not kept.
+  if (!connection.answer) connection.received += as_text(fresh);
   connection.expected += static_cast<std::uint32_t>(fresh.size());
   if (segment.fin) {
     connection.guest_ended = true;
@@ -220,6 +221,7 @@ void GuestWire::take(Connection& connection, const Segment& segment) {
   connection.answer = service_(connection.received);
   const bool hopeless = connection.guest_ended || connection.received.size() > longest_request;
   if (!connection.answer && hopeless) connection.answer = Bytes();
+  if (connection.answer) std::string().swap(connection.received);
 }
 
 std::vector<Bytes> GuestWire::flush(Connection& connection) {

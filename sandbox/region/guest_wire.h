@@ -25,8 +25,8 @@ constexpr std::uint32_t metadata_address = 0xa9fea9fe;  // 169.254.169.254
 // One thread at a time.
 class GuestWire {
  public:
-  // What a connection is answered with, given all that it has sent so far; none: more must come. After the
-  // answer the connection is closed.
+  // What a connection is answered with, given all that it has sent so far (64 KiB and no more: then it is
+  // closed); none: more must come. After the answer the connection is closed.
   using Service = std::function<std::optional<Bytes>(std::string_view received)>;
   explicit GuestWire(Service service) : service_(std::move(service)) {}
 

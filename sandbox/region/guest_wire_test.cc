@@ -139,6 +139,53 @@ TEST_F(GuestWireTest, AnswersARequestThatComesInPiecesAndEnds) {
   EXPECT_EQ(flags_of(wire.receive(segment(ack, 1008, first + 11)).at(0)) & rst, rst);
 }
 
+TEST_F(GuestWireTest, TakesARequestOfManySegmentsThoughSomeAreLost) {
+  const std::uint32_t first = greet();
+  std::string request;
+  for (int i = 0; request.size() < 40000; ++i) request += std::to_string(i) + " ";
+  request += ".";
+  // The third segment is lost, and all from there go again.
+  constexpr std::size_t piece = 1460;
+  std::uint32_t acknowledged = 1000;
+  bool was_lost = false;
+  std::vector<Bytes> answers;
+  for (std::size_t at = 0; at < request.size(); at += piece) {
+    if (at == 2 * piece && !was_lost) {
+      was_lost = true;
+      const auto early = wire.receive(segment(ack, static_cast<std::uint32_t>(1000 + at + piece), first,
+                                              std::string_view(request).substr(at + piece, piece)));
+      ASSERT_EQ(early.size(), 1U);
+      EXPECT_EQ(acknowledged_by(early[0]), acknowledged) << "what came early is asked for again";
+    }
+    const std::string_view text = std::string_view(request).substr(at, piece);
+    answers = wire.receive(segment(ack, acknowledged, first, text));
+    acknowledged += static_cast<std::uint32_t>(text.size());
+    ASSERT_FALSE(answers.empty());
+    EXPECT_EQ(acknowledged_by(answers[0]), acknowledged);
+  }
+  EXPECT_EQ(asked, request);
+  EXPECT_EQ(payload_of(answers[0]), "the answer");
+}
+
+TEST_F(GuestWireTest, EndsWhatNeverBecomesARequest) {
+  const std::uint32_t first = greet();
+  const std::string text(1460, 'x');
+  std::uint32_t sent = 1000;
+  unsigned flags = 0;
+  for (int i = 0; i < 60 && (flags & fin) == 0; ++i) {
+    const auto frames = wire.receive(segment(ack, sent, first, text));
+    sent += static_cast<std::uint32_t>(text.size());
+    ASSERT_EQ(frames.size(), 1U);
+    flags = flags_of(frames[0]);
+  }
+  EXPECT_NE(flags & fin, 0U) << "after 64 KiB";
+  EXPECT_LT(sent, 1000 + 70000U);
+  const auto more = wire.receive(segment(ack, sent, first, text));
+  ASSERT_EQ(more.size(), 1U);
+  EXPECT_EQ(acknowledged_by(more[0]), sent + text.size()) << "it is taken, for the guest to come to its end";
+  EXPECT_EQ(asked, "");
+}
+
 TEST_F(GuestWireTest, TakesWhatComesTwiceOnce) {
   const std::uint32_t first = greet();
   wire.receive(segment(ack, 1000, first, "say "));

@@ -5,6 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "sandbox/region/json_members.h"
+#include "sandbox/region/run_command.h"
+
 namespace rekindle::sandbox {
 
 using nlohmann::json;
@@ -33,15 +36,6 @@ constexpr KnownQuota known_quotas[] = {
     {"ebs", "L-309BACF6", "Snapshots per Region", 100000},
     {"ebs", pending_quota_code, "Pending snapshots per account", 100, false}};
 
-Outcome<std::string> required(const json& body, const char* name) {
-  if (body.contains(name) && body.at(name).is_string()) return body.at(name).get<std::string>();
-  return refuse(
-      "ValidationException",
-      "1 validation error detected: Value null at '{}' failed to satisfy constraint: Member must not "
-      "be null",
-      name);
-}
-
 // The account's own value of a quota; none: it has the default.
 std::optional<double> own_value(const AccountSettings& account, const std::string& code) {
   return code == vcpu_quota_code ? account.vcpu_quota() : account.other_quota(code);
@@ -49,8 +43,8 @@ std::optional<double> own_value(const AccountSettings& account, const std::strin
 
 Outcome<json> tell_quota(const RegionOptions& options, const AccountSettings& account, const json& body,
                          bool of_account) {
-  const std::string service = TRY(required(body, "ServiceCode"));
-  const std::string code = TRY(required(body, "QuotaCode"));
+  const std::string service = TRY(required_text(body, "ServiceCode"));
+  const std::string code = TRY(required_text(body, "QuotaCode"));
   const auto* quota =
       std::find_if(std::begin(known_quotas), std::end(known_quotas),
                    [&](const KnownQuota& one) { return service == one.service && code == one.code; });
@@ -76,7 +70,7 @@ Outcome<json> tell_quota(const RegionOptions& options, const AccountSettings& ac
 }
 
 Outcome<json> describe_key(const RegionOptions& options, const AccountSettings& account, const json& body) {
-  const std::string wanted = TRY(required(body, "KeyId"));
+  const std::string wanted = TRY(required_text(body, "KeyId"));
   const auto key = account.find_key(wanted);
   if (!key) return refuse("NotFoundException", "Key or alias {} is not found.", wanted);
   return json{{"KeyMetadata",
@@ -94,7 +88,7 @@ Outcome<json> describe_key(const RegionOptions& options, const AccountSettings& 
 }
 
 Outcome<> usable(const AccountSettings& account, const json& body, const char* name) {
-  const std::string wanted = TRY(required(body, name));
+  const std::string wanted = TRY(required_text(body, name));
   const auto key = account.find_key(wanted);
   if (!key) return refuse("NotFoundException", "Key or alias {} is not found.", wanted);
   if (key->state != "Enabled") return refuse("DisabledException", "{} is {}.", wanted, key->state);
@@ -106,10 +100,10 @@ Outcome<json> try_key(const AccountSettings& account, std::string_view action, c
   const bool two_keys = action == "ReEncrypt";
   TRY(usable(account, body, two_keys ? "SourceKeyId" : "KeyId"));
   if (two_keys) TRY(usable(account, body, "DestinationKeyId"));
-  if (action == "CreateGrant") TRY(required(body, "GranteePrincipal"));
+  if (action == "CreateGrant") TRY(required_text(body, "GranteePrincipal"));
   const bool of_a_ciphertext = two_keys || action == "Decrypt";
   const bool needs_none = body.value("DryRunModifiers", json::array()) == json::array({"IGNORE_CIPHERTEXT"});
-  if (of_a_ciphertext && !needs_none) TRY(required(body, "CiphertextBlob"));
+  if (of_a_ciphertext && !needs_none) TRY(required_text(body, "CiphertextBlob"));
   if (body.value("DryRun", false))
     return refuse("DryRunOperationException",
                   "The request would have succeeded, but the DryRun option is set.");
@@ -121,8 +115,9 @@ bool is_tried_key_call(std::string_view action) {
          action == "CreateGrant";
 }
 
-Outcome<json> perform(const RegionOptions& options, const AccountSettings& account,
-                      const std::string& service, const HttpRequest& request) {
+Outcome<json> perform(Cloud& cloud, const std::string& service, const HttpRequest& request) {
+  const RegionOptions& options = cloud.options();
+  const AccountSettings& account = cloud.account();
   const json body = json::parse(request.body_text(), nullptr, false);
   if (!body.is_object()) return refuse("SerializationException", "The body is not a JSON object");
   const std::string_view target = request.headers.get("X-Amz-Target");
@@ -134,13 +129,16 @@ Outcome<json> perform(const RegionOptions& options, const AccountSettings& accou
   constexpr std::string_view kms = "TrentService.";
   if (service == "kms" && target.starts_with(kms) && is_tried_key_call(target.substr(kms.size())))
     return try_key(account, target.substr(kms.size()), body);
+  constexpr std::string_view ssm = "AmazonSSM.";
+  if (service == "ssm" && target.starts_with(ssm) && is_run_command(target.substr(ssm.size())))
+    return run_command(cloud, target.substr(ssm.size()), body);
   return refuse("UnknownOperationException", "The local region does not implement '{}'", target);
 }
 
 }  // namespace
 
 bool speaks_json(std::string_view service) {
-  return service == "servicequotas" || service == "kms";
+  return service == "servicequotas" || service == "kms" || service == "ssm";
 }
 
 std::string json_action(const HttpRequest& request) {
@@ -149,9 +147,8 @@ std::string json_action(const HttpRequest& request) {
   return std::string(dot == std::string_view::npos ? std::string_view() : target.substr(dot + 1));
 }
 
-HttpResponse answer_json(const RegionOptions& options, const AccountSettings& account,
-                         const std::string& service, const HttpRequest& request) {
-  auto done = perform(options, account, service, request);
+HttpResponse answer_json(Cloud& cloud, const std::string& service, const HttpRequest& request) {
+  auto done = perform(cloud, service, request);
   if (!done.ok()) return json_refusal(std::move(done).error());
   return HttpResponse::text(200, content_type, (*done).dump());
 }

@@ -18,7 +18,7 @@ const std::map<std::string, std::chrono::milliseconds Knobs::*>& durations() {
       {"instance_start_ms", &Knobs::instance_start}, {"status_checks_ms", &Knobs::status_checks},
       {"instance_end_ms", &Knobs::instance_end},     {"instance_stop_grace_ms", &Knobs::instance_stop_grace},
       {"volume_ready_ms", &Knobs::volume_ready},     {"snapshot_ready_ms", &Knobs::snapshot_ready},
-      {"image_ready_ms", &Knobs::image_ready},
+      {"image_ready_ms", &Knobs::image_ready},       {"agent_lost_ms", &Knobs::agent_lost},
   };
   return names;
 }

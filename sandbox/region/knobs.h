@@ -22,6 +22,8 @@ struct Knobs {
   std::chrono::milliseconds volume_ready{50};
   std::chrono::milliseconds snapshot_ready{100};
   std::chrono::milliseconds image_ready{50};
+  // of silence, until an instance's agent counts as lost
+  std::chrono::milliseconds agent_lost{15000};
 
   // How fast a volume's blocks come out of its snapshot, when they are first read and in the background: for
   // volumes made from now on that name no VolumeInitializationRate. 0: all volumes have theirs at once.

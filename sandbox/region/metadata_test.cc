@@ -154,6 +154,45 @@ TEST(GuestHttp, AnswersAHeadWhenItIsWhole) {
             "Content-Type: text/plain\r\n\r\nno");
 }
 
+TEST(GuestHttp, TakesABodyOfTheLengthThatIsSaid) {
+  HttpRequest seen;
+  const auto handler = [&](const HttpRequest& request) {
+    seen = request;
+    return HttpResponse::text(200, "text/plain", "");
+  };
+  const std::string whole = "POST /a HTTP/1.1\r\ncontent-length: 7\r\n\r\na\r\n\r\nbc";
+  for (std::size_t length = 0; length < whole.size(); ++length)
+    ASSERT_FALSE(answer_http(std::string_view(whole).substr(0, length), handler).has_value()) << length;
+  EXPECT_TRUE(answer_http(whole + "more", handler).has_value());
+  EXPECT_EQ(seen.method, "POST");
+  EXPECT_EQ(seen.body_text(), "a\r\n\r\nbc");
+  answer_http("GET /b HTTP/1.1\r\n\r\nmore", handler);
+  EXPECT_EQ(seen.path, "/b");
+  EXPECT_EQ(seen.body_text(), "") << "none was announced";
+}
+
+TEST(GuestHttp, WaitsForNothingThatIsTooLarge) {
+  bool was_asked = false;
+  const auto handler = [&](const HttpRequest&) {
+    was_asked = true;
+    return HttpResponse::text(200, "text/plain", "");
+  };
+  const auto status = [&](const std::string& received) {
+    const auto answer = answer_http(received, handler);
+    return answer ? std::string(as_text(*answer).substr(9, 3)) : "none";
+  };
+  const std::string head = "POST / HTTP/1.1\r\nContent-Length: ";
+  EXPECT_EQ(status(head + std::to_string(longest_guest_body) + "\r\n\r\n"), "none") << "it may come";
+  EXPECT_EQ(status(head + std::to_string(longest_guest_body + 1) + "\r\n\r\n"), "413");
+  EXPECT_EQ(status(head + "99999999999999999999999\r\n\r\n"), "413");
+  for (const char* wrong : {"", "x", "-1", "1x", "1\r\nContent-Length: 1", "1\r\nTransfer-Encoding: chunked"})
+    EXPECT_EQ(status(head + wrong + "\r\n\r\nx"), "400") << wrong;
+  EXPECT_EQ(status(std::string(longest_guest_head, 'x')), "none");
+  EXPECT_EQ(status(std::string(longest_guest_head + 4, 'x')), "400");
+  EXPECT_FALSE(was_asked);
+  EXPECT_EQ(status(head + "1\r\n\r\nx"), "200");
+}
+
 TEST(GuestHttp, RefusesWhatIsNoRequest) {
   const auto handler = [](const HttpRequest&) { return HttpResponse::text(200, "text/plain", ""); };
   for (const char* wrong : {"GET\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/2\r\n\r\n", "GET x HTTP/1.1\r\n\r\n",

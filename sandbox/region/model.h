@@ -190,6 +190,49 @@ struct Replay : Resource {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Replay, REGION_RESOURCE_FIELDS, fingerprint, result_ids)
 
+// A command of Run Command: what is to be run, on which instances. id = its UUID.
+struct Command : Resource {
+  static constexpr const char* kind = "command";
+  static constexpr const char* type_name = "command";
+  static constexpr const char* not_found = "InvalidCommandId";
+  std::int64_t number = 0;  // later ones have higher numbers
+  std::string document, comment;
+  std::vector<std::string> instance_ids;
+  std::map<std::string, std::vector<std::string>> parameters;
+  std::int64_t timeout_seconds = 0, execution_seconds = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Command, REGION_RESOURCE_FIELDS, number, document, comment,
+                                                instance_ids, parameters, timeout_seconds, execution_seconds)
+
+// A command on one of its instances. id = "COMMAND:INSTANCE"; `state` is AWS's Status; what has not ended at
+// `due_ms` has timed out.
+struct Invocation : Resource {
+  static constexpr const char* kind = "invocation";
+  static constexpr const char* type_name = "invocation";
+  static constexpr const char* not_found = "InvocationDoesNotExist";
+  std::string command_id, instance_id;
+  std::int64_t number = 0;  // of the command
+  std::string detail;       // StatusDetails
+  std::string agent;        // which began it: one life of the agent
+  std::int64_t response_code = -1;
+  std::string output, errors;
+  std::int64_t started_ms = 0, ended_ms = 0;  // on the instance; 0: not yet
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(Invocation, REGION_RESOURCE_FIELDS, command_id, instance_id,
+                                                number, detail, agent, response_code, output, errors,
+                                                started_ms, ended_ms)
+
+// An instance whose agent has registered. id = that of the instance.
+struct ManagedNode : Resource {
+  static constexpr const char* kind = "node";
+  static constexpr const char* type_name = "managed node";
+  static constexpr const char* not_found = "InvalidInstanceId";
+  std::string agent_version, platform_name, platform_version, computer_name;
+  std::int64_t last_ping_ms = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE_WITH_DEFAULT(ManagedNode, REGION_RESOURCE_FIELDS, agent_version,
+                                                platform_name, platform_version, computer_name, last_ping_ms)
+
 #undef REGION_RESOURCE_FIELDS
 
 }  // namespace rekindle::sandbox

@@ -9,6 +9,7 @@
 #include "sandbox/region/cloud.h"
 #include "sandbox/region/ebs_direct.h"
 #include "sandbox/region/ec2.h"
+#include "sandbox/region/guest_agents.h"
 #include "sandbox/region/iam.h"
 #include "sandbox/region/json_services.h"
 #include "sandbox/region/metadata.h"
@@ -88,11 +89,11 @@ class LocalRegion final : public Region {
     if (service == "ebs") return ebs_.answer(request, ebs_route(request));
     if (service == "sts") return answer_sts(cloud_->options(), *roles_, request, cloud_->now_ms());
     if (service == "iam") return answer_iam(cloud_->options(), cloud_->account(), request);
-    if (speaks_json(service)) return answer_json(cloud_->options(), cloud_->account(), service, request);
+    if (speaks_json(service)) return answer_json(*cloud_, service, request);
     return refusal_for(service,
                        {"NotImplemented",
                         fmt::format("The local region has no service '{}'; it has ec2, ebs, sts, iam, "
-                                    "kms and servicequotas",
+                                    "kms, servicequotas and ssm",
                                     service),
                         501});
   }
@@ -127,6 +128,7 @@ class LocalRegion final : public Region {
   }
 
   HttpResponse answer_instance(const std::string& id, const HttpRequest& request) {
+    if (request.path.starts_with(agents_prefix)) return answer_agent(*cloud_, *roles_, id, request);
     const auto metadata = metadata_of_instance(*cloud_, *roles_, id);
     if (!metadata) return HttpResponse::text(404, "text/plain", "");
     return answer_metadata(*metadata, cloud_->options(), *roles_, request, cloud_->now_ms());

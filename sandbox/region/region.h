@@ -1,6 +1,6 @@
-// The local AWS region: EC2, the EBS direct APIs and STS, and of IAM, KMS and Service Quotas what Rekindle
-// asks, on one HTTP port, for trying, drilling and testing without AWS. It answers as the public
-// documentation of AWS says; what it does not implement it refuses with InvalidAction.
+// The local AWS region: EC2, the EBS direct APIs and STS, and of IAM, KMS, Service Quotas and Systems Manager
+// what Rekindle asks, on one HTTP port, for trying, drilling and testing without AWS. It answers as the
+// public documentation of AWS says; what it does not implement it refuses with InvalidAction.
 //
 // Everything lives under one directory:
 //   region.db              what exists (SQLite)

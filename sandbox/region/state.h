@@ -70,7 +70,8 @@ class State {
 
   sqlite3* database_;
   std::tuple<Table<Vpc>, Table<Subnet>, Table<SecurityGroup>, Table<Volume>, Table<Snapshot>, Table<Image>,
-             Table<Instance>, Table<Replay>, Table<ElasticAddress>>
+             Table<Instance>, Table<Replay>, Table<ElasticAddress>, Table<Command>, Table<Invocation>,
+             Table<ManagedNode>>
       tables_;
   std::vector<Change> changes_;
   std::string secret_;

@@ -91,6 +91,24 @@ static Name first_nic(Name* driver) {
   return nic;
 }
 
+bool is_ec2(void) {
+  char vendor[64];
+  return read_line("/sys/class/dmi/id/sys_vendor", vendor, sizeof vendor) && strcmp(vendor, "Amazon EC2") == 0;
+}
+
+void facts_system(SystemFacts* facts) {
+  *facts = (SystemFacts){"", "", ""};
+  struct utsname kernel;
+  if (uname(&kernel) == 0) snprintf(facts->host_name, sizeof facts->host_name, "%.63s", kernel.nodename);
+  FILE* file = fopen("/etc/os-release", "re");
+  char line[128];
+  while (file && fgets(line, sizeof line, file)) {
+    sscanf(line, "NAME=\"%63[^\"\n]", facts->name);
+    sscanf(line, "VERSION_ID=\"%63[^\"\n]", facts->version);
+  }
+  if (file) fclose(file);
+}
+
 bool first_nic_name(char* name, size_t size) {
   Name driver = {""}, nic = first_nic(&driver);
   snprintf(name, size, "%s", nic.text);

@@ -42,6 +42,14 @@ int64_t wall_clock(void);
 // The JSON object of /status.
 void facts_print(FILE* out);
 
+// Whether the hardware calls itself EC2's.
+bool is_ec2(void);
+
+typedef struct {
+  char host_name[64], name[64], version[64];  // "guest-bios", "Debian GNU/Linux", "12"
+} SystemFacts;
+void facts_system(SystemFacts* facts);
+
 // The name of the first network interface that has hardware behind it. False when there is none.
 bool first_nic_name(char* name, size_t size);
 
@@ -50,6 +58,32 @@ bool first_nic_name(char* name, size_t size);
 // Asks the instance metadata service for the page, "/latest/meta-data/instance-id", with a token or without.
 // Returns the HTTP status, 0 when nobody answered; `*body` points into `answer`.
 int metadata_get(const char* path, bool with_token, char* answer, size_t size, char** body);
+
+// Sends `length` bytes to the page, which is beside the metadata service's own. Returns as metadata_get().
+int metadata_post(const char* path, const char* content, size_t length, char* answer, size_t size, char** body);
+
+// ---- agent.c: runs the scripts that the region has for this machine ----
+
+// Starts the agent's thread, where the hardware says that this is an instance of EC2.
+void agent_start(void);
+
+// ---- script.c: one script, from its beginning to its end ----
+
+// What is kept of what a script writes: of standard output, and of standard error.
+enum { OUTPUT_BYTES = 24000, ERROR_BYTES = 8000 };
+
+typedef struct {
+  int code;            // exit status; 137: it was killed by us; -1: another signal ended it
+  size_t output_size;  // of text[0]
+  size_t error_size;   // of text[1]
+  char text[2][OUTPUT_BYTES];
+} ScriptEnd;
+
+// Runs the script with /bin/sh in `folder`, or where we are if that is empty, as a process group of its own, and
+// kills that after `seconds`, or once must_stop(), which is called about once a second, says so. Returns when the
+// script itself has ended, whatever it left behind in the background.
+void script_run(const char* script, const char* folder, long seconds, bool (*must_stop)(void* context),
+                void* context, ScriptEnd* end);
 
 // ---- data.c: files to change on demand, one a disk ----
 

@@ -214,6 +214,7 @@ int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   int server = listen_on(argc > 1 ? (uint16_t)atoi(argv[1]) : 80);
   ledger_start();
+  agent_start();
   for (;;) {
     int connection = accept(server, NULL, NULL);
     pthread_t thread;

@@ -45,32 +45,58 @@ static int connect_to_service(void) {
   return -1;
 }
 
-// Sends the request's line and one header, and reads all that comes. The status, or 0 when there was no answer;
-// `*body` points into `answer`.
-static int ask(const char* line, const char* header, char* answer, size_t size, char** body) {
-  char request[1024];
-  int length = snprintf(request, sizeof request, "%s HTTP/1.1\r\nHost: %s\r\n%s\r\n\r\n", line, service, header);
-  int connection = connect_to_service(), status = 0;
-  if (connection < 0) return 0;
-  size_t used = 0;
-  if (length < (int)sizeof request && write(connection, request, length) == length) {
-    for (ssize_t got; used + 1 < size && (got = read(connection, answer + used, size - 1 - used)) > 0;) used += got;
+static bool write_all(int connection, const char* bytes, size_t length) {
+  while (length > 0) {
+    ssize_t written = write(connection, bytes, length);
+    if (written <= 0) return false;
+    bytes += written;
+    length -= written;
   }
-  close(connection);
-  answer[used] = 0;
+  return true;
+}
+
+// Of an answer that was read to its end.
+static int status_of(char* answer, char** body) {
+  int status = 0;
   *body = strstr(answer, "\r\n\r\n");
   if (!*body || sscanf(answer, "HTTP/1.%*d %d", &status) != 1) return 0;
   *body += 4;
   return status;
 }
 
+// Sends the request's line, its other headers (lines that end with "\r\n") and the content, and reads all that
+// comes. The status, or 0 when there was no answer; `*body` points into `answer`.
+static int ask(const char* line, const char* headers, const char* content, size_t length, char* answer, size_t size,
+               char** body) {
+  char head[1024];
+  int head_length =
+      snprintf(head, sizeof head, "%s HTTP/1.1\r\nHost: %s\r\n%s\r\n", line, service, headers);
+  if (head_length >= (int)sizeof head) return 0;
+  int connection = connect_to_service();
+  if (connection < 0) return 0;
+  size_t used = 0;
+  if (write_all(connection, head, head_length) && write_all(connection, content, length)) {
+    for (ssize_t got; used + 1 < size && (got = read(connection, answer + used, size - 1 - used)) > 0;) used += got;
+  }
+  close(connection);
+  answer[used] = 0;
+  return status_of(answer, body);
+}
+
+int metadata_post(const char* path, const char* content, size_t length, char* answer, size_t size, char** body) {
+  char header[64], line[512];
+  snprintf(header, sizeof header, "Content-Length: %zu\r\n", length);
+  snprintf(line, sizeof line, "POST %.400s", path);
+  return ask(line, header, content, length, answer, size, body);
+}
+
 int metadata_get(const char* path, bool with_token, char* answer, size_t size, char** body) {
-  char header[512] = "Accept: */*", line[512];
+  char header[512] = "", line[512];
   if (with_token) {
-    int status = ask("PUT /latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds: 60", answer, size, body);
+    int status = ask("PUT /latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds: 60\r\n", "", 0, answer, size, body);
     if (status != 200) return status;
-    snprintf(header, sizeof header, "X-aws-ec2-metadata-token: %.400s", *body);
+    snprintf(header, sizeof header, "X-aws-ec2-metadata-token: %.400s\r\n", *body);
   }
   snprintf(line, sizeof line, "GET %.400s", path);
-  return ask(line, header, answer, size, body);
+  return ask(line, header, "", 0, answer, size, body);
 }
