@@ -86,6 +86,18 @@ bool ended_by_itself(std::string_view status, std::string_view details) {
   return status == "Success" || (status == "Failed" && details == "Failed");
 }
 
+// Without what the agent adds to what a script that failed has said itself.
+std::string said_by_script(const json& invocation) {
+  constexpr std::string_view of_agent = "failed to run commands: exit status ";
+  std::string errors = text_of(invocation, "StandardErrorContent");
+  const std::size_t at = errors.rfind(of_agent);
+  const bool is_last =
+      at != std::string::npos && (at == 0 || errors[at - 1] == '\n') &&
+      errors.find_first_not_of("0123456789 \n", at + of_agent.size()) == std::string::npos;
+  if (is_last) errors.resize(at);
+  return text_of(invocation, "StandardOutputContent") + errors;
+}
+
 Result<GuestScriptState> state_of(const json& invocation) {
   const std::string status = text_of(invocation, "Status");
   if (status.empty()) return error(ErrorCode::internal, "AWS answered without the Status");
@@ -96,7 +108,7 @@ Result<GuestScriptState> state_of(const json& invocation) {
   const auto code = invocation.find("ResponseCode");
   if (ended_by_itself(status, state.detail) && code != invocation.end() && code->is_number_integer())
     state.exit_status = code->get<int>();
-  state.output = text_of(invocation, "StandardOutputContent") + text_of(invocation, "StandardErrorContent");
+  state.output = said_by_script(invocation);
   return state;
 }
 

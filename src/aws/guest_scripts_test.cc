@@ -244,6 +244,19 @@ TEST_F(AwsGuestScriptsTest, AScriptThatEndedTellsItsStatusAndItsOutput) {
   EXPECT_EQ(aws.transport.unused(), 0U);
 }
 
+TEST_F(AwsGuestScriptsTest, WhatTheAgentAddsToAFailureIsNotWhatTheScriptSaid) {
+  says(R"({"Status": "Failed", "StatusDetails": "Failed", "ResponseCode": 3,
+           "StandardOutputContent": "it is broken\n",
+           "StandardErrorContent": "failed to run commands: exit status 3\n"})");
+  EXPECT_EQ(state().output, "it is broken\n");
+  says(R"({"Status": "Failed", "StatusDetails": "Failed", "ResponseCode": 3, "StandardOutputContent": "",
+           "StandardErrorContent": "no disk\nfailed to run commands: exit status 3"})");
+  EXPECT_EQ(state().output, "no disk\n");
+  says(R"({"Status": "Success", "StatusDetails": "Success", "ResponseCode": 0, "StandardOutputContent": "",
+           "StandardErrorContent": "failed to run commands: exit status 3, I was told\n"})");
+  EXPECT_EQ(state().output, "failed to run commands: exit status 3, I was told\n");
+}
+
 TEST_F(AwsGuestScriptsTest, AScriptThatRunsHasNotEnded) {
   for (const char* status : {"Pending", "InProgress", "Delayed", "Cancelling"}) {
     says_state(status, status);
