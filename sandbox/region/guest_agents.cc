@@ -54,13 +54,18 @@ std::size_t half_character(std::string_view text) {
 }
 
 // No more than `limit` bytes, and no half character where it was cut; what is no UTF-8 becomes U+FFFD.
+std::string_view cut(std::string_view text, std::size_t limit) {
+  if (text.size() <= limit) return text;
+  text = text.substr(0, limit);
+  text.remove_suffix(half_character(text));
+  return text;
+}
+
+// What takes the place of bytes that are no text is longer than they.
 std::string kept_text(std::string_view text, std::size_t limit) {
-  if (text.size() > limit) {
-    text = text.substr(0, limit);
-    text.remove_suffix(half_character(text));
-  }
-  const std::string quoted = json(std::string(text)).dump(-1, ' ', false, json::error_handler_t::replace);
-  return json::parse(quoted).get<std::string>();
+  const json raw = std::string(cut(text, limit));
+  const std::string quoted = raw.dump(-1, ' ', false, json::error_handler_t::replace);
+  return std::string(cut(json::parse(quoted).get_ref<const std::string&>(), limit));
 }
 
 // What an agent says of a command, in the query.

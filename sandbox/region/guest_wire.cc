@@ -15,7 +15,7 @@ constexpr std::uint16_t http_port = 80;
 constexpr std::size_t segment_bytes = 1460;
 constexpr std::size_t burst = 8 * segment_bytes;  // a UNIX socket queues ten frames by default
 constexpr std::uint16_t own_window = 16384;
-constexpr std::size_t longest_request = 65536;  // of which the service may ask for all
+constexpr std::size_t longest_request = 65540;  // head, its end and body, as guest_http.h takes them
 constexpr std::size_t most_connections = 64;
 constexpr int longest_silence = 120;
 

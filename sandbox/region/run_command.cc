@@ -73,7 +73,11 @@ Outcome<> check_parameters(const Command& command) {
   if (commands == command.parameters.end() || commands->second.empty())
     return refuse("InvalidParameters", "Parameter commands is required by the document {}", shell_document);
   std::size_t bytes = 0;
-  for (const std::string& line : commands->second) bytes += line.size() + 1;
+  for (const std::string& line : commands->second) {
+    bytes += line.size() + 1;
+    if (line.find('\0') != std::string::npos)
+      return refuse("InvalidParameters", "Parameter commands has a character that no script can have");
+  }
   if (bytes > longest_script)
     return refuse("MaxDocumentSizeExceeded", "The commands have more than {} bytes", longest_script);
   const auto folder = command.parameters.find("workingDirectory");

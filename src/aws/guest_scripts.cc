@@ -19,7 +19,8 @@ constexpr seconds shortest_patience{1};
 constexpr seconds longest_patience{172800};
 
 constexpr std::chrono::milliseconds attempt_time{30000};
-constexpr JsonOptions patiently{.repeatable = true, .attempts = 0, .timeout = attempt_time};
+// Who asks, asks again: a cancel is heard in between.
+constexpr JsonOptions briefly{.repeatable = true, .attempts = 2, .timeout = std::chrono::milliseconds(10000)};
 constexpr JsonOptions once{.repeatable = false, .attempts = 0, .timeout = attempt_time};
 
 bool is_variable_name(std::string_view name) {
@@ -91,9 +92,8 @@ std::string said_by_script(const json& invocation) {
   constexpr std::string_view of_agent = "failed to run commands: exit status ";
   std::string errors = text_of(invocation, "StandardErrorContent");
   const std::size_t at = errors.rfind(of_agent);
-  const bool is_last =
-      at != std::string::npos && (at == 0 || errors[at - 1] == '\n') &&
-      errors.find_first_not_of("0123456789 \n", at + of_agent.size()) == std::string::npos;
+  const bool is_last = at != std::string::npos && (at == 0 || errors[at - 1] == '\n') &&
+                       errors.find_first_not_of("0123456789 \n", at + of_agent.size()) == std::string::npos;
   if (is_last) errors.resize(at);
   return text_of(invocation, "StandardOutputContent") + errors;
 }
@@ -123,7 +123,7 @@ Error not_known_whether_started(const InstanceId& instance, std::string_view why
 }  // namespace
 
 Result<std::variant<json, AwsFault>> AwsGuestScripts::ask(const std::string& action, const json& body) {
-  return ssm_->send(action, body, patiently);
+  return ssm_->send(action, body, briefly);
 }
 
 Error AwsGuestScripts::explain(const AwsFault& fault, const std::string& action,

@@ -144,13 +144,24 @@ Result<std::optional<Job>> interrupted_run(Catalog& catalog, const FailoverInput
   return same && !is_expired_test(jobs.back(), now) ? std::optional(jobs.back()) : std::nullopt;
 }
 
-// All machines run, as the newest run of this kind left them when it failed: at a script, or an approval that
-// was not given.
+// The run before ended in the middle of its steps, at a script or by a cancel, and not at a machine.
+bool left_steps_undone(const Job& run) {
+  if (!is_over(run.state) || run.state == JobState::succeeded) return false;
+  const auto machines = run.data.value("machines", nlohmann::json::object());
+  const bool all_started = std::all_of(machines.begin(), machines.end(), [](const nlohmann::json& record) {
+    return text(record, "state") == word(JobState::succeeded);
+  });
+  return all_started && !machines.empty();
+}
+
+// Asked for in the same words as the run before, of which all machines run and some steps are undone.
 Result<bool> takes_up_steps(Catalog& catalog, const FailoverInput& input,
                             const std::vector<std::string>& machines) {
   const auto jobs = TRY(catalog.jobs_of(plan_subject(input.plan)));
-  if (jobs.empty() || !is_over(jobs.back().state) || jobs.back().state == JobState::succeeded) return false;
-  if (jobs.back().parameters.value("kind", FailoverKind::production) != kind_of(input)) return false;
+  if (jobs.empty() || !left_steps_undone(jobs.back())) return false;
+  const nlohmann::json& parameters = jobs.back().parameters;
+  if (parameters.value("kind", FailoverKind::production) != kind_of(input)) return false;
+  if (parameters.value("asked", nlohmann::json()) != asked_for(input)) return false;
   for (const std::string& machine : machines) {
     if (!TRY(runs(catalog, machine, input))) return false;
   }
@@ -172,7 +183,7 @@ Result<Job> perform_run(Session& session, Workplace& workplace, const FailoverIn
   request.machines = TRY(machines_to_start(*catalog, plan, input));
   request.asked = asked_for(input);
   request.takes_up_steps = TRY(takes_up_steps(*catalog, input, request.machines));
-  request.expires = TRY(expiry_of(input, plan, workplace.clock().now()));
+  if (!request.takes_up_steps) request.expires = TRY(expiry_of(input, plan, workplace.clock().now()));
   const Unfinished way = unfinished_for(request.kind);
   if (!input.as_of.empty() && !request.takes_up_steps) {
     const Time as_of = TRY(from_iso8601(input.as_of), "--as-of");

@@ -108,11 +108,12 @@ Result<> check_machines(const DrPlan& plan) {
 Result<> check_script_on(const DrPlan& plan, const PlanStep& step, const std::set<std::string>& placed) {
   if (step.script_on.empty()) return {};
   if (step.script.empty())
-    return error(ErrorCode::invalid_argument, "step {}: script_on says where, and there is no script", step.name);
+    return error(ErrorCode::invalid_argument, "step {}: script_on says where, and there is no script",
+                 step.name);
   constexpr std::size_t longest_name = 50;  // it is in the token by which the site finds the script again
   if (step.name.size() > longest_name) {
-    return error(ErrorCode::invalid_argument, "step {}: the name of a step with script_on has at most {} bytes",
-                 step.name, longest_name);
+    return error(ErrorCode::invalid_argument,
+                 "step {}: the name of a step with script_on has at most {} bytes", step.name, longest_name);
   }
   std::set<std::string> seen;
   for (const std::string& machine : step.script_on) {
@@ -121,10 +122,9 @@ Result<> check_script_on(const DrPlan& plan, const PlanStep& step, const std::se
       return error(ErrorCode::invalid_argument, "step {}: script_on names {} twice", step.name, machine);
     const bool in_a_later_step =
         !placed.contains(machine) &&
-        std::any_of(plan.steps.begin(), plan.steps.end(),
-                    [&](const PlanStep& one) {
-                      return std::find(one.machines.begin(), one.machines.end(), machine) != one.machines.end();
-                    });
+        std::any_of(plan.steps.begin(), plan.steps.end(), [&](const PlanStep& one) {
+          return std::find(one.machines.begin(), one.machines.end(), machine) != one.machines.end();
+        });
     if (in_a_later_step) {
       return error(ErrorCode::invalid_argument,
                    "step {}: its script is to run in {}, which a later step starts; move it there", step.name,

@@ -36,11 +36,14 @@ TEST(DrPlan, ComesBackWholeAndWritesOnlyWhatIsSet) {
   step.name = "first";
   step.machines = {"db"};
   step.on_failure = OnFailure::go_on;
+  step.script = "hostname";
+  step.script_on = {"db"};
   plan.steps = {step};
   const nlohmann::json written = plan;
   EXPECT_EQ(nlohmann::json(parse_json<DrPlan>(written.dump()).value()), written);
   EXPECT_EQ(written.at("machines").at(1), (nlohmann::json{{"machine", "db"}}));
   EXPECT_EQ(written.at("replicate"), "every 15m");
+  EXPECT_EQ(written.at("steps").at(0).at("script_on"), (nlohmann::json{"db"}));
   EXPECT_EQ(written.at("copies_kms_key"), "alias/copies");
   EXPECT_EQ(written.at("test_expires_after"), "36h");
   EXPECT_EQ(written.at("machines").at(0).at("production"),
@@ -50,10 +53,12 @@ TEST(DrPlan, ComesBackWholeAndWritesOnlyWhatIsSet) {
 
 TEST(DrPlan, OneOfAnEarlierVersionIsRead) {
   const auto plan = parse_json<DrPlan>(R"({"name": "dr", "account": "aws", "replicate_every_minutes": 30,
-      "machines": [{"machine": "web", "settings": {"instance_type": "t3.small", "private_ip": "10.0.0.5"}}]})");
+      "machines": [{"machine": "web", "settings": {"instance_type": "t3.small", "private_ip": "10.0.0.5"}}],
+      "steps": [{"name": "first", "machines": ["web"], "script": "true"}]})");
   ASSERT_TRUE(plan.ok()) << plan.error().message();
   EXPECT_EQ(to_string(plan->replicate), "every 30m");
   EXPECT_EQ(plan->machines.at(0).production.private_ip, "10.0.0.5");
+  EXPECT_TRUE(plan->steps.at(0).script_on.empty());
 }
 
 TEST(DrPlan, AKeyForCopiesThatAreNotEncryptedIsRefused) {
@@ -193,6 +198,40 @@ TEST(DrPlan, RefusesWhatCannotBe) {
               HasSubstr("does not hold the machine 'mail'; it holds: web, db"));
   EXPECT_THAT(refusal([](DrPlan& plan) { plan.production.user_data = std::string(16385, 'x'); }),
               HasSubstr("16384"));
+}
+
+TEST(DrPlan, AScriptRunsInsideMachinesThatAreStartedByThen) {
+  PlanStep first;
+  first.name = "first";
+  first.machines = {"db"};
+  PlanStep second;
+  second.name = "second";
+  second.script = "hostname";
+  const auto says = [&](std::vector<std::string> where, const std::function<void()>& change = {}) {
+    second.script_on = std::move(where);
+    if (change) change();
+    DrPlan plan = small_plan();
+    plan.steps = {first, second};
+    const Result<> checked = check_plan(plan);
+    return checked.ok() ? "accepted" : checked.error().message();
+  };
+  EXPECT_EQ(says({"db"}), "accepted") << "by an earlier step";
+  EXPECT_EQ(says({"web", "db"}), "accepted") << "web by no step: before the first";
+  EXPECT_THAT(says({"mail"}),
+              HasSubstr("step second: script_on: the plan dr does not hold the machine 'mail'"));
+  EXPECT_THAT(says({"db", "db"}), HasSubstr("script_on names db twice"));
+  EXPECT_THAT(says({"db"}, [&] { second.script.clear(); }), HasSubstr("there is no script"));
+  second.script = "hostname";
+  EXPECT_EQ(says({"db"}, [&] { second.name = std::string(50, 'x'); }), "accepted");
+  EXPECT_THAT(says({"db"}, [&] { second.name = std::string(51, 'x'); }), HasSubstr("at most 50 bytes"));
+  second.name = "second";
+  PlanStep early = second;
+  early.name = "early";
+  early.script_on = {"db"};
+  DrPlan plan = small_plan();
+  plan.steps = {early, first};
+  EXPECT_THAT(check_plan(plan).error().message(),
+              HasSubstr("step early: its script is to run in db, which a later step starts"));
 }
 
 }  // namespace

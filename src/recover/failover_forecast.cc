@@ -97,15 +97,28 @@ Result<MachineForecast> Forecaster::of_machine(const std::string& machine) {
   return forecast;
 }
 
+// When the script of a step began. Runs of earlier versions tell only when its machines answered.
+Time script_begin(const PlanStep& step, const nlohmann::json& state, const nlohmann::json& machines) {
+  if (state.contains("script_started")) return state.at("script_started").get<Time>();
+  Time begun = state.at("started").get<Time>();
+  for (const std::string& machine : step.machines) {
+    const auto record = machines.value(machine, nlohmann::json::object());
+    if (record.contains("finished")) begun = std::max(begun, record.at("finished").get<Time>());
+  }
+  return begun;
+}
+
 // In its newest run that had one.
 Result<std::optional<milliseconds>> Forecaster::script_of(const PlanStep& step) {
   using nlohmann::json;
   const auto jobs = TRY(catalog_.jobs_of(plan_subject(plan_.name)));
   for (auto job = jobs.rbegin(); job != jobs.rend(); ++job) {
     const json state = job->data.value("steps", json::object()).value(step.name, json::object());
-    if (text(state, "state") != "done" || !state.contains("script_started")) continue;
-    const auto took = state.at("finished").get<Time>() - state.at("script_started").get<Time>();
-    return std::optional(std::max(std::chrono::duration_cast<milliseconds>(took), milliseconds(0)));
+    const bool had_one = state.contains("script_output") || state.contains("script_outputs");
+    if (text(state, "state") != "done" || !had_one) continue;
+    const Time begun = script_begin(step, state, job->data.value("machines", json::object()));
+    const auto took = std::chrono::duration_cast<milliseconds>(state.at("finished").get<Time>() - begun);
+    return std::optional(std::max(took, milliseconds(0)));
   }
   return std::optional<milliseconds>();
 }

@@ -141,14 +141,19 @@ TEST_F(FailoverForecastTest, CountsAScriptAsItsLastRunTook) {
   Job run = catalog->create_job(JobKind::plan_failover, plan_subject("plan"), {{"plan", "plan"}}, "workflow")
                 .value();
   run.state = JobState::succeeded;
-  run.data["steps"]["all"] = {{"state", "done"},
-                              {"started", begun},
-                              {"script_started", begun + seconds(70)},
-                              {"finished", begun + seconds(83)}};
+  run.data["machines"]["web"]["finished"] = begun + seconds(70);
+  run.data["machines"]["db"]["finished"] = begun + seconds(60);
+  run.data["steps"]["all"] = {
+      {"state", "done"}, {"started", begun}, {"finished", begun + seconds(83)}, {"script_output", "done\n"}};
   ASSERT_TRUE(catalog->save_job(run).ok());
   EXPECT_FALSE(forecast().steps.at(0).lacks_script);
   EXPECT_EQ(forecast().steps.at(0).script, seconds(13));
   EXPECT_EQ(forecast().total, seconds(72 + 13));
+  run.data["steps"]["all"].erase("script_output");
+  run.data["steps"]["all"]["script_outputs"]["web"] = "done\n";
+  run.data["steps"]["all"]["script_started"] = begun + seconds(75);
+  ASSERT_TRUE(catalog->save_job(run).ok());
+  EXPECT_EQ(forecast().steps.at(0).script, seconds(8)) << "as the run says itself";
 }
 
 }  // namespace

@@ -21,21 +21,24 @@ constexpr auto look_pause = milliseconds(2000);
 
 class GuestRun {
  public:
-  GuestRun(GuestScripts& scripts, const GuestScript& script, Clock& clock, std::stop_token stop)
-      : scripts_(scripts), script_(script), clock_(clock), stop_(std::move(stop)) {}
+  GuestRun(GuestScripts& scripts, const GuestScript& script, Clock& clock, const GuestRunOptions& options)
+      : scripts_(scripts), script_(script), clock_(clock), options_(options) {}
 
-  Result<ScriptOutcome> run() {
-    auto known = TRY(scripts_.find_script(script_.instance, script_.token));
-    if (!known) {
+  Result<GuestScriptState> run() {
+    std::optional<std::string> id;
+    if (options_.may_exist) id = TRY(look_for_it());
+    if (!id) {
       TRY(wait_for_agent());
-      known = TRY(start());
+      id = TRY(start());
     }
-    return wait_for_end(*known);
+    auto ended = wait_for_end(*id);
+    if (!ended.ok()) cancel(*id);
+    return ended;
   }
 
  private:
   Result<> pause(milliseconds duration) {
-    if (clock_.sleep(duration, stop_)) return {};
+    if (clock_.sleep(duration, options_.stop)) return {};
     return error(ErrorCode::cancelled, "cancelled by the user");
   }
 
@@ -52,39 +55,39 @@ class GuestRun {
   }
 
   Result<std::string> start() {
-    Result<std::string> started = scripts_.start_script(script_);
-    for (int i = 1; i < starts && !started.ok() && started.error().code() == ErrorCode::unavailable; ++i) {
+    if (options_.starting) TRY(options_.starting());
+    for (int i = 1;; ++i) {
+      Result<std::string> started = scripts_.start_script(script_);
+      if (started.ok() || started.error().code() != ErrorCode::unavailable) return started;
       if (auto found = TRY(look_for_it())) return *std::move(found);
-      started = scripts_.start_script(script_);
+      if (i == starts) return started;
     }
-    return started;
   }
 
+  // None: the list was shown, and it is not on it.
   Result<std::optional<std::string>> look_for_it() {
+    Result<std::optional<std::string>> found = std::optional<std::string>();
     for (int i = 0; i < looks; ++i) {
-      TRY(pause(look_pause));
-      auto found = scripts_.find_script(script_.instance, script_.token);
+      if (i > 0 || !options_.may_exist) TRY(pause(look_pause));
+      found = scripts_.find_script(script_.instance, script_.token);
+      if (!found.ok() && found.error().code() != ErrorCode::unavailable) return found;
       if (found.ok() && *found) return found;
     }
-    return std::optional<std::string>();
+    return found;
   }
 
-  Result<ScriptOutcome> wait_for_end(const std::string& id) {
+  Result<GuestScriptState> wait_for_end(const std::string& id) {
     const auto deadline = clock_.ticks() + script_.patience + agent_slack;
     for (;;) {
-      const auto state = scripts_.script_state(script_.instance, id);
-      if (!state.ok() && state.error().code() != ErrorCode::unavailable) return state.error();
-      if (state.ok() && state->ended) return outcome_of(*state);
+      auto state = scripts_.script_state(script_.instance, id);
+      if (!state.ok() && state.error().code() != ErrorCode::unavailable) return state;
+      if (state.ok() && state->ended) return state;
       if (clock_.ticks() >= deadline) {
-        cancel(id);
-        if (!state.ok()) return state.error();
+        if (!state.ok()) return state;
         return error(ErrorCode::failed_precondition, "it was still running after {} and was ended",
                      human_duration(script_.patience));
       }
-      if (const Result<> slept = pause(poll_pause); !slept.ok()) {
-        cancel(id);
-        return slept.error();
-      }
+      TRY(pause(poll_pause));
     }
   }
 
@@ -94,24 +97,24 @@ class GuestRun {
       log::warn("the script {} in {} may go on: {}", id, script_.instance, cancelled.error().message());
   }
 
-  static Result<ScriptOutcome> outcome_of(const GuestScriptState& state) {
-    ScriptOutcome outcome{state.exit_status, state.output};
-    if (outcome.exit_status >= 0) return outcome;
-    return error(ErrorCode::failed_precondition, "it was ended before its end ({}); it last said: {}",
-                 state.detail, outcome.last_line());
-  }
-
   GuestScripts& scripts_;
   const GuestScript& script_;
   Clock& clock_;
-  const std::stop_token stop_;
+  const GuestRunOptions& options_;
 };
 
 }  // namespace
 
-Result<ScriptOutcome> run_guest_script(GuestScripts& scripts, const GuestScript& script, Clock& clock,
-                                       std::stop_token stop) {
-  return GuestRun(scripts, script, clock, std::move(stop)).run();
+Result<GuestScriptState> run_guest_script(GuestScripts& scripts, const GuestScript& script, Clock& clock,
+                                          const GuestRunOptions& options) {
+  return GuestRun(scripts, script, clock, options).run();
+}
+
+Result<> end_guest_script(GuestScripts& scripts, const InstanceId& instance, const std::string& token) {
+  const auto id = TRY(scripts.find_script(instance, token));
+  if (!id) return {};
+  const GuestScriptState state = TRY(scripts.script_state(instance, *id));
+  return state.ended ? Result<>() : scripts.cancel_script(instance, *id);
 }
 
 }  // namespace rekindle

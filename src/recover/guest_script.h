@@ -1,20 +1,30 @@
 // A script of a recovery workflow, run inside an instance by the site's agent there.
 #pragma once
 
+#include <functional>
 #include <stop_token>
 
 #include "base/clock.h"
-#include "recover/script.h"
 #include "site/guest_scripts.h"
 
 namespace rekindle {
 
-// Runs it to its end: waits until the agent takes scripts, for `script.patience` at most, starts it, and waits
-// as long again for its end. Called once more with the same token, after a crash, it goes on with the script
-// that was started. Beyond its time, or on stop, the script is cancelled: `failed_precondition`, `cancelled`;
-// the same where the site ended it. An answer that was lost and that no list shows starts it a second time:
-// scripts must bear that.
-Result<ScriptOutcome> run_guest_script(GuestScripts& scripts, const GuestScript& script, Clock& clock,
-                                       std::stop_token stop = {});
+struct GuestRunOptions {
+  bool may_exist = false;  // an earlier run may have started it: it is looked for first
+  std::function<Result<>()>
+      starting;  // called before it is started, to note that it may be there from now on
+  std::stop_token stop{};
+};
+
+// Runs it to its end, and tells how it ended: by itself, or (exit_status -1) ended by the site. Waits until
+// the agent takes scripts, for `script.patience` at most, starts it, and waits as long again for its end.
+// Beyond its time, on stop and on other errors it is cancelled: `failed_precondition`, `cancelled`. Where an
+// answer is lost it is looked for by its token for some seconds, and only then started again, twice at most:
+// a script that no list shows by then would run beside its second.
+Result<GuestScriptState> run_guest_script(GuestScripts& scripts, const GuestScript& script, Clock& clock,
+                                          const GuestRunOptions& options = {});
+
+// Asks the agent to end the script of this token, if there is one that has not ended.
+Result<> end_guest_script(GuestScripts& scripts, const InstanceId& instance, const std::string& token);
 
 }  // namespace rekindle

@@ -17,8 +17,8 @@ using testing::SizeIs;
 
 class GuestScriptTest : public testing::Test {
  protected:
-  Result<ScriptOutcome> run(std::stop_token stop = {}) {
-    return run_guest_script(site, script, clock, std::move(stop));
+  Result<GuestScriptState> run(const GuestRunOptions& options = {}) {
+    return run_guest_script(site, script, clock, options);
   }
   // What a call answers, the first `times` times.
   void fail(const std::string& wanted, bool when_done, ErrorCode code, int times) {
@@ -53,15 +53,16 @@ TEST_F(GuestScriptTest, TellsHowItEnded) {
   const auto outcome = run();
   ASSERT_TRUE(outcome.ok());
   EXPECT_EQ(outcome->exit_status, 3);
-  EXPECT_EQ(outcome->last_line(), "no disk");
+  EXPECT_EQ(outcome->output, "no disk\n");
 }
 
-TEST_F(GuestScriptTest, OneThatTheSiteEndedIsAnErrorWithItsLastWords) {
+TEST_F(GuestScriptTest, OneThatTheSiteEndedIsToldWithWhatItSaid) {
   site.set_run([](const GuestScript&) { return GuestScriptState{true, -1, "ExecutionTimedOut", "half\n"}; });
   const auto outcome = run();
-  ASSERT_FALSE(outcome.ok());
-  EXPECT_EQ(outcome.error().code(), ErrorCode::failed_precondition);
-  EXPECT_EQ(outcome.error().message(), "it was ended before its end (ExecutionTimedOut); it last said: half");
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_EQ(outcome->exit_status, -1);
+  EXPECT_EQ(outcome->detail, "ExecutionTimedOut");
+  EXPECT_EQ(outcome->output, "half\n");
 }
 
 TEST_F(GuestScriptTest, WithoutAnAgentTheSiteSaysWhatItLacks) {
@@ -85,11 +86,36 @@ TEST_F(GuestScriptTest, OneThatMayNotBeAskedForEndsTheWaitAtOnce) {
 
 TEST_F(GuestScriptTest, AfterACrashItGoesOnWithTheOneThatWasStarted) {
   ASSERT_TRUE(site.start_script(script).ok());
-  EXPECT_TRUE(run().ok());
+  GuestRunOptions resumed;
+  resumed.may_exist = true;
+  EXPECT_TRUE(run(resumed).ok());
   EXPECT_THAT(site.started(), SizeIs(1));
   script.token = "token-2";
-  EXPECT_TRUE(run().ok());
-  EXPECT_THAT(site.started(), SizeIs(2)) << "another step's";
+  EXPECT_TRUE(run(resumed).ok());
+  EXPECT_THAT(site.started(), SizeIs(2)) << "that one was not sent before the crash";
+}
+
+TEST_F(GuestScriptTest, OneThatIsNotListedYetIsLookedForAgain) {
+  ASSERT_TRUE(site.start_script(script).ok());
+  GuestRunOptions resumed;
+  resumed.may_exist = true;
+  site.set_asks_before_listed(3);
+  EXPECT_TRUE(run(resumed).ok());
+  EXPECT_THAT(site.started(), SizeIs(1));
+  // Not to be known is no reason to start a second one.
+  fail("find_script", false, ErrorCode::unavailable, 100);
+  EXPECT_EQ(run(resumed).error().code(), ErrorCode::unavailable);
+  EXPECT_THAT(site.started(), SizeIs(1));
+}
+
+TEST_F(GuestScriptTest, ItIsNotedBeforeItIsStarted) {
+  GuestRunOptions options;
+  options.starting = [&]() -> Result<> {
+    EXPECT_THAT(site.started(), IsEmpty());
+    return error(ErrorCode::exhausted, "the disk is full");
+  };
+  EXPECT_EQ(run(options).error().code(), ErrorCode::exhausted);
+  EXPECT_THAT(site.started(), IsEmpty());
 }
 
 TEST_F(GuestScriptTest, ALostAnswerStartsNoSecondOne) {
@@ -111,6 +137,19 @@ TEST_F(GuestScriptTest, ALostRequestIsSentAgain) {
   EXPECT_EQ(failures, 3);
 }
 
+TEST_F(GuestScriptTest, AlsoTheLastLostAnswerIsLookedFor) {
+  int starts = 0;
+  site.set_fault([&](std::string_view method, bool done) -> Result<> {
+    if (method != "start_script") return {};
+    if (!done && ++starts < 3) return error(ErrorCode::unavailable, "lost on the way there");
+    return done ? Result<>(error(ErrorCode::unavailable, "lost on the way back")) : Result<>();
+  });
+  const auto outcome = run();
+  ASSERT_TRUE(outcome.ok()) << outcome.error().message();
+  EXPECT_EQ(starts, 3);
+  EXPECT_THAT(site.started(), SizeIs(1));
+}
+
 TEST_F(GuestScriptTest, ASiteThatDoesNotAnswerForAWhileIsWaitedFor) {
   site.set_asks_before_end(2);
   fail("script_state", false, ErrorCode::unavailable, 20);
@@ -119,6 +158,19 @@ TEST_F(GuestScriptTest, ASiteThatDoesNotAnswerForAWhileIsWaitedFor) {
   script.token = "token-2";
   fail("script_state", false, ErrorCode::not_found, 1);
   EXPECT_EQ(run().error().code(), ErrorCode::not_found);
+  EXPECT_THAT(site.cancelled(), ElementsAre("script-2")) << "nobody would wait for it any more";
+}
+
+TEST_F(GuestScriptTest, WhatADeadProcessLeftIsEnded) {
+  EXPECT_TRUE(end_guest_script(site, script.instance, script.token).ok()) << "there is none";
+  ASSERT_TRUE(site.start_script(script).ok());
+  EXPECT_TRUE(end_guest_script(site, script.instance, script.token).ok());
+  EXPECT_THAT(site.cancelled(), IsEmpty()) << "it has ended by itself";
+  site.set_asks_before_end(10);
+  script.token = "token-2";
+  ASSERT_TRUE(site.start_script(script).ok());
+  EXPECT_TRUE(end_guest_script(site, script.instance, script.token).ok());
+  EXPECT_THAT(site.cancelled(), ElementsAre("script-2"));
 }
 
 TEST_F(GuestScriptTest, OneThatDoesNotEndIsCancelled) {
@@ -138,11 +190,13 @@ TEST_F(GuestScriptTest, OnStopItIsCancelled) {
     stop.request_stop();
     return GuestScriptState{true, 0, "", ""};
   });
-  EXPECT_EQ(run(stop.get_token()).error().code(), ErrorCode::cancelled);
+  GuestRunOptions options;
+  options.stop = stop.get_token();
+  EXPECT_EQ(run(options).error().code(), ErrorCode::cancelled);
   EXPECT_THAT(site.cancelled(), ElementsAre("script-1"));
   script.token = "token-2";
   site.set_asks_before_agent(100000);
-  EXPECT_EQ(run(stop.get_token()).error().code(), ErrorCode::cancelled);
+  EXPECT_EQ(run(options).error().code(), ErrorCode::cancelled);
   EXPECT_THAT(site.started(), SizeIs(1)) << "nothing is started any more";
 }
 

@@ -28,7 +28,8 @@ struct PlanFailoverRequest {
   std::map<std::string, std::string> dr_copy_ids;   // machine -> copy aside; others: the plan's current one
   nlohmann::json asked = nlohmann::json::object();  // the user's words, by which the run is known again
   Time expires = {};                                // of a test: see Failover::expires
-  // All machines run, and the run before failed after that: its steps are done again, machines are left alone.
+  // All machines run, and the run before failed after that: its steps are done again, machines are left
+  // alone.
   bool takes_up_steps = false;
 };
 
@@ -42,9 +43,9 @@ std::string plan_subject(const std::string& plan);
 using RunFailover = std::function<Result<Job>(const FailoverRequest& request, std::stop_token stop)>;
 
 // job.data["machines"]: machine -> {job_id, state, error, step, started, launched, finished, instance_id,
-// private_ip, public_ip}. job.data["steps"]: name -> {state, started, script_started, finished, script_output,
-// or, of a script that runs inside machines, script_outputs: machine -> output}.
-// The copies aside are forgotten at its end, whatever that is. `sites` outlives the procedure.
+// private_ip, public_ip}. job.data["steps"]: name -> {state, started, script_started, finished,
+// script_output, or, of a script that runs inside machines, script_outputs: machine -> output}. The copies
+// aside are forgotten at its end, whatever that is. `sites` outlives the procedure.
 JobProcedure plan_failover_procedure(RunFailover run_failover, Sites& sites);
 
 }  // namespace rekindle

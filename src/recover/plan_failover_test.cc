@@ -62,6 +62,24 @@ class PlanFailoverTest : public testing::Test {
     JobRunner runner(*catalog, clock, random, observer);
     return runner.start(procedure(), plan_subject("plan"), parameters_of(request), std::move(stop)).value();
   }
+  // A machine of the plan that an earlier run has started in production.
+  Failover running_since(const std::string& machine) {
+    const ImageId image = site.start_image({image_block_bytes, {}, "disk", "image", {}}).value();
+    EXPECT_TRUE(site.open_writer(image).value()->complete().ok());
+    const TemplateId made = site.register_template({"template", Firmware::bios, {{image, ""}}, {}}).value();
+    LaunchSpec spec;
+    spec.image_template = made;
+    spec.token = "instance";
+    Failover running;
+    running.id = "failover-1";
+    running.plan = "plan";
+    running.machine = machine;
+    running.account = "aws";
+    running.instance_id = site.launch(spec).value();
+    running.private_ip = "10.0.0.7";
+    EXPECT_TRUE(catalog->put(running).ok());
+    return running;
+  }
   std::string state_of(const Job& job, const std::string& step) {
     const auto steps = job.data.value("steps", nlohmann::json::object());
     return text(steps.value(step, nlohmann::json::object()), "state");
@@ -182,7 +200,6 @@ TEST_F(PlanFailoverTest, AScriptSeesWhatWasStartedAndItsFailureIsThatOfTheStep) 
   EXPECT_EQ(fail_over().error, "step 'first': the script ended with status 7: the DNS does not answer");
 }
 
-// The process is killed in the second step: what is done is not done again.
 TEST_F(PlanFailoverTest, AScriptRunsInsideTheMachinesThatItsStepNames) {
   PlanStep second = step("second", {"c"});
   second.script = "hostname";
@@ -249,17 +266,14 @@ TEST_F(PlanFailoverTest, AScriptThatFailedIsRunAgainByTheNextRunInAMachineThatRu
   second.script = "hostname";
   second.script_on = {"a"};
   plan_of({step("first", {"a", "b"}), second});
-  Failover running;
-  running.id = "failover-1";
-  running.plan = "plan";
-  running.machine = "a";
-  running.instance_id = InstanceId("i-since");
-  ASSERT_TRUE(catalog->put(running).ok());
+  const Failover running = running_since("a");
   PlanFailoverRequest the_rest;
   the_rest.machines = {"b", "c"};  // the user named none
   EXPECT_EQ(fail_over(the_rest).state, JobState::succeeded);
   ASSERT_EQ(site.scripts().started().size(), 1U);
-  EXPECT_EQ(site.scripts().started().at(0).instance, InstanceId("i-since"));
+  const GuestScript script = site.scripts().started().at(0);
+  EXPECT_EQ(script.instance, running.instance_id);
+  EXPECT_THAT(script.environment.at("REKINDLE_MACHINES"), HasSubstr(R"("private_ip":"10.0.0.7")"));
 }
 
 TEST_F(PlanFailoverTest, WhereAllMachinesRunTheStepsAreTakenUp) {
@@ -267,20 +281,14 @@ TEST_F(PlanFailoverTest, WhereAllMachinesRunTheStepsAreTakenUp) {
   first.script = "hostname";
   first.script_on = {"a"};
   plan_of({first, step("second", {"b"})}, {"a", "b"});
-  Failover running;
-  running.id = "failover-1";
-  running.plan = "plan";
-  running.machine = "a";
-  running.instance_id = InstanceId("i-since");
-  running.private_ip = "10.0.0.7";
-  ASSERT_TRUE(catalog->put(running).ok());
+  Failover running = running_since("a");
   PlanFailoverRequest request;
   request.takes_up_steps = true;
   const Job job = fail_over(request);
   ASSERT_EQ(job.state, JobState::succeeded) << job.error;
   EXPECT_THAT(started, ElementsAre("b")) << "it had ended meanwhile";
   const auto record = job.data.at("machines").at("a");
-  EXPECT_EQ(record.at("instance_id"), "i-since");
+  EXPECT_EQ(record.at("instance_id"), running.instance_id.str());
   EXPECT_EQ(record.at("private_ip"), "10.0.0.7");
   EXPECT_EQ(record.at("ran_before"), true);
   EXPECT_FALSE(job.data.at("machines").at("b").contains("ran_before"));
@@ -292,6 +300,47 @@ TEST_F(PlanFailoverTest, WhereAllMachinesRunTheStepsAreTakenUp) {
   EXPECT_THAT(started, ElementsAre("a", "b")) << "a test is not production";
 }
 
+TEST_F(PlanFailoverTest, AMachineThatComesHomeOrHasStoppedIsNotTakenUp) {
+  plan_of({step("first", {"a"})}, {"a"});
+  const Failover running = running_since("a");
+  PlanFailoverRequest request;
+  request.takes_up_steps = true;
+  Job failback = catalog->create_job(JobKind::failback, "a", {}, "send").value();
+  EXPECT_THAT(fail_over(request).error, HasSubstr("a is being worked on by " + failback.id.str()));
+  failback.state = JobState::succeeded;
+  ASSERT_TRUE(catalog->save_job(failback).ok());
+  site.end_instance(running.instance_id, "a panic of its guest");
+  EXPECT_THAT(fail_over(request).error, HasSubstr("a does not run any more as " + running.instance_id.str()));
+  EXPECT_THAT(started, IsEmpty());
+}
+
+TEST_F(PlanFailoverTest, AScriptThatADeadProcessLeftIsEndedWithItsJob) {
+  PlanStep first = step("first", {"a"});
+  first.script = "restore";
+  first.script_on = {"a"};
+  plan_of({first}, {"a"});
+  site.scripts().set_asks_before_end(1000);
+  JobId id;
+  JobProcedure dying = procedure();
+  dying.steps.at(0).perform = [&](StepContext& context) -> Result<> {
+    id = context.job.id;
+    context.job.data["steps"]["first"] = {{"state", "running"}, {"scripts_begun", {{"a", "i-a"}}}};
+    TRY(context.catalog.save_job(context.job));
+    TRY(site.scripts().start_script(
+        {InstanceId("i-a"), "restore", {}, std::chrono::seconds(9), "rekindle-" + id.str() + "-first"}));
+    throw std::runtime_error("killed");
+  };
+  JobRunner runner(*catalog, clock, random, observer);
+  PlanFailoverRequest request;
+  request.plan = "plan";
+  EXPECT_THROW((void)runner.start(dying, plan_subject("plan"), parameters_of(request)), std::runtime_error);
+  std::stop_source cancelled;
+  cancelled.request_stop();
+  EXPECT_EQ(runner.resume(procedure(), id, cancelled.get_token())->state, JobState::cancelled);
+  EXPECT_THAT(site.scripts().cancelled(), ElementsAre("script-1"));
+}
+
+// The process is killed in the second step: what is done is not done again.
 TEST_F(PlanFailoverTest, GoesOnWithTheStepItWasAt) {
   plan_of({step("first", {"a"}), step("second", {"b"}), step("third", {"c"})});
   JobProcedure dying = procedure();

@@ -411,7 +411,8 @@ TEST_F(PreflightTest, AScriptInsideAMachineNeedsAnAgentThatIsLetIn) {
   EXPECT_EQ(said("script"), "");
   plan_says([](DrPlan& plan) { plan.test.leave_stopped = true; });
   EXPECT_EQ(said("script"), "") << "production's is not";
-  EXPECT_THAT(said("script", FailoverKind::test), HasSubstr("red: step front runs its script in it, and it is left stopped"));
+  EXPECT_THAT(said("script", FailoverKind::test),
+              HasSubstr("red: step front runs its script in it, and it is left stopped"));
 }
 
 TEST_F(PreflightTest, ScriptsInsideMachinesThatMayNotBeAskedForAreRed) {

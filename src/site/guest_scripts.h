@@ -35,8 +35,8 @@ class GuestScripts {
   virtual Result<> check_access() = 0;
   // Whether the agent of the instance takes scripts by now; one that starts does so after some seconds.
   virtual Result<bool> takes_scripts(const InstanceId& instance) = 0;
-  // Starts it and returns its id. Sites have no token of their own for this: a script whose answer was lost
-  // is looked for by ours. `failed_precondition`: the agent does not take scripts; `unavailable`: it is not
+  // Starts it and returns its id. Sites have no token of their own for this: what was started in vain is
+  // looked for by ours. `failed_precondition`: the agent does not take scripts; `unavailable`: it is not
   // known whether it was started, find_script() tells.
   virtual Result<std::string> start_script(const GuestScript& script) = 0;
   // The id of the script that was started there with this token, once the site lists it.

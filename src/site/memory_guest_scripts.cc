@@ -60,6 +60,7 @@ Result<std::optional<std::string>> MemoryGuestScripts::find_script(const Instanc
                                                                    const std::string& token) {
   TRY(fault("find_script", false));
   const std::lock_guard lock(mutex_);
+  if (asks_before_listed_-- > 0) return std::optional<std::string>();
   for (std::size_t i = started_.size(); i > 0; --i) {
     const GuestScript& script = started_[i - 1].script;
     if (script.instance == instance && script.token == token)

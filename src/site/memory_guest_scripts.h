@@ -20,6 +20,8 @@ class MemoryGuestScripts final : public GuestScripts {
   void set_asks_before_end(int asks) { asks_before_end_ = asks; }
   // The agent of every instance takes scripts only after it was asked that often; -1: never.
   void set_asks_before_agent(int asks) { asks_before_agent_ = asks; }
+  // As a list that lags: scripts are looked for in vain that often.
+  void set_asks_before_listed(int asks) { asks_before_listed_ = asks; }
   // As MemorySite's: before and after a call takes effect.
   using Fault = std::function<Result<>(std::string_view method, bool done)>;
   void set_fault(Fault fault) { fault_ = std::move(fault); }
@@ -53,6 +55,7 @@ class MemoryGuestScripts final : public GuestScripts {
   Fault fault_;
   int asks_before_end_ = 0;
   int asks_before_agent_ = 0;
+  int asks_before_listed_ = 0;
   std::map<std::string, int> asked_;  // by instance
   std::vector<Started> started_;      // "script-1" is the first
 };

@@ -55,13 +55,15 @@ static bool write_all(int connection, const char* bytes, size_t length) {
   return true;
 }
 
-// Of an answer that was read to its end.
-static int status_of(char* answer, char** body) {
+// 0: there is no answer, or not all of it.
+static int status_of(char* answer, size_t used, char** body) {
   int status = 0;
   *body = strstr(answer, "\r\n\r\n");
   if (!*body || sscanf(answer, "HTTP/1.%*d %d", &status) != 1) return 0;
   *body += 4;
-  return status;
+  const char* length = strstr(answer, "\r\nContent-Length:");
+  bool is_whole = length && length < *body && strtoul(length + 17, NULL, 10) == used - (size_t)(*body - answer);
+  return is_whole ? status : 0;
 }
 
 // Sends the request's line, its other headers (lines that end with "\r\n") and the content, and reads all that
@@ -80,7 +82,7 @@ static int ask(const char* line, const char* headers, const char* content, size_
   }
   close(connection);
   answer[used] = 0;
-  return status_of(answer, body);
+  return status_of(answer, used, body);
 }
 
 int metadata_post(const char* path, const char* content, size_t length, char* answer, size_t size, char** body) {
