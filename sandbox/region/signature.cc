@@ -7,6 +7,7 @@
 
 #include "net/url.h"
 #include "sandbox/region/digest.h"
+#include "sandbox/region/json_services.h"
 
 namespace rekindle::sandbox {
 
@@ -85,7 +86,7 @@ Dialect dialect_of(std::string_view service) {
             403,
             403};
   }
-  if (service == "kms" || service == "servicequotas") {
+  if (speaks_json(service)) {
     return {"MissingAuthenticationTokenException",
             "UnrecognizedClientException",
             "InvalidSignatureException",
