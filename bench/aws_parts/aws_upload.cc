@@ -42,11 +42,14 @@ Result<> put_bare(AwsSite& site, const ImageId& id, std::uint64_t blocks) {
   });
 }
 
-Result<> put_image(AwsSite& site, const ImageId& id, BlockSource& disk) {
+// `puts_end`: when the last was done; after it the snapshot is sealed.
+Result<> put_image(AwsSite& site, const ImageId& id, BlockSource& disk, Clock& clock,
+                   std::chrono::nanoseconds& puts_end) {
   const auto writer = TRY(site.open_writer(id));
   Progress progress;
   const auto blocks = blocks_of({{0, disk.size()}});
   TRY(put_blocks(disk, blocks, 0, *writer, progress, {}, [](std::size_t) -> Result<> { return {}; }));
+  puts_end = clock.ticks();
   return writer->complete();
 }
 
@@ -64,9 +67,16 @@ Result<nlohmann::json> upload(const Input& input) {
   const auto disk = TRY(FileDisk::open(input.image, File::Mode::read));
   const auto begin = clock.ticks();
   const ImageId id = TRY(site->start_image({disk->size(), {}, "bench", "bench-" + random.hex(8), {}}));
-  TRY(input.bare ? put_bare(*site, id, disk->size() / image_block_bytes) : put_image(*site, id, *disk));
-  const double seconds = std::chrono::duration<double>(clock.ticks() - begin).count();
-  return nlohmann::json{{"snapshot", id}, {"seconds", seconds}};
+  const auto puts_begin = clock.ticks();
+  auto puts_end = puts_begin;
+  TRY(input.bare ? put_bare(*site, id, disk->size() / image_block_bytes)
+                 : put_image(*site, id, *disk, clock, puts_end));
+  const auto seconds = [](std::chrono::nanoseconds time) {
+    return std::chrono::duration<double>(time).count();
+  };
+  return nlohmann::json{{"snapshot", id},
+                        {"seconds", seconds(clock.ticks() - begin)},
+                        {"put_seconds", seconds(puts_end - puts_begin)}};
 }
 
 }  // namespace
