@@ -201,6 +201,10 @@ Result<> fail_over(Session& session, Workplace& workplace, const FailoverInput& 
     session.output.say(fmt::format("The test expires at {}: 'rekindle serve' ends it then.",
                                    text(job.parameters, "expires")));
   }
+  if (left_steps_undone(job)) {
+    session.output.say(
+        "What was started runs. The same command goes on with the rest, and runs the scripts again.");
+  }
   return outcome(job);
 }
 

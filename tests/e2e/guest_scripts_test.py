@@ -86,9 +86,10 @@ class ScriptsInsideMachines(unittest.TestCase):
 
     def test_after_one_that_failed_the_button_goes_through_the_steps_again(self):
         self.plan(("inside", "test -e /root/tried && echo better now || { touch /root/tried; exit 4; }", 60))
-        status, _, err = self.scene.run("failover", "start", "dr", "--test", check=False)
+        status, out, err = self.scene.run("failover", "start", "dr", "--test", check=False)
         self.assertEqual(status, 1)
         self.assertIn("the script ended with status 4", err)
+        self.assertIn("The same command goes on with the rest", out)
         instance = self.scene.failover()["instance_id"]
         out = self.scene.run("failover", "start", "dr", "--test")[1]
         self.assertIn(f"runs since before as {instance}", out)
