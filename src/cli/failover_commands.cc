@@ -30,11 +30,8 @@ FailoverKind kind_of(const FailoverInput& input) {
 }
 
 Result<bool> runs(Catalog& catalog, const std::string& machine, const FailoverInput& input) {
-  const auto failovers = TRY(catalog.list<Failover>(machine));
-  return std::any_of(failovers.begin(), failovers.end(), [&](const Failover& failover) {
-    return failover.plan == input.plan && failover.kind == kind_of(input) &&
-           failover.state == FailoverState::running;
-  });
+  const auto running = TRY(running_failover(catalog, input.plan, machine, kind_of(input)));
+  return running.has_value();
 }
 
 // Those that are asked for, or all; without those that run already, unless all of them do: then either the

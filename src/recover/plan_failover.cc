@@ -22,6 +22,16 @@ nlohmann::json parameters_of(const PlanFailoverRequest& request) {
   return parameters;
 }
 
+Result<std::optional<Failover>> running_failover(Catalog& catalog, const std::string& plan,
+                                                 const std::string& machine, FailoverKind kind) {
+  const auto failovers = TRY(catalog.list<Failover>(machine));
+  for (const Failover& one : failovers) {
+    if (one.plan == plan && one.kind == kind && one.state == FailoverState::running)
+      return std::optional(one);
+  }
+  return std::optional<Failover>();
+}
+
 std::string plan_subject(const std::string& plan) {
   return "plan " + plan;
 }

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,10 @@ struct PlanFailoverRequest {
 };
 
 nlohmann::json parameters_of(const PlanFailoverRequest& request);
+
+// The machine's failover of this plan and kind that runs now, if there is one.
+Result<std::optional<Failover>> running_failover(Catalog& catalog, const std::string& plan,
+                                                 const std::string& machine, FailoverKind kind);
 
 // The subject of its jobs: at most one unfinished failover of a plan.
 std::string plan_subject(const std::string& plan);

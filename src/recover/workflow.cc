@@ -80,14 +80,9 @@ Result<> Workflow::before(const PlanStep& step) {
 }
 
 // Of this plan, as this run would start it.
-Result<std::optional<Failover>> Workflow::running_failover(const std::string& machine) {
+Result<std::optional<Failover>> Workflow::failover_that_runs(const std::string& machine) {
   const FailoverRequest request = request_of(context_.job, machine);
-  const auto failovers = TRY(context_.catalog.list<Failover>(machine));
-  for (const Failover& one : failovers) {
-    if (one.plan == request.plan && one.kind == request.kind && one.state == FailoverState::running)
-      return std::optional(one);
-  }
-  return std::optional<Failover>();
+  return running_failover(context_.catalog, request.plan, machine, request.kind);
 }
 
 Result<> Workflow::note_running(const Failover& failover) {
@@ -106,7 +101,7 @@ Result<> Workflow::note_running(const Failover& failover) {
 // True: the machine runs since the run before.
 Result<bool> Workflow::take_up(const std::string& machine) {
   if (!context_.job.parameters.value("takes_up_steps", false)) return false;
-  const auto running = TRY(running_failover(machine));
+  const auto running = TRY(failover_that_runs(machine));
   if (!running) return false;
   for (const Job& job : TRY(context_.catalog.jobs_of(machine))) {
     if (!is_over(job.state)) {

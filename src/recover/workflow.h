@@ -28,7 +28,7 @@ class Workflow {
   Result<> start_machines(const PlanStep& step);
   Result<> start_machine(const std::string& machine);
   Result<bool> take_up(const std::string& machine);
-  Result<std::optional<Failover>> running_failover(const std::string& machine);
+  Result<std::optional<Failover>> failover_that_runs(const std::string& machine);
   Result<> run_script(const PlanStep& step);
   Result<> run_here(const PlanStep& step);
   Result<> run_in_guests(const PlanStep& step);

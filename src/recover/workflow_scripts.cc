@@ -70,7 +70,7 @@ Result<InstanceId> Workflow::started_instance(const std::string& machine) {
     if (record.contains("state") && record.at("state") == json(JobState::succeeded))
       return InstanceId(text(record, "instance_id"));
   }
-  const auto running = TRY(running_failover(machine));
+  const auto running = TRY(failover_that_runs(machine));
   if (!running)
     return error(ErrorCode::failed_precondition, "the script cannot run in it: it was not started");
   TRY(note_running(*running));
