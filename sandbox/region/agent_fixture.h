@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/file.h"
+#include "sandbox/region/cloud_fixture.h"
 #include "sandbox/region/guest_agents.h"
 #include "sandbox/region/json_services.h"
 #include "sandbox/region/run_command.h"
@@ -42,14 +43,6 @@ class AgentFixture : public testing::Test {
   AgentFixture() {
     launch(instance_id);
     EXPECT_TRUE(cloud->account().put_profile({{"name", "web-profile"}, {"role", "web"}}).ok());
-  }
-  static RegionOptions options_in(const std::filesystem::path& directory) {
-    RegionOptions options;
-    options.directory = directory;
-    options.access_key = "AKIDEXAMPLE";
-    options.secret_key = "secret";
-    options.account_id = "123456789012";
-    return options;
   }
   // A refused call forgets what was not committed.
   template <typename T>

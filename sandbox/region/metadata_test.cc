@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "sandbox/region/cloud_fixture.h"
 #include "sandbox/region/guest_http.h"
 
 namespace rekindle::sandbox {
@@ -37,14 +38,6 @@ class MetadataTest : public testing::Test {
     Role role;
     role.name = "web";
     EXPECT_TRUE(roles->put(role).ok());
-  }
-  static RegionOptions options_in(const std::filesystem::path& directory) {
-    RegionOptions options;
-    options.directory = directory;
-    options.access_key = "AKIDEXAMPLE";
-    options.secret_key = "secret";
-    options.account_id = "123456789012";
-    return options;
   }
   template <typename Change>
   void change(Change how) {

@@ -1,24 +1,15 @@
 // Temporary credentials as boto3 gets and uses them.
 #include "sandbox/region/roles.h"
 #include "net/curl_transport.h"
-#include "sandbox/region/region_fixture.h"
+#include "sandbox/region/roles_fixture.h"
 
 namespace rekindle::sandbox {
 namespace {
 
 using nlohmann::json;
 
-class RolesTest : public RegionTest {
+class RolesTest : public RegionWithRolesTest {
  protected:
-  void make_role(const json& role) {
-    HttpRequest request;
-    request.method = "POST";
-    request.url = region->endpoint() + "/rekindle-sandbox/roles";
-    request.body = to_bytes(as_bytes(role.dump()));
-    const auto answer = CurlTransport().send(request);
-    ASSERT_TRUE(answer.ok()) << answer.error().message();
-    ASSERT_EQ(answer->status, 200) << answer->body_text();
-  }
   static constexpr const char* prelude = R"(
 def assume(name='dr', **more): return sts.assume_role(RoleArn='arn:aws:iam::123456789012:role/' + name, RoleSessionName='me', **more)
 def with_keys(service, keys, **changed):

@@ -2,7 +2,7 @@
 #include "net/curl_transport.h"
 #include "net/http_server.h"
 #include "sandbox/region/agent_fixture.h"
-#include "sandbox/region/region_fixture.h"
+#include "sandbox/region/roles_fixture.h"
 
 namespace rekindle::sandbox {
 namespace {
@@ -18,17 +18,7 @@ def command(*instances, **changed):
 def send(*instances, **changed): return ssm.send_command(**command(*instances, **changed))['Command']
 )";
 
-class RunCommandBotoTest : public RegionTest {
- protected:
-  int make_role(const json& role) {
-    HttpRequest request;
-    request.method = "POST";
-    request.url = region->endpoint() + "/rekindle-sandbox/roles";
-    request.body = to_bytes(as_bytes(role.dump()));
-    const auto answer = CurlTransport().send(request);
-    return answer.ok() ? answer->status : 0;
-  }
-};
+class RunCommandBotoTest : public RegionWithRolesTest {};
 
 // The real region, where no agent is.
 TEST_F(RunCommandBotoTest, IsServedByTheRegionBesideTheOthers) {
@@ -72,9 +62,9 @@ TEST_F(RunCommandBotoTest, ARoleSendsWhatItsPolicyAllowsToWhomItAllows) {
                   {allow("ssm:SendCommand", "arn:aws:ssm:*::document/AWS-RunShellScript"),
                    allow("ssm:SendCommand", "arn:aws:ec2:us-east-1:123456789012:instance/*", ours),
                    allow({"ssm:ListCommands", "ssm:GetCommandInvocation"}, "*")}}};
-  ASSERT_EQ(make_role({{"name", "dr"}, {"policy", policy}}), 200);
+  ASSERT_NO_FATAL_FAILURE(make_role({{"name", "dr"}, {"policy", policy}}));
   policy["Statement"].erase(0);
-  ASSERT_EQ(make_role({{"name", "no-document"}, {"policy", policy}}), 200);
+  ASSERT_NO_FATAL_FAILURE(make_role({{"name", "no-document"}, {"policy", policy}}));
   const std::string mine = region->register_proxy("ours").value().instance_id;
   const std::string foreign = region->register_proxy("foreign").value().instance_id;
   const json seen = boto(std::string(prelude) + "mine, foreign = '" + mine + "', '" + foreign + "'\n" + R"(
