@@ -1,5 +1,9 @@
 #include "sandbox/region/qcow2_layer.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <limits>
 
@@ -22,6 +26,7 @@ constexpr std::uint64_t reads_as_zero = 1;
 constexpr std::uint32_t backing_format_extension = 0xe2792aca;
 constexpr std::uint64_t dirty_bit = 1;  // refcounts may be wrong: no matter for reading
 constexpr std::size_t header_length = 104;
+constexpr std::uint64_t least_room_bytes = 2 * mib, most_room_bytes = 64 * mib;  // made at a time
 
 Bytes make_header(std::uint64_t size_bytes, const std::string& backing_name) {
   Bytes header(4096);
@@ -113,6 +118,7 @@ Result<std::unique_ptr<Qcow2Layer>> Qcow2Layer::open(const std::filesystem::path
     return error(ErrorCode::corrupt, "{}: the L1 table does not fit the size", path.string());
   }
   TRY(layer->load_tables(), "reading the tables of {}", path.string());
+  if (mode != File::Mode::read) TRY(layer->begin_writing());
   return layer;
 }
 
@@ -133,6 +139,13 @@ Result<> Qcow2Layer::load_tables() {
     l2_[i] = decode_table(table);
   }
   return {};
+}
+
+// What lies behind the last cluster that something points to is room that was made before a crash.
+Result<> Qcow2Layer::begin_writing() {
+  direct_ = FileDescriptor(::open(file_.path().c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC));
+  end_ = (std::ranges::max(used_clusters()) + 1) * cluster;
+  return file_.resize(end_);
 }
 
 std::uint64_t Qcow2Layer::entry(std::uint64_t index) const {
@@ -188,26 +201,94 @@ Result<std::uint64_t> Qcow2Layer::claim(std::uint64_t index) {
   const std::lock_guard lock(mutex_);
   const std::uint64_t table = index / entries_per_table;
   if (l2_[table].empty()) {
+    TRY(make_room(end_ + cluster));
     const std::uint64_t offset = append_cluster();
-    TRY(file_.resize(end_));
     TRY(write_entry(file_, l1_offset_ + 8 * table, offset | copied));
     l1_[table] = offset;
     l2_[table].assign(entries_per_table, 0);
   }
   const std::uint64_t there = l2_[table][index % entries_per_table] & offset_mask;
-  return there != 0 ? there : append_cluster();
+  if (there != 0) return there;
+  TRY(make_room(end_ + cluster));
+  return append_cluster();
+}
+
+// Whether the file system gave the room: false where it cannot say before it is written.
+Result<bool> Qcow2Layer::reserve(std::uint64_t from, std::uint64_t length) {
+  while (::fallocate(file_.fd(), 0, static_cast<off_t>(from), static_cast<off_t>(length)) != 0) {
+    if (errno == EINTR) continue;
+    if (errno == EOPNOTSUPP || errno == ENOSYS) return false;
+    return errno_error(errno, "making room in " + file_.path().string());
+  }
+  return true;
+}
+
+// Content goes side by side into a file that has the room for it already: the more was written, the more is
+// made at a time. seal() gives back what is left.
+Result<> Qcow2Layer::make_room(std::uint64_t end) {
+  if (end <= room_end_) return {};
+  const std::uint64_t wanted = end_ + std::clamp(end_, least_room_bytes, most_room_bytes);
+  if (reserve(end_, wanted - end_).ok()) {
+    room_end_ = wanted;
+  } else {
+    TRY(reserve(end_, end - end_));  // the disk is nearly full
+    room_end_ = end;
+  }
+  if (TRY(file_.size()) < room_end_) TRY(file_.resize(room_end_));
+  return {};
+}
+
+// Past the page cache, where the file system can: a snapshot of gigabytes would push out all else, and where
+// a virtual machine's free memory is its host's, new pages for it cost several times what the copy does.
+Result<> Qcow2Layer::write_content(std::uint64_t offset, ByteView bytes) {
+  if (direct_) {
+    PageBuffer aligned = buffers_.take();
+    copy_bytes(bytes, aligned.span());
+    const ssize_t put = ::pwrite(direct_.get(), aligned.view().data(), cluster, static_cast<off_t>(offset));
+    buffers_.give_back(std::move(aligned));
+    if (put == static_cast<ssize_t>(cluster)) return {};
+    const bool cannot = put >= 0 || errno == EINVAL || errno == EOPNOTSUPP || errno == EINTR;
+    if (!cannot) return errno_error(errno, "writing to " + file_.path().string());
+  }
+  return file_.write_at(offset, bytes);
 }
 
 Result<> Qcow2Layer::write(std::uint64_t index, ByteView bytes) {
   CHECK(bytes.size() == cluster && index < cluster_count());
-  // The kernel lets one at a time write a file, and those that wait for it burn their CPU.
-  const std::lock_guard writing(writing_);
   const std::uint64_t offset = TRY(claim(index));
-  TRY(file_.write_at(offset, bytes));
+  TRY(write_content(offset, bytes));
+  return record(index, offset);
+}
+
+void Qcow2Layer::Unmap::operator()(std::byte* bytes) const {
+  ::munmap(bytes, cluster);
+}
+
+// A write() of an entry would wait until no content is on its way to the disk, and hold up what comes after
+// it.
+Result<> Qcow2Layer::record(std::uint64_t index, std::uint64_t offset) {
   const std::lock_guard lock(mutex_);
-  const std::uint64_t table = index / entries_per_table;
-  l2_[table][index % entries_per_table] = offset | copied;
-  return write_entry(file_, l1_[table] + 8 * (index % entries_per_table), offset | copied);
+  std::byte* const table = TRY(mapped_table(index / entries_per_table));
+  l2_[index / entries_per_table][index % entries_per_table] = offset | copied;
+  store_be(table + 8 * (index % entries_per_table), offset | copied);
+  return {};
+}
+
+// The file has its blocks before it is written in memory, where a full disk could not be told.
+Result<std::byte*> Qcow2Layer::mapped_table(std::uint64_t table) {
+  Mapping& mapping = mapped_[table];
+  if (mapping) return mapping.get();
+  const bool reserved = TRY(reserve(l1_[table], cluster));
+  if (!reserved) {
+    Bytes entries(cluster);
+    for (std::size_t i = 0; i < entries_per_table; ++i) store_be(entries.data() + 8 * i, l2_[table][i]);
+    TRY(file_.write_at(l1_[table], entries));
+  }
+  void* const mapped = ::mmap(nullptr, cluster, PROT_READ | PROT_WRITE, MAP_SHARED, file_.fd(),
+                              static_cast<off_t>(l1_[table]));
+  if (mapped == MAP_FAILED) return errno_error(errno, "mapping " + file_.path().string());
+  mapping.reset(static_cast<std::byte*>(mapped));
+  return mapping.get();
 }
 
 std::vector<std::uint64_t> Qcow2Layer::used_clusters() const {
@@ -232,6 +313,7 @@ Result<> Qcow2Layer::seal() {
     used.push_back(blocks.back() / cluster);
   }
   TRY(file_.resize(end_));
+  room_end_ = end_;
   std::sort(used.begin(), used.end());
   std::vector<Bytes> counts(blocks.size());
   for (const std::uint64_t number : used) {

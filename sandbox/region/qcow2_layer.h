@@ -9,8 +9,9 @@
 //
 // A layer is *open* while blocks are put into it: only this class reads and writes it, and the refcounts are
 // not kept up to date. seal() writes them from the L1 and L2 tables; from then on QEMU can have it. A crash
-// at any instant leaves an open layer usable: data is written before the entry that points to it, and what
-// nothing points to is a hole in the numbering that the next seal() counts as free.
+// at any instant leaves an open layer usable: data is written before the entry that points to it. What
+// nothing points to is a hole in the numbering that the next seal() counts as free, or, at the end, given
+// back at once.
 //
 // Rejected: one file per block (2 million files for a TiB), raw sparse files with reflinks (not every file
 // system).
@@ -18,6 +19,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -25,6 +27,7 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "base/page_buffer.h"
 #include "base/result.h"
 
 namespace rekindle::sandbox {
@@ -65,19 +68,33 @@ class Qcow2Layer {
   Qcow2Layer(File file, std::uint64_t size_bytes, std::string backing_name, std::uint64_t l1_offset);
   Result<> load_tables();
   Result<std::uint64_t> claim(std::uint64_t index);  // the file offset for the data of this index
+  Result<> write_content(std::uint64_t offset, ByteView cluster);
+  Result<> record(std::uint64_t index, std::uint64_t offset);
+  Result<std::byte*> mapped_table(std::uint64_t table);
+  Result<> begin_writing();
+  Result<bool> reserve(std::uint64_t from, std::uint64_t length);
+  Result<> make_room(std::uint64_t end);
   std::uint64_t entry(std::uint64_t index) const;
   std::uint64_t append_cluster();
   std::vector<std::uint64_t> used_clusters() const;
 
-  std::mutex writing_;        // held by the one that writes data; before mutex_
+  struct Unmap {
+    void operator()(std::byte* cluster) const;
+  };
+  using Mapping = std::unique_ptr<std::byte, Unmap>;
+
   mutable std::mutex mutex_;  // guards the tables and end_
   File file_;
+  FileDescriptor direct_;  // the same file, past the page cache
+  PageBufferPool buffers_{cluster_bytes};
   const std::uint64_t size_bytes_;
   const std::string backing_name_;
   const std::uint64_t l1_offset_;
   std::vector<std::uint64_t> l1_;               // file offsets of L2 tables; 0: none
   std::vector<std::vector<std::uint64_t>> l2_;  // entries as on disk; empty: no table
+  std::map<std::uint64_t, Mapping> mapped_;     // of L2 tables that were written
   std::uint64_t end_ = 0;                       // where the next cluster goes
+  std::uint64_t room_end_ = 0;                  // the file has room until there
 };
 
 }  // namespace rekindle::sandbox
