@@ -9,49 +9,13 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "net/curl_setup.h"
+#include "net/lent_body_sender.h"
 #include "net/url.h"
 
 namespace rekindle {
 
 namespace {
-
-std::string thumbprint_of(X509* certificate, const EVP_MD* hash = EVP_sha256()) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned length = 0;
-  if (certificate == nullptr || X509_digest(certificate, hash, digest, &length) != 1) return {};
-  return to_hex(std::as_bytes(std::span(digest, length)));
-}
-
-std::string normal_thumbprint(std::string_view text) {
-  std::string normal;
-  for (char c : text) {
-    if (c != ':') normal += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  }
-  return normal;
-}
-
-int accept_pinned(X509_STORE_CTX* context, void* argument) {
-  const auto& wanted = *static_cast<const std::string*>(argument);
-  if (thumbprint_of(X509_STORE_CTX_get0_cert(context)) == wanted) return 1;
-  X509_STORE_CTX_set_error(context, X509_V_ERR_CERT_REJECTED);
-  return 0;
-}
-
-CURLcode pin_certificate(CURL*, void* ssl_context, void* argument) {
-  SSL_CTX_set_cert_verify_callback(static_cast<SSL_CTX*>(ssl_context), accept_pinned, argument);
-  return CURLE_OK;
-}
-
-// Never through a proxy: this computer (all of 127/8), the metadata service of an EC2 instance (a proxy would
-// answer for its own), and what the environment names.
-const std::string& direct_hosts() {
-  static const std::string hosts = [] {
-    const char* named = std::getenv("no_proxy");  // NOLINT(concurrency-mt-unsafe): read once
-    return std::string("localhost,127.0.0.0/8,::1,169.254.169.254,fd00:ec2::254") +
-           (named != nullptr ? std::string(",") + named : "");
-  }();
-  return hosts;
-}
 
 struct Transfer {
   HttpResponse response;
@@ -109,39 +73,6 @@ int watch_stop(void* argument, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return static_cast<Transfer*>(argument)->stop.stop_requested() ? 1 : 0;
 }
 
-Error error_of(CURLcode code, const char* detail, const Transfer& transfer, const HttpRequest& request) {
-  const char* text = detail[0] != '\0' ? detail : curl_easy_strerror(code);
-  const auto url = parse_url(request.url);
-  const std::string where = url.ok() ? url->origin() : request.url;
-  if (transfer.stop.stop_requested()) return {ErrorCode::cancelled, "stopped"};
-  if (transfer.too_big)
-    return error(ErrorCode::internal, "{} answered more than {} bytes", where, transfer.limit);
-  switch (code) {
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-      return error(ErrorCode::invalid_argument, "'{}' is not a URL", request.url);
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-      return error(ErrorCode::permission_denied,
-                   "the TLS certificate of {} is not the one that was registered and no authority vouches "
-                   "for it ({}); "
-                   "if the server's certificate was renewed, register its new thumbprint",
-                   where, text);
-    case CURLE_COULDNT_RESOLVE_HOST:
-      return error(ErrorCode::unavailable, "the name of {} cannot be resolved; check the address and the DNS",
-                   where);
-    case CURLE_COULDNT_CONNECT:
-      return error(ErrorCode::unavailable,
-                   "{} cannot be reached ({}); check the address, the port and that it runs", where, text);
-    case CURLE_OPERATION_TIMEDOUT:
-      return error(ErrorCode::unavailable, "{} did not answer in time ({})", where, text);
-    case CURLE_SEND_FAIL_REWIND:
-      return error(ErrorCode::unavailable, "{} closed the connection without an answer", where);
-    default:
-      return error(ErrorCode::unavailable, "talking to {}: {}", where, text);
-  }
-}
-
 }  // namespace
 
 struct CurlTransport::Handle {
@@ -153,7 +84,8 @@ struct CurlTransport::Handle {
 };
 
 CurlTransport::CurlTransport(const TlsTrust& trust)
-    : trust_{trust.kind, normal_thumbprint(trust.thumbprint)} {
+    : trust_{trust.kind, normal_thumbprint(trust.thumbprint)},
+      lent_bodies_(std::make_unique<LentBodySender>(trust_)) {
   static const bool ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
   CHECK(ready);
 }
@@ -174,6 +106,13 @@ void CurlTransport::give_back(std::unique_ptr<Handle> handle) {
 }
 
 Result<HttpResponse> CurlTransport::send(const HttpRequest& request) {
+  // A proxy of plain HTTP wants to read the request, and may refuse a tunnel.
+  const bool read_by_proxy = request.url.starts_with("http:") && has_http_proxy();
+  if (request.borrowed_body.empty() || read_by_proxy) return perform(request);
+  return lent_bodies_->send(request);
+}
+
+Result<HttpResponse> CurlTransport::perform(const HttpRequest& request) {
   auto handle = take();
   CURL* curl = handle->curl;
   curl_easy_reset(curl);  // keeps connections
@@ -182,17 +121,8 @@ Result<HttpResponse> CurlTransport::send(const HttpRequest& request) {
   transfer.limit = request.max_response_bytes;
   transfer.stop = request.stop;
 
-  curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
-  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_NOPROXY, direct_hosts().c_str());
-  curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
-  curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);  // a peer that vanished behind a NAT is noticed
+  set_up(curl, request, trust_, detail);
   curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 256L * 1024);
-  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
-  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.connect_timeout.count()));
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout.count()));
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &transfer);
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
@@ -200,14 +130,6 @@ Result<HttpResponse> CurlTransport::send(const HttpRequest& request) {
   curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
   curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, watch_stop);
   curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &transfer);
-  if (trust_.kind != TlsTrust::Kind::system) {
-    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
-    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, trust_.kind == TlsTrust::Kind::anyone ? 0L : 1L);
-  }
-  if (trust_.kind == TlsTrust::Kind::thumbprint) {
-    curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, pin_certificate);
-    curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, const_cast<std::string*>(&trust_.thumbprint));
-  }
   const ByteView body = request.content();
   ByteView rest_of_body = body;
   if (request.method == "HEAD") {
@@ -234,8 +156,9 @@ Result<HttpResponse> CurlTransport::send(const HttpRequest& request) {
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
   const CURLcode code = curl_easy_perform(curl);
   curl_slist_free_all(headers);
-  if (code != CURLE_OK)
-    return error_of(code, detail, transfer, request);  // the handle goes with its connection
+  // The handle goes with its connection.
+  if (transfer.too_big) return too_big(request);
+  if (code != CURLE_OK) return error_of(code, detail, request);
   long status = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
   transfer.response.status = static_cast<int>(status);
@@ -247,7 +170,8 @@ namespace {
 
 int remember_thumbprint(X509_STORE_CTX* context, void* argument) {
   X509* certificate = X509_STORE_CTX_get0_cert(context);
-  *static_cast<Thumbprints*>(argument) = {thumbprint_of(certificate), thumbprint_of(certificate, EVP_sha1())};
+  *static_cast<Thumbprints*>(argument) = {thumbprint_of(certificate, EVP_sha256()),
+                                          thumbprint_of(certificate, EVP_sha1())};
   return 1;
 }
 
@@ -275,7 +199,7 @@ Result<Thumbprints> fetch_thumbprints(const std::string& host, std::uint16_t por
   curl_easy_setopt(curl.get(), CURLOPT_SSL_CTX_FUNCTION, watch_certificate);
   curl_easy_setopt(curl.get(), CURLOPT_SSL_CTX_DATA, &thumbprints);
   const CURLcode code = curl_easy_perform(curl.get());
-  if (code != CURLE_OK) return error_of(code, detail, Transfer{}, request);
+  if (code != CURLE_OK) return error_of(code, detail, request);
   if (thumbprints.sha256.empty())
     return error(ErrorCode::internal, "{} showed no TLS certificate", request.url);
   return thumbprints;

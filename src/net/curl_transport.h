@@ -21,6 +21,8 @@ struct TlsTrust {
   std::string thumbprint;  // 64 hexadecimal digits; colons are allowed
 };
 
+class LentBodySender;
+
 class CurlTransport final : public HttpTransport {
  public:
   explicit CurlTransport(const TlsTrust& trust = {});
@@ -29,10 +31,12 @@ class CurlTransport final : public HttpTransport {
 
  private:
   struct Handle;
+  Result<HttpResponse> perform(const HttpRequest& request);
   std::unique_ptr<Handle> take();
   void give_back(std::unique_ptr<Handle> handle);
 
   const TlsTrust trust_;
+  const std::unique_ptr<LentBodySender> lent_bodies_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Handle>> idle_;
 };
