@@ -88,7 +88,8 @@ EbsClient::EbsClient(std::unique_ptr<ServiceClient> service, const EbsQuotas& qu
       get_(quotas.get, clock),
       list_(quotas.list, clock),
       start_(quotas.start, clock),
-      complete_(quotas.complete, clock) {}
+      complete_(quotas.complete, clock),
+      of_a_snapshot_(quotas.of_a_snapshot) {}
 
 Result<ImageId> EbsClient::start_snapshot(const StartSnapshotRequest& request) {
   ServiceCall call = control_call("StartSnapshot", "POST", "/snapshots");

@@ -25,10 +25,9 @@ struct EbsQuotas {
   Rate list{50, 2};
   Rate start{10, 1};
   Rate complete{10, 1};
+  // Puts into one snapshot, and gets from one. AWS raises it for nobody; other endpoints may have none.
+  Rate of_a_snapshot{1000, 10};
 };
-
-// What no quota of an account raises: puts into one snapshot, and gets from one.
-inline constexpr Rate most_of_a_snapshot{1000, 10};
 
 struct StartSnapshotRequest {
   std::uint64_t size_gib = 0;     // 1 to 65536
@@ -61,6 +60,8 @@ class EbsClient {
  public:
   // The references outlive this.
   EbsClient(std::unique_ptr<ServiceClient> service, const EbsQuotas& quotas, Clock& clock);
+
+  const Rate& rate_of_a_snapshot() const { return of_a_snapshot_; }  // each writer and source keeps to it
 
   // The same token gives the same snapshot; `already_exists` when it was used for another request.
   // `failed_precondition` when the account encrypts by default and the parent is not encrypted.
@@ -103,6 +104,7 @@ class EbsClient {
   CallQuota list_;
   CallQuota start_;
   CallQuota complete_;
+  const Rate of_a_snapshot_;
 };
 
 }  // namespace rekindle

@@ -54,7 +54,7 @@ class EbsImageSource final : public BlockSource {
   const std::uint64_t size_bytes_;
   EbsClient& ebs_;
   Clock& clock_;
-  TokenBucket turns_{most_of_a_snapshot, clock_};
+  TokenBucket turns_{ebs_.rate_of_a_snapshot(), clock_};
   Extents data_;  // constant once open
 
   std::mutex mutex_;                                   // of what follows

@@ -17,15 +17,18 @@ constexpr milliseconds after_silence{10000};
 }  // namespace
 
 Result<> EbsImageWriter::put_block(std::uint64_t index, ByteView content) {
-  if (index >= block_count_ || content.size() != image_block_bytes) {
+  return put_digested({index, sha256(content)}, content);
+}
+
+Result<> EbsImageWriter::put_digested(const BlockDigest& block, ByteView content) {
+  if (block.index >= block_count_ || content.size() != image_block_bytes) {
     return error(ErrorCode::invalid_argument,
-                 "block {} of {} bytes does not fit into image {} of {} blocks of {} bytes", index,
+                 "block {} of {} bytes does not fit into image {} of {} blocks of {} bytes", block.index,
                  content.size(), image_, block_count_, image_block_bytes);
   }
-  const Sha256 digest = digest_(content);
   if (!turns_.take(stop_)) return error(ErrorCode::cancelled, "stopped");
-  TRY(ebs_.put_block(image_, index, content, digest, recent_.grace(image_.str()), stop_));
-  digests_.set(index, digest);
+  TRY(ebs_.put_block(image_, block.index, content, block.sha256, recent_.grace(image_.str()), stop_));
+  digests_.set(block.index, block.sha256);
   return {};
 }
 

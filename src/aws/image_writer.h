@@ -9,7 +9,6 @@
 #include "aws/ec2_client.h"
 #include "aws/recently_made.h"
 #include "base/token_bucket.h"
-#include "crypto/gathered_sha256.h"
 
 namespace rekindle {
 
@@ -28,9 +27,11 @@ class EbsImageWriter final : public ImageWriter {
 
   // `invalid_argument` beyond the end of the image.
   Result<> put_block(std::uint64_t index, ByteView content) override;
+  Result<> put_digested(const BlockDigest& block, ByteView content) override;
+  bool needs_digests() const override { return true; }
   // A put takes about 100 ms at AWS, which grants 1000 of them a second to one connection each: 100 on the
   // way use that up (docs.aws.amazon.com/ebs/latest/userguide/ebsapi-performance.html). Some are slower, and
-  // from afar all are; 128 blocks are 64 MiB.
+  // from afar all are; 128 blocks are 64 MiB; what is read ahead is half as much.
   std::size_t puts_in_flight() const override { return 128; }
   void stop_with(std::stop_token stop) override { stop_ = std::move(stop); }
   std::vector<BlockDigest> put_so_far() const override { return digests_.all(); }
@@ -48,8 +49,7 @@ class EbsImageWriter final : public ImageWriter {
   RecentlyMade& recent_;
   Clock& clock_;
   const std::chrono::milliseconds complete_within_;
-  TokenBucket turns_{most_of_a_snapshot, clock_};
-  GatheredSha256 digest_;
+  TokenBucket turns_{ebs_.rate_of_a_snapshot(), clock_};
   BlockDigests digests_;
   std::stop_token stop_;
 };

@@ -76,7 +76,37 @@ Sha256 go_on(const std::shared_ptr<const void>& begun, ByteView bytes) {
   return digest;
 }
 
+// At most as many as there are lanes.
+void sha256_lanes(std::span<const ByteView> messages, std::span<Sha256> digests) {
+  const std::size_t count = messages.size();
+  const std::size_t length = messages.front().size();
+  std::array<Sha256State, sha256_most_lanes> states;
+  states.fill(sha256_start);
+  std::array<const std::byte*, sha256_most_lanes> blocks{};
+  for (std::size_t i = 0; i < count; ++i) blocks[i] = messages[i].data();
+  sha256_compress({states.data(), count}, {blocks.data(), count}, length / block_bytes);
+  Block last;
+  add_padding(last, 0, length);
+  blocks.fill(last.data());
+  sha256_compress({states.data(), count}, {blocks.data(), count}, 1);
+  for (std::size_t i = 0; i < count; ++i) digests[i] = bytes_of(states[i]);
+}
+
 }  // namespace
+
+void sha256_many(std::span<const ByteView> messages, std::span<Sha256> digests) {
+  CHECK(messages.size() == digests.size());
+  for (const ByteView& message : messages)
+    CHECK(message.size() == messages.front().size() && message.size() % block_bytes == 0);
+  if (!sha256_lanes_work()) {
+    for (std::size_t i = 0; i < messages.size(); ++i) digests[i] = sha256(messages[i]);
+    return;
+  }
+  for (std::size_t at = 0; at < messages.size(); at += sha256_most_lanes) {
+    const std::size_t count = std::min(sha256_most_lanes, messages.size() - at);
+    sha256_lanes(messages.subspan(at, count), digests.subspan(at, count));
+  }
+}
 
 HmacKey::HmacKey(ByteView key)
     : inner_(begun(padded(key, std::byte{0x36}))),

@@ -16,6 +16,25 @@ TEST(Sha256, MatchesThePublishedVectors) {  // FIPS 180-4 examples
   EXPECT_EQ(stream.finish(), sha256(as_bytes("abc")));
 }
 
+std::vector<Bytes> some_messages(std::size_t count, std::size_t length) {
+  SeededRandom random(7);
+  std::vector<Bytes> messages;
+  for (std::size_t i = 0; i < count; ++i) messages.push_back(random.bytes(length));
+  return messages;
+}
+
+TEST(Sha256, OfManyMessagesIsThatOfEach) {
+  for (const std::size_t length : {0U, 64U, 192U, 524288U}) {
+    for (std::size_t count = 0; count <= 5; ++count) {
+      const std::vector<Bytes> messages = some_messages(count, length);
+      const std::vector<ByteView> views(messages.begin(), messages.end());
+      std::vector<Sha256> digests(count);
+      sha256_many(views, digests);
+      for (std::size_t i = 0; i < count; ++i) EXPECT_EQ(digests[i], sha256(messages[i])) << length;
+    }
+  }
+}
+
 TEST(HmacSha256, MatchesRfc4231Case2) {
   EXPECT_EQ(to_hex(hmac_sha256(as_bytes("Jefe"), as_bytes("what do ya want for nothing?"))),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
@@ -39,8 +58,7 @@ TEST(HmacKey, OfManyMessagesGivesTheSameAsOfEach) {
   const HmacKey key(random.bytes(32));
   for (const std::size_t length : {0U, 64U, 192U, 65536U}) {
     for (std::size_t count = 0; count <= 9; ++count) {
-      std::vector<Bytes> messages;
-      for (std::size_t i = 0; i < count; ++i) messages.push_back(random.bytes(length));
+      const std::vector<Bytes> messages = some_messages(count, length);
       const std::vector<ByteView> views(messages.begin(), messages.end());
       std::vector<Sha256> macs(count);
       key.many(views, macs);

@@ -5,15 +5,14 @@
 #include <mutex>
 #include <semaphore>
 
+#include "base/page_buffer.h"
 #include "base/parallel.h"
-#include "crypto/gathered_sha256.h"
+#include "crypto/hash.h"
+#include "protect/block_feed.h"
 
 namespace rekindle {
 
 namespace {
-// Of a disk, however many puts are under way: more at a time only drive each other's chunks out of the
-// caches.
-constexpr std::ptrdiff_t parallel_reads = 16;
 // Read back and compared at a time: two blocks of 512 KiB each.
 constexpr std::size_t parallel_compares = 48;
 // So often there is a checkpoint; what is put beyond it, a crash may cost to put again.
@@ -49,29 +48,6 @@ Result<Bytes> read_block(BlockSource& disk, std::uint64_t index) {
 
 namespace {
 
-// A thread's room for a block, until its next call: to make it, and to fill it with zeros, for each block
-// would cost as much as to copy it.
-ByteSpan room_for_a_block() {
-  thread_local Bytes room(image_block_bytes);
-  return room;
-}
-
-// read_block() by any number of threads, few of which read at a time.
-class DiskReader {
- public:
-  explicit DiskReader(BlockSource& disk) : disk_(disk) {}
-  Result<> read(std::uint64_t index, ByteSpan content) {
-    turns_.acquire();
-    auto done = read_block(disk_, index, content);
-    turns_.release();
-    return done;
-  }
-
- private:
-  BlockSource& disk_;
-  std::counting_semaphore<> turns_{parallel_reads};
-};
-
 // Blocks are done in any order; a checkpoint is of those before which nothing is missing.
 class Checkpoints {
  public:
@@ -97,14 +73,17 @@ class Checkpoints {
   const std::function<Result<>(std::size_t done)>& make_;
 };
 
+// Tells the writer what an earlier process has put.
 Result<> resume(BlockSource& disk, const std::vector<std::uint64_t>& blocks, std::size_t done,
-                ImageWriter& writer, std::stop_token stop) {
+                ImageWriter& writer, const std::stop_token& stop) {
+  const std::vector<std::uint64_t> put(blocks.begin(), blocks.begin() + static_cast<std::ptrdiff_t>(done));
   std::vector<BlockDigest> digests(done);
-  GatheredSha256 digest;
-  TRY(parallel_for(done, parallel_reads, std::move(stop), [&](std::size_t i) -> Result<> {
-    const ByteSpan content = room_for_a_block();
-    TRY(read_block(disk, blocks[i], content));
-    digests[i] = {blocks[i], digest(content)};
+  BlockFeed feed(disk, put, 0, true);
+  TRY(parallel_for(done, parallel_reads, stop, [&](std::size_t) -> Result<> {
+    auto block = TRY(feed.next());
+    if (!block) return {};  // one could not be read, and another thread says why
+    digests[block->position] = {put[block->position], block->digest};
+    feed.give_back(*std::move(block));
     return {};
   }));
   writer.resume_from(digests);
@@ -118,21 +97,46 @@ Result<> put_blocks(BlockSource& disk, const std::vector<std::uint64_t>& blocks,
                     const std::function<Result<>(std::size_t done)>& checkpoint) {
   CHECK(done <= blocks.size());
   writer.stop_with(stop);
-  if (done > 0) TRY(resume(disk, blocks, done, writer, stop));
+  if (done > 0 && writer.needs_digests()) TRY(resume(disk, blocks, done, writer, stop));
   progress.bytes_done += done * image_block_bytes;
-  DiskReader reader(disk);
+  BlockFeed feed(disk, blocks, done, writer.needs_digests());
   Checkpoints checkpoints(done, blocks.size(), checkpoint);
-  return parallel_for(blocks.size() - done, writer.puts_in_flight(), stop, [&](std::size_t i) -> Result<> {
-    const std::uint64_t index = blocks[done + i];
-    const ByteSpan content = room_for_a_block();
-    TRY(reader.read(index, content));
-    TRY(writer.put_block(index, content), "block {}", index);
-    progress.bytes_done += content.size();
-    return checkpoints.done(done + i);
+  return parallel_for(blocks.size() - done, writer.puts_in_flight(), stop, [&](std::size_t) -> Result<> {
+    auto block = TRY(feed.next());
+    if (!block) return {};  // one could not be read, and another thread says why
+    const BlockDigest named{blocks[block->position], block->digest};
+    TRY(writer.put_digested(named, block->content.view()), "block {}", named.index);
+    progress.bytes_done += image_block_bytes;
+    const std::size_t position = block->position;
+    feed.give_back(*std::move(block));
+    return checkpoints.done(position);
   });
 }
 
 namespace {
+
+// A thread's room for a block, until its next call: to make it, and to fill it with zeros, for each block
+// would cost as much as to copy it.
+ByteSpan room_for_a_block() {
+  thread_local PageBuffer room(image_block_bytes);
+  return room.span();
+}
+
+// read_block() by any number of threads, few of which read at a time.
+class DiskReader {
+ public:
+  explicit DiskReader(BlockSource& disk) : disk_(disk) {}
+  Result<> read(std::uint64_t index, ByteSpan content) {
+    turns_.acquire();
+    auto done = read_block(disk_, index, content);
+    turns_.release();
+    return done;
+  }
+
+ private:
+  BlockSource& disk_;
+  std::counting_semaphore<> turns_{std::ptrdiff_t{parallel_reads}};
+};
 
 // Which blocks differ, noted by any thread.
 class Differences {

@@ -22,9 +22,9 @@ Result<Bytes> read_block(BlockSource& disk, std::uint64_t index);
 Result<> read_block(BlockSource& disk, std::uint64_t index, ByteSpan content);
 
 // Puts the blocks, as many at a time as the writer wants, begun in rising order. `done` blocks of an earlier
-// process are not put again: only their digests are told to the writer. Every now and then, and at the end,
-// `checkpoint` is told how many are done: that many from the first on, whatever is done beyond them. It is
-// called on any thread, one at a time, with rising numbers.
+// process are not put again: only their digests are told to a writer that needs them. Every now and then, and
+// at the end, `checkpoint` is told how many are done: that many from the first on, whatever is done beyond
+// them. It is called on any thread, one at a time, with rising numbers.
 Result<> put_blocks(BlockSource& disk, const std::vector<std::uint64_t>& blocks, std::size_t done,
                     ImageWriter& writer, Progress& progress, std::stop_token stop,
                     const std::function<Result<>(std::size_t done)>& checkpoint);

@@ -25,6 +25,11 @@ class KeepingWriter final : public ImageWriter {
     puts[index] = to_bytes(content);
     return {};
   }
+  Result<> put_digested(const BlockDigest& block, ByteView content) override {
+    EXPECT_EQ(block.sha256, needs ? sha256(content) : Sha256{});
+    return put_block(block.index, content);
+  }
+  bool needs_digests() const override { return needs; }
   std::size_t puts_in_flight() const override { return in_flight; }
   void stop_with(std::stop_token token) override { stop = std::move(token); }
   void resume_from(const std::vector<BlockDigest>& already_put) override { told = already_put; }
@@ -35,6 +40,7 @@ class KeepingWriter final : public ImageWriter {
   std::vector<BlockDigest> told;
   std::uint64_t refused = ~std::uint64_t{0};
   std::size_t in_flight = 16;
+  bool needs = true;
   std::function<void(std::uint64_t index)> wait_before;
   std::stop_token stop;
 };
@@ -74,6 +80,13 @@ TEST_F(ImageCopy, PutsNothingTwiceButProvesAll) {
   ASSERT_EQ(writer.told.size(), 2U);
   EXPECT_EQ(writer.told[1].index, 1U);
   EXPECT_EQ(writer.told[1].sha256, sha256(read_block(disk, 1).value()));
+}
+
+TEST_F(ImageCopy, DigestsNothingForAWriterThatNeedsNone) {
+  writer.needs = false;
+  ASSERT_TRUE(put(2).ok());
+  EXPECT_EQ(writer.puts.size(), 1U);
+  EXPECT_TRUE(writer.told.empty());
 }
 
 TEST_F(ImageCopy, MakesNoCheckpointOfAWindowThatFailed) {

@@ -73,6 +73,12 @@ class ImageWriter {
   virtual ~ImageWriter() = default;
   // `content` is exactly image_block_bytes long. Retries what is safe to retry.
   virtual Result<> put_block(std::uint64_t index, ByteView content) = 0;
+  // The same where its SHA-256 is known. Who puts many blocks digests them together, which costs less, for a
+  // writer that proves them by it.
+  virtual Result<> put_digested(const BlockDigest& block, ByteView content) {
+    return put_block(block.index, content);
+  }
+  virtual bool needs_digests() const { return false; }
   // How many puts at a time the way there is best used with; each holds a block in memory.
   virtual std::size_t puts_in_flight() const { return 16; }
   // From now on puts that wait give up, `cancelled`, when this is requested. Before the first put.
