@@ -22,6 +22,7 @@ struct Input {
   std::string region;
   std::string image;
   double puts_per_second = 0;
+  bool no_quota = false;
   bool bare = false;
 };
 
@@ -63,6 +64,11 @@ Result<nlohmann::json> upload(const Input& input) {
   options.credentials = {environment("AWS_ACCESS_KEY_ID"), environment("AWS_SECRET_ACCESS_KEY")};
   if (input.puts_per_second > 0)
     options.ebs_quotas.put = {input.puts_per_second, std::max(1.0, input.puts_per_second / 50)};
+  if (input.no_quota) {
+    constexpr Rate none{1e6, 1e6};
+    options.ebs_quotas.put = none;
+    options.ebs_quotas.of_a_snapshot = none;
+  }
   const auto site = TRY(AwsSite::make(options, transport, clock, random));
   const auto disk = TRY(FileDisk::open(input.image, File::Mode::read));
   const auto begin = clock.ticks();
@@ -90,6 +96,8 @@ int main(int argc, char** argv) {
   app.add_option("region", input.region)->required();
   app.add_option("image", input.image)->required();
   app.add_option("--puts-per-second", input.puts_per_second, "The account's quota; else AWS's default");
+  app.add_flag("--no-quota", input.no_quota,
+               "Neither of the account nor of a snapshot: the endpoint has none");
   app.add_flag("--bare", input.bare, "Without reading and hashing: the endpoint's own limit; not completed");
   CLI11_PARSE(app, argc, argv);
   const auto done = rekindle::upload(input);
